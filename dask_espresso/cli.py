@@ -1,0 +1,278 @@
+"""The command line, ``dask-espresso``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+
+from . import __version__
+from .errors import DaskEspressoError
+
+_console = Console(stderr=True)
+
+_STORE = click.argument("store", type=click.Path(path_type=Path))
+_PROFILE = click.option(
+    "--profile", metavar="PROFILE", help="Where to run: a profile's file. Default: this machine."
+)
+_SET = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE",
+    help="Replace a parameter of the study, such as n_steps=200 or volume_fraction=[0.1,0.3].",
+)  # fmt: skip
+
+
+class _Commands(click.Group):
+    """Turns the package's own errors into one message and their exit status."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line."""
+        try:
+            return super().main(*args, **kwargs)
+        except DaskEspressoError as error:
+            if "--debug" in sys.argv:
+                raise
+            _console.print(f"Error: {error}", style="bold red", markup=False, soft_wrap=True)
+            sys.exit(error.exit_status)
+        except KeyboardInterrupt:
+            _console.print("Interrupted.", style="bold red")
+            sys.exit(75)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
+def main(debug: bool) -> None:
+    """Run large numbers of short ESPResSo simulations, and keep their results.
+
+    \b
+    Example:
+      dask-espresso init my_study
+      cd my_study
+      dask-espresso try study.yaml
+      dask-espresso run study.yaml --profile profile.yaml
+    """
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=_console, show_path=debug)],
+    )
+    if not debug:  # what dask says of workers that leave is no news to a user
+        logging.getLogger("distributed").setLevel(logging.ERROR)
+
+
+@main.command()
+@click.argument("study")
+@_PROFILE
+@click.option("--store", metavar="FILE.h5", type=click.Path(path_type=Path),
+              help="Where the results go. Default: the study's name.")  # fmt: skip
+@_SET
+@click.option("--retry-failed", is_flag=True, help="Run again what did not end as done.")
+@click.option(
+    "--changed-script", type=click.Choice(["keep", "rerun"]),
+    help="If the script has changed since: keep what is recorded, or run everything again.",
+)  # fmt: skip
+def run(
+    study: str,
+    profile: str | None,
+    store: Path | None,
+    settings: tuple[str, ...],
+    retry_failed: bool,
+    changed_script: str | None,
+) -> None:
+    """Run what of STUDY is not in its store yet.
+
+    Exit status: 0 all done, 1 some simulations did not end as done, 2 the
+    input is wrong, 75 interrupted; running it again goes on.
+
+    \b
+    Example:
+      dask-espresso run lj_pressure.yaml --profile slurm.yaml --set n_steps=200
+    """
+    from .driver import run_study
+    from .profile import load_profile
+    from .progress import display_for, format_duration
+    from .study import load_study
+
+    loaded = load_study(study, _overrides(settings))
+    path = store or Path(f"{loaded.name}.h5")
+    with display_for(_console) as display:
+        summary = run_study(
+            loaded, load_profile(profile), path, retry_failed=retry_failed,
+            changed_script=changed_script, display=display,
+        )  # fmt: skip
+    counts = ", ".join(f"{n} {status.label}" for status, n in sorted(summary.recorded.items()))
+    click.echo(
+        f"{path}: {counts or 'nothing recorded'} of {summary.total}; this run recorded "
+        f"{summary.started} in {format_duration(summary.elapsed_time)}"
+    )
+    if summary.interrupted:
+        click.echo(f"stopped by {summary.interrupted}; the same command goes on")
+    elif summary.exit_status:
+        click.echo(f"see why: dask-espresso status {path}; again: --retry-failed")
+    sys.exit(summary.exit_status)
+
+
+@main.command("try")
+@click.argument("study")
+@_PROFILE
+@_SET
+def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
+    """Run one simulation of STUDY, here and now, and show everything.
+
+    Nothing is stored. Use it while writing a script.
+
+    \b
+    Example:
+      dask-espresso try lj_pressure.yaml --set volume_fraction=0.3
+    """
+    from .engine import engine_command, probe
+    from .errors import InputError
+    from .profile import load_profile
+    from .progress import format_duration
+    from .study import load_study
+    from .task import Order, Workload, simulate
+
+    loaded = load_study(study, _overrides(settings))
+    engine = load_profile(profile).engine(loaded.engine)
+    found = probe(engine)
+    if found.error:
+        raise InputError(found.error)
+    one = next(loaded.simulations())
+    click.echo(f"simulation {one.id}, the first of {loaded.count}")
+    click.echo(f"command    {' '.join(engine_command(engine))} {loaded.script_path}")
+    click.echo(f"engine     {engine.name} {found.version}")
+    for name, value in {**one.parameters, "replica": one.replica, "seed": one.seed}.items():
+        click.echo(f"  {name} = {value!r}")
+    workload = Workload(engine, str(loaded.script_path), loaded.script_hash, loaded.time_limit)
+    order = Order(one.id, one.parameters, one.replica, one.seed, attempt=1)
+    outcome = simulate(workload, order, on_output=sys.stderr.buffer.write)
+    click.echo(
+        f"{outcome.status.label} in {format_duration(outcome.elapsed_time)}, "
+        f"CPU {outcome.cpu_time:.2f} s, memory {outcome.peak_memory / 2**20:.0f} MiB"
+    )
+    for name, value in (outcome.result or {}).items():
+        click.echo(f"  {name} = {value!r}")
+    if outcome.error:
+        click.echo(outcome.error.splitlines()[0])
+    sys.exit(0 if outcome.is_done else 1)
+
+
+@main.command()
+@_STORE
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(store: Path, as_json: bool) -> None:
+    """Say how far the study in STORE is; also while it runs.
+
+    \b
+    Example:
+      dask-espresso status lj_pressure.h5
+    """
+    from .report import print_status, status_report
+
+    report = status_report(store)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(report, indent=2))
+    else:
+        print_status(report, Console())
+
+
+@main.command()
+@_STORE
+def show(store: Path) -> None:
+    """Show a table of results: a row a point, its replicas pooled.
+
+    \b
+    Example:
+      dask-espresso show lj_pressure.h5
+    """
+    from .report import print_table
+
+    print_table(store, Console())
+
+
+@main.command()
+@_STORE
+@click.option("-o", "--output", type=click.Path(path_type=Path),
+              help="The picture: .png, .pdf, .svg. Default: the store's name with .png.")  # fmt: skip
+@click.option("-x", "x_name", metavar="PARAMETER", help="Default: the first one swept.")
+@click.option("-y", "y_name", metavar="RESULT", help="Default: the first number.")
+def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | None) -> None:
+    """Plot a result against a parameter, with error bars.
+
+    Replicas are pooled. Pressure against volume fraction comes with the
+    equation of state of the WCA fluid.
+
+    \b
+    Example:
+      dask-espresso plot lj_pressure.h5 -o curve.pdf
+    """
+    from .report import plot_store
+
+    path = output or store.with_suffix(".png")
+    plot_store(store, path, x_name, y_name)
+    click.echo(f"wrote {path}")
+
+
+@main.command()
+@_STORE
+@click.argument("file", type=click.Path(path_type=Path))
+def export(store: Path, file: Path) -> None:
+    """Write every simulation as a row of FILE: .csv, .json or .parquet.
+
+    \b
+    Example:
+      dask-espresso export lj_pressure.h5 lj_pressure.csv
+    """
+    from .export import export_store
+
+    rows = export_store(store, file)
+    click.echo(f"wrote {file}: {rows} rows")
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--engine", type=click.Choice(["espresso", "lammps"]),
+              help="Default: ESPResSo where it is found, else LAMMPS.")  # fmt: skip
+def init(directory: Path, engine: str | None) -> None:
+    """Make DIRECTORY with a study, a profile and a script to start from.
+
+    \b
+    Example:
+      dask-espresso init my_study
+    """
+    from .templates import start_directory
+
+    made = start_directory(directory, engine)
+    click.echo(f"made {', '.join(str(path) for path in made)}")
+    click.echo(f"next: cd {directory}; dask-espresso try study.yaml")
+
+
+@main.command("job-script")
+@click.argument("profile")
+def job_script_(profile: str) -> None:
+    """Show the job that would be submitted for each worker of PROFILE.
+
+    \b
+    Example:
+      dask-espresso job-script slurm.yaml
+    """
+    from .cluster import job_script
+    from .profile import load_profile
+
+    click.echo(job_script(load_profile(profile)))
+
+
+def _overrides(settings: tuple[str, ...]) -> dict[str, str]:
+    from .errors import InputError
+
+    for setting in settings:
+        if "=" not in setting:
+            raise InputError(f"--set {setting}: write NAME=VALUE")
+    return dict(setting.split("=", 1) for setting in settings)

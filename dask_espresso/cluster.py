@@ -1,0 +1,145 @@
+"""A profile made into a running Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster, Security
+
+from .errors import InputError
+from .profile import JOBQUEUE_CLUSTERS, Profile
+
+logger = logging.getLogger(__name__)
+
+MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
+
+# dask's own settings that a run needs otherwise
+_SETTINGS = {
+    "distributed.scheduler.allowed-failures": MAX_LOSSES - 1,
+    "distributed.worker.daemon": False,
+    # simulations are processes of their own: a worker blocked on them has nothing to steal
+    "distributed.scheduler.work-stealing": True,
+    "distributed.admin.tick.limit": "10s",
+}
+
+
+@contextlib.contextmanager
+def open_cluster(profile: Profile) -> Iterator[Client]:
+    """Start the workers that a profile describes, and stop them at the end.
+
+    Parameters
+    ----------
+    profile : Profile
+        Where to run.
+
+    Yields
+    ------
+    distributed.Client
+        Workers may still be on their way.
+
+    Raises
+    ------
+    InputError
+        If the scheduler's address does not answer, or dask-jobqueue refuses an option.
+    """
+    with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
+        if "://" in profile.cluster:
+            yield stack.enter_context(_connect(profile.cluster))
+            return
+        if profile.cluster == "local":
+            cluster = stack.enter_context(_local_cluster(profile))
+        else:
+            cluster = stack.enter_context(jobqueue_cluster(profile, stack))
+            _scale(cluster, profile)
+        yield stack.enter_context(Client(cluster))
+
+
+def _connect(address: str) -> Client:
+    try:
+        return Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler` "
+            "or correct the profile's `cluster`"
+        ) from error
+
+
+def _local_cluster(profile: Profile) -> LocalCluster:
+    options: dict[str, Any] = {
+        "n_workers": 1,
+        "threads_per_worker": len(os.sched_getaffinity(0)),
+        "host": "127.0.0.1",
+        "dashboard_address": "127.0.0.1:0",
+        "local_directory": tempfile.gettempdir(),
+        **profile.options,
+    }
+    return LocalCluster(**options)
+
+
+def jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack, **options: Any) -> Any:
+    """Make the dask-jobqueue cluster of a profile, with TLS, its dashboard on loopback.
+
+    Parameters
+    ----------
+    profile : Profile
+        Names a dask-jobqueue cluster.
+    stack : contextlib.ExitStack
+        Removes the certificates when it is closed.
+    **options
+        Arguments that have the last word over the profile's options.
+    """
+    module, name = JOBQUEUE_CLUSTERS[profile.cluster]
+    cluster_class = getattr(importlib.import_module(module), name)
+    defaults: dict[str, Any] = {
+        "processes": 1,
+        "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
+    }
+    arguments = {**defaults, **profile.options, **options}
+    if "security" not in arguments:
+        certificates = Path(tempfile.mkdtemp(prefix=".dask-espresso-tls-", dir=Path.cwd()))
+        stack.callback(shutil.rmtree, certificates, ignore_errors=True)
+        arguments["security"] = Security.temporary()
+        arguments["protocol"] = "tls://"
+        arguments.setdefault("shared_temp_directory", str(certificates))
+    if arguments.get("log_directory"):
+        Path(arguments["log_directory"]).mkdir(parents=True, exist_ok=True)
+    try:
+        return cluster_class(**arguments)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{profile.path or profile.cluster}: options: {error}") from error
+
+
+def _scale(cluster: Any, profile: Profile) -> None:
+    if isinstance(profile.jobs, int):
+        cluster.scale(jobs=profile.jobs)
+    else:
+        cluster.adapt(minimum_jobs=profile.jobs.minimum, maximum_jobs=profile.jobs.maximum)
+
+
+def job_script(profile: Profile) -> str:
+    """Give the job script that is submitted for every worker.
+
+    Raises
+    ------
+    InputError
+        If the profile submits no jobs.
+    """
+    if profile.cluster not in JOBQUEUE_CLUSTERS:
+        raise InputError(
+            f"{profile.path or 'profile'}: cluster: {profile.cluster!r} submits no jobs; "
+            f"one of {', '.join(JOBQUEUE_CLUSTERS)} does"
+        )
+    with contextlib.ExitStack() as stack:
+        # asynchronous: no scheduler is started; and without TLS nothing is written either
+        cluster = jobqueue_cluster(profile, stack, asynchronous=True, security=None)
+        script: str = cluster.job_script()
+        return script

@@ -1,0 +1,406 @@
+"""Columns of the store: how one named value of every simulation stands in HDF5.
+
+A column is a dataset along the dimension ``simulation``. Numbers, strings and
+arrays of one shape are plain datasets; arrays of several shapes are stored one
+behind the other with their shapes beside them (a contiguous ragged array of the
+CF conventions); whatever else a result may hold is JSON text. Nested dicts
+become one column a leaf. Every column is read back equal to what was written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from .errors import InputError
+
+DIMENSION = "simulation"
+STATES = "_states"  # group with a byte a simulation for columns that not every one has
+_MAX_LEAVES = 100  # a dict with more of them is JSON rather than so many columns
+_TEXT = h5py.string_dtype("utf-8")
+_NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %9d"
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = _Absent()
+
+Path = tuple[str, ...]
+
+
+def flatten(values: dict[str, Any]) -> dict[Path, Any]:
+    """Give the leaves of nested dicts by their path."""
+    leaves: dict[Path, Any] = {}
+    for name, value in values.items():
+        inner = _inner_leaves(value)
+        if inner:
+            leaves.update({(name, *path): leaf for path, leaf in inner.items()})
+        else:
+            leaves[name,] = value
+    return leaves
+
+
+def _inner_leaves(value: Any) -> dict[Path, Any]:
+    """Give the leaves of a dict that is to be columns; empty for every other value."""
+    if not isinstance(value, dict) or not value or not all(type(k) is str for k in value):
+        return {}
+    leaves = flatten(value)
+    return leaves if len(leaves) <= _MAX_LEAVES else {}
+
+
+def unflatten(leaves: dict[Path, Any]) -> dict[str, Any]:
+    """Undo :func:`flatten`."""
+    values: dict[str, Any] = {}
+    for path, leaf in leaves.items():
+        place = values
+        for name in path[:-1]:
+            place = place.setdefault(name, {})
+        place[path[-1]] = leaf
+    return values
+
+
+def tabulate(rows: Sequence[dict[str, Any]]) -> dict[Path, list[Any]]:
+    """Give one list a leaf, with ABSENT where a row has no such leaf."""
+    columns: dict[Path, list[Any]] = {}
+    for i, row in enumerate(rows):
+        for path, leaf in flatten(row).items():
+            if path not in columns:
+                columns[path] = [ABSENT] * len(rows)
+            columns[path][i] = leaf
+    return columns
+
+
+class ColumnWriter:
+    """Writes columns into an open HDF5 file, each under a name of its own.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open for writing, and empty.
+    ids : list of str
+        The simulations' ids, which label the dimension.
+    """
+
+    def __init__(self, file: h5py.File, ids: Sequence[str]) -> None:
+        self._file = file
+        self._dimensions: dict[str, Any] = {}
+        scale = file.create_dataset(DIMENSION, data=list(ids), dtype=_TEXT, shape=(len(ids),))
+        scale.make_scale(DIMENSION)
+        self._dimensions[DIMENSION] = scale
+
+    def write(
+        self,
+        path: Path,
+        values: Sequence[Any],
+        role: str,
+        attributes: dict[str, Any] | None = None,
+    ) -> str:
+        """Write one column.
+
+        Parameters
+        ----------
+        path : tuple of str
+            The value's name, of several parts if it comes from a nested dict.
+        values : sequence
+            One a simulation, or ABSENT.
+        role : str
+            ``parameter``, ``result`` or ``outcome``.
+        attributes : dict, optional
+            More HDF5 attributes, such as units.
+
+        Returns
+        -------
+        str
+            The dataset's name: the path joined by dots, changed where the file has that already.
+        """
+        name = self._free_name(".".join(map(_safe, path)), role)
+        dataset = self._write_values(name, values)
+        dataset.attrs["role"] = role
+        dataset.attrs["path"] = json.dumps(path)
+        for key, value in (attributes or {}).items():
+            dataset.attrs[key] = value
+        self._write_states(name, values)
+        return name
+
+    def _free_name(self, name: str, role: str) -> str:
+        candidates = [name, f"{role}.{name}", *(f"{role}.{name}.{i}" for i in range(2, 1000))]
+        # names that begin with an underscore are reserved in netCDF
+        return next(c for c in candidates if c not in self._file and not c.startswith("_"))
+
+    def _write_values(self, name: str, values: Sequence[Any]) -> Any:
+        there = [value for value in values if value is not ABSENT and value is not None]
+        kind = _kind(there)
+        if kind == "array":
+            if len({value.shape for value in there}) == 1 and there[0].size:
+                return self._write_arrays(name, values, there[0])
+            return self._write_ragged(name, values, there)
+        fill: Any
+        if kind == "bool":
+            data = np.array([int(v) if isinstance(v, bool) else -1 for v in values], np.int8)
+            dataset = self._dataset(name, data)
+            dataset.attrs["flag_values"] = np.array([0, 1], np.int8)
+            dataset.attrs["flag_meanings"] = "false true"
+            fill = np.int8(-1)
+        elif kind == "int":
+            low = np.iinfo(np.int64).min
+            taken = set(there)
+            fill = np.int64(next(i for i in range(low, low + len(taken) + 1) if i not in taken))
+            whole = [v if isinstance(v, int) else fill for v in values]
+            dataset = self._dataset(name, np.array(whole, np.int64))
+        elif kind == "float":
+            floats = [v if isinstance(v, float | int) else math.nan for v in values]
+            dataset = self._dataset(name, np.array(floats, float))
+            fill = None
+        elif kind == "complex":
+            complexes = [v if isinstance(v, complex) else complex(math.nan, 0) for v in values]
+            parts = np.array(complexes, complex).view(float).reshape(-1, 2)
+            dataset = self._dataset(name, parts, ["complex_part"])
+            fill = None
+        else:
+            plain = kind == "str"
+            texts = [_text(v, plain) for v in values]
+            dataset = self._dataset(name, np.array(texts, object), dtype=_TEXT)
+            fill = None
+        dataset.attrs["kind"] = kind
+        if fill is not None and len(there) < len(values):
+            dataset.attrs["_FillValue"] = fill
+        return dataset
+
+    def _write_arrays(self, name: str, values: Sequence[Any], like: np.ndarray[Any, Any]) -> Any:
+        empty = np.zeros_like(like)
+        if like.dtype.kind in "fc":
+            empty[...] = np.nan
+        stack = np.stack([v if isinstance(v, np.ndarray) else empty for v in values])
+        extra = [f"{name}_dim_{i}" for i in range(like.ndim)]
+        dataset = self._dataset(name, *_storage(stack, extra))
+        dataset.attrs["kind"] = "array"
+        dataset.attrs["dtype"] = like.dtype.str
+        return dataset
+
+    def _write_ragged(self, name: str, values: Sequence[Any], there: Sequence[Any]) -> Any:
+        ndim = there[0].ndim
+        shapes = [v.shape if isinstance(v, np.ndarray) else (0,) * ndim for v in values]
+        flat = np.concatenate([v.ravel() for v in there])
+        element = self._free_name(f"{name}_element", "result")
+        dataset = self._dataset(name, *_storage(flat, []), along=element)
+        count = self._free_name(f"{name}_shape", "result")
+        shape = self._dataset(count, np.array(shapes, np.int64), [f"{name}_axis"])
+        if ndim == 1:
+            shape.attrs["sample_dimension"] = element
+        shape.attrs["long_name"] = f"shape of each simulation's array in {name}"
+        dataset.attrs["kind"] = "ragged"
+        dataset.attrs["dtype"] = there[0].dtype.str
+        dataset.attrs["shapes"] = count
+        return dataset
+
+    def _dataset(
+        self,
+        name: str,
+        data: np.ndarray[Any, Any],
+        extra: Sequence[str] = (),
+        *,
+        along: str = DIMENSION,
+        dtype: Any = None,
+    ) -> Any:
+        """Write an array whose every axis has a dimension scale, as netCDF wants it."""
+        options = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+        big = data.nbytes > 1 << 16 and data.dtype.kind != "O"
+        dataset = self._file.create_dataset(
+            name, data=data, dtype=dtype, **(options if big else {})
+        )
+        for axis, dimension in enumerate((along, *extra)):
+            dataset.dims[axis].attach_scale(self._dimension(dimension, data.shape[axis]))
+        return dataset
+
+    def _dimension(self, name: str, size: int) -> Any:
+        if name not in self._dimensions:
+            if name in self._file:  # a column has this name
+                name = self._free_name(name, "dimension")
+            scale = self._file.create_dataset(name, shape=(size,), dtype=">f4")
+            scale.make_scale(_NO_VARIABLE % size)
+            self._dimensions[name] = scale
+        return self._dimensions[name]
+
+    def _write_states(self, name: str, values: Sequence[Any]) -> None:
+        """Say which simulations have a value (0), none (1), or None (2), unless all have one."""
+        states = np.array(
+            [1 if v is ABSENT else 2 if v is None else 0 for v in values], np.uint8
+        )
+        if states.any():
+            self._file.require_group(STATES)[name] = states
+
+
+def read_columns(file: h5py.File, role: str) -> Iterator[tuple[Path, list[Any]]]:
+    """Read back the columns of one role.
+
+    Yields
+    ------
+    path : tuple of str
+        The value's name.
+    values : list
+        One a simulation, or ABSENT.
+    """
+    for name, dataset in file.items():
+        if isinstance(dataset, h5py.Dataset) and dataset.attrs.get("role") == role:
+            yield tuple(json.loads(dataset.attrs["path"])), _read(file, name, dataset)
+
+
+def _read(file: h5py.File, name: str, dataset: Any) -> list[Any]:
+    values = _read_values(file, dataset)
+    states = file.get(f"{STATES}/{name}")
+    if states is None:
+        return values
+    marks = {0: lambda v: v, 1: lambda _: ABSENT, 2: lambda _: None}
+    return [marks[state](v) for state, v in zip(states[:].tolist(), values, strict=True)]
+
+
+def _read_values(file: h5py.File, dataset: Any) -> list[Any]:
+    kind = dataset.attrs["kind"]
+    if kind == "array":
+        return list(_restore(dataset[:], dataset.attrs["dtype"]))
+    if kind == "ragged":
+        flat = _restore(dataset[:], dataset.attrs["dtype"])
+        shapes = file[dataset.attrs["shapes"]][:]
+        ends = np.cumsum(shapes.prod(axis=1))[:-1]
+        parts = np.split(flat, ends)
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    if kind == "bool":
+        return [value == 1 for value in dataset[:].tolist()]
+    if kind in ("int", "float"):
+        numbers: list[Any] = dataset[:].tolist()
+        return numbers
+    if kind == "complex":
+        return [complex(*parts) for parts in dataset[:].tolist()]
+    texts = [text.decode("utf-8") for text in dataset[:]]
+    if kind == "str":
+        return texts
+    if kind == "json":
+        return [from_json(text) if text else None for text in texts]
+    raise InputError(f"{file.filename}: {dataset.name} is of the unknown kind {kind!r}")
+
+
+def _kind(values: Sequence[Any]) -> str:
+    """Say how a column of these values is stored."""
+    kinds = {_kind_of(value) for value in values}
+    if len(kinds) == 1:
+        kind = kinds.pop()
+        if not isinstance(kind, tuple):
+            return str(kind)
+        return "array" if any(value.size for value in values) else "json"
+    if kinds == {"int", "float"}:
+        whole = (v for v in values if isinstance(v, int))
+        if all(abs(v) <= 2**53 for v in whole):
+            return "float"
+    return "json"
+
+
+def _kind_of(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "int" if -(2**62) < value < 2**62 else "json"
+    if isinstance(value, float):
+        return "float"
+    if isinstance(value, complex):
+        return "complex"
+    if isinstance(value, str):
+        return "str" if _is_plain(value) else "json"
+    # arrays of text, and of no dimension, have no better place than JSON
+    if isinstance(value, np.ndarray) and value.dtype.kind != "U" and value.ndim:
+        return ("array", value.dtype.str, value.ndim)
+    return "json"
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether HDF5 gives this string back as it is."""
+    return "\0" not in text and not re.search("[\ud800-\udfff]", text)
+
+
+def _text(value: Any, plain: bool) -> str:
+    if value is ABSENT or value is None:
+        return ""
+    return value if plain else to_json(value)
+
+
+def _storage(
+    array: np.ndarray[Any, Any], extra: list[str]
+) -> tuple[np.ndarray[Any, Any], list[str]]:
+    """Give the array in a type that netCDF knows, and the names of its further dimensions."""
+    if array.dtype.kind == "b":
+        return array.astype(np.int8), extra
+    if array.dtype == np.float16:
+        return array.astype(np.float32), extra
+    if array.dtype.kind == "c":
+        part = np.float32 if array.dtype.itemsize == 8 else np.float64
+        parts = np.stack([array.real, array.imag], axis=-1).astype(part)
+        return parts, [*extra, "complex_part"]
+    return array, extra
+
+
+def _restore(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+    kind = np.dtype(dtype)
+    if kind.kind == "c":
+        return np.ascontiguousarray(array).view(kind)[..., 0]
+    return array.astype(kind)
+
+
+def _safe(name: str) -> str:
+    """Make a name that HDF5 and the lists of names in netCDF attributes can hold."""
+    text = re.sub(r"[\s/\x00-\x1f\x7f\ud800-\udfff%]", lambda m: f"%{ord(m[0]):02X}", name)
+    return text if text not in ("", ".", "..") else f"%{text}"
+
+
+def to_json(value: Any) -> str:
+    """Write any value that the store can hold as JSON; the reverse is :func:`from_json`."""
+    return json.dumps(_tagged(value), allow_nan=False, separators=(",", ":"))
+
+
+def from_json(text: str) -> Any:
+    """Read what :func:`to_json` wrote."""
+    return json.loads(text, object_hook=_untagged)
+
+
+def _tagged(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": repr(value)}
+    if isinstance(value, complex):
+        return {"$complex": [_tagged(value.real), _tagged(value.imag)]}
+    if isinstance(value, tuple):
+        return {"$tuple": [_tagged(item) for item in value]}
+    if isinstance(value, list):
+        return [_tagged(item) for item in value]
+    if isinstance(value, np.ndarray):
+        data = [_tagged(item) for item in value.ravel().tolist()]
+        return {"$array": [value.dtype.str, list(value.shape), data]}
+    if isinstance(value, dict):
+        if all(type(key) is str and not key.startswith("$") for key in value):
+            return {key: _tagged(item) for key, item in value.items()}
+        return {"$dict": [[_tagged(key), _tagged(item)] for key, item in value.items()]}
+    return value
+
+
+def _untagged(found: dict[str, Any]) -> Any:
+    if len(found) != 1:
+        return found
+    tag, content = next(iter(found.items()))
+    if tag == "$float":
+        return float(content)
+    if tag == "$complex":
+        return complex(*content)
+    if tag == "$tuple":
+        return tuple(content)
+    if tag == "$dict":
+        return {key: item for key, item in content}
+    if tag == "$array":
+        dtype, shape, data = content
+        return np.array(data, dtype).reshape(shape)
+    return found

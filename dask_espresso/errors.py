@@ -1,0 +1,23 @@
+"""The errors that a user sees, and the exit status that each stands for."""
+
+
+class DaskEspressoError(Exception):
+    """Base of the package's own errors; the message says what to do."""
+
+    exit_status = 1
+
+
+class InputError(DaskEspressoError):
+    """A study, a profile, a store or an option cannot be used as it is."""
+
+    exit_status = 2
+
+
+class ResumableError(DaskEspressoError):
+    """The run stopped early; running it again goes on where it stopped."""
+
+    exit_status = 75
+
+
+class SimulationError(DaskEspressoError):
+    """A simulation run through :func:`dask_espresso.dask_espresso_task` failed."""

@@ -1,0 +1,15 @@
+"""The ``dask_espresso`` that a simulation script imports.
+
+The folder above this one goes on the simulation's ``PYTHONPATH``. It holds
+nothing but this package, so that the script's interpreter finds
+``dask_espresso`` and never the numpy, dask or anything else that is installed
+beside the real package. Submodules come from the real package's own folder.
+"""
+
+import os
+
+__path__ = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
+
+from .transport import decode_transport_data, encode_transport_data, get_data_from_stdin  # noqa: E402
+
+__all__ = ["decode_transport_data", "encode_transport_data", "get_data_from_stdin"]

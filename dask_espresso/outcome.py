@@ -1,0 +1,224 @@
+"""What became of a simulation, and how it is written down in the journal."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any
+
+import msgpack
+import numpy as np
+
+_ARRAY, _COMPLEX, _INTEGER, _TUPLE = 1, 2, 3, 4
+_MAX_DEPTH = 64
+_HOLDABLE = "numbers, strings, booleans, None, numpy arrays, lists and dicts of these"
+
+
+class Status(enum.IntEnum):
+    """How a simulation ended; the numbers are those of the store's `status` column."""
+
+    DONE = 0
+    FAILED = 1
+    TIMED_OUT = 2
+    LOST = 3
+
+    @property
+    def label(self) -> str:
+        """The status in words."""
+        return self.name.lower().replace("_", " ")
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of one simulation.
+
+    Attributes
+    ----------
+    id : str
+        The simulation's id.
+    parameters : dict
+        The parameters as the study gives them.
+    replica, seed : int
+        Number of the replica, from 0, and the simulation's own seed.
+    status : Status
+        How it ended.
+    result : dict or None
+        What the script gave, where `status` is done.
+    attempts : int
+        How often it was started; losses of a worker do not count.
+    exit_code : int or None
+        Exit code, or minus the number of the signal that ended the process.
+    error : str
+        What went wrong, with the end of standard error; empty where done.
+    log : str
+        Standard error and stray standard output, shortened in the middle.
+    host, job_id : str
+        Where it ran.
+    started : float
+        Unix time of its start, in seconds.
+    elapsed_time, cpu_time : float
+        Wall and CPU time of the process and its children, in seconds.
+    peak_memory : int
+        Largest resident memory of one of its processes, in bytes.
+    engine, engine_version : str
+        What ran it.
+    script_hash : str
+        SHA-256 of the script that ran.
+    sequence : int
+        The how-manieth outcome of its store this is.
+    """
+
+    id: str
+    parameters: dict[str, Any]
+    replica: int = 0
+    seed: int = 0
+    status: Status = Status.DONE
+    result: dict[str, Any] | None = None
+    attempts: int = 1
+    exit_code: int | None = None
+    error: str = ""
+    log: str = ""
+    host: str = ""
+    job_id: str = ""
+    started: float = float("nan")
+    elapsed_time: float = float("nan")
+    cpu_time: float = float("nan")
+    peak_memory: int = 0
+    engine: str = ""
+    engine_version: str = ""
+    script_hash: str = ""
+    sequence: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the simulation gave a result."""
+        return self.status is Status.DONE
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Outcome))
+
+
+def pack(outcome: Outcome) -> bytes:
+    """Write an outcome as a journal record: msgpack, no pickle."""
+    record = {name: getattr(outcome, name) for name in FIELDS}
+    record["status"] = int(outcome.status)
+    packed: bytes = msgpack.packb(
+        record, default=_extend, strict_types=True, unicode_errors="surrogatepass"
+    )
+    return packed
+
+
+def unpack(record: bytes) -> Outcome:
+    """Read an outcome from a journal record.
+
+    Raises
+    ------
+    ValueError
+        If the record is not one that :func:`pack` wrote.
+    """
+    try:
+        fields = msgpack.unpackb(
+            record,
+            ext_hook=_unextend,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            max_ext_len=2**32 - 1,
+            max_str_len=2**32 - 1,
+        )
+        fields["status"] = Status(fields["status"])
+        return Outcome(**fields)
+    except (TypeError, KeyError, msgpack.UnpackException) as error:
+        raise ValueError(f"not an outcome: {error}") from error
+
+
+def storable(value: Any, where: str = "result", depth: int = 0) -> Any:
+    """Check that the store can hold a value, and give it with numpy's scalars made plain.
+
+    Parameters
+    ----------
+    value
+        Numbers, strings, booleans, None, numpy arrays, lists, tuples and dicts of these.
+    where : str
+        What the value is called in the error.
+
+    Raises
+    ------
+    TypeError
+        If the store cannot hold it; the message says which part of it.
+    """
+    if depth > _MAX_DEPTH:
+        raise TypeError(f"{where} is nested more than {_MAX_DEPTH} deep")
+    if isinstance(value, np.generic) and not isinstance(value, np.longdouble | np.clongdouble):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return value
+    for plain in (int, float, complex, str):
+        if isinstance(value, plain):
+            return plain(value)
+    if isinstance(value, np.ndarray):
+        return _storable_array(value, where)
+    if isinstance(value, list | tuple):
+        items = [storable(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str | int | float | bool | None):
+                raise TypeError(f"{where} has the key {key!r}: keys are strings or numbers")
+        return {
+            key.item() if isinstance(key, np.generic) else key: storable(
+                item, f"{where}[{key!r}]", depth + 1
+            )
+            for key, item in value.items()
+        }
+    kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    raise TypeError(f"{where} is a {kind}, which the store cannot hold ({_HOLDABLE})")
+
+
+def _storable_array(array: np.ndarray[Any, Any], where: str) -> np.ndarray[Any, Any]:
+    if array.dtype.kind not in "biufcU" or array.dtype.char in "gG":
+        raise TypeError(
+            f"{where} is an array of {array.dtype}, which the store cannot hold "
+            "(arrays of booleans, integers, floats, complex numbers or strings)"
+        )
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=None, subok=False)
+
+
+def _extend(value: Any) -> msgpack.ExtType:
+    """Write what msgpack itself has no type for."""
+    if isinstance(value, np.ndarray):
+        head = pack_plain([value.dtype.str, value.shape])
+        return msgpack.ExtType(_ARRAY, head + value.tobytes())
+    if isinstance(value, complex):
+        return msgpack.ExtType(_COMPLEX, pack_plain([value.real, value.imag]))
+    if isinstance(value, int):
+        return msgpack.ExtType(_INTEGER, str(value).encode())
+    if isinstance(value, tuple):
+        items = msgpack.packb(
+            list(value), default=_extend, strict_types=True, unicode_errors="surrogatepass"
+        )
+        return msgpack.ExtType(_TUPLE, items)
+    raise TypeError(f"{type(value).__name__} has no place in a journal")
+
+
+def pack_plain(value: Any) -> bytes:
+    """Write a value of msgpack's own types."""
+    packed: bytes = msgpack.packb(value)
+    return packed
+
+
+def _unextend(code: int, data: bytes) -> Any:
+    if code == _ARRAY:
+        unpacker = msgpack.Unpacker(max_buffer_size=0)
+        unpacker.feed(data)
+        dtype, shape = unpacker.unpack()
+        return np.frombuffer(data, dtype, offset=unpacker.tell()).reshape(shape).copy()
+    if code == _COMPLEX:
+        return complex(*msgpack.unpackb(data))
+    if code == _INTEGER:
+        return int(data)
+    if code == _TUPLE:
+        items = msgpack.unpackb(
+            data, ext_hook=_unextend, strict_map_key=False, unicode_errors="surrogatepass"
+        )
+        return tuple(items)
+    raise ValueError(f"extension type {code} is unknown")

@@ -1,0 +1,273 @@
+"""What crosses the pipe between a worker and a simulation script.
+
+Parameters go to the script's standard input and the result comes back on its
+standard output, both pickled and then base64 encoded. This module runs on both
+sides: in the driver's environment and inside the simulation's own interpreter,
+which may have another Python (3.9 or newer), another numpy or none at all.
+"""
+
+import base64
+import binascii
+import io
+import itertools
+import pickle
+import re
+import sys
+from typing import Any, List
+
+__all__ = [
+    "PayloadScanner",
+    "TransportError",
+    "decode_transport_data",
+    "encode_transport_data",
+    "get_data_from_stdin",
+]
+
+# Protocol 5 is what the oldest supported script side (Python 3.9) can read.
+_PROTOCOL = 5
+
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
+# base64 of a pickle of protocol 2 to 5 begins like this (0x80, then the protocol's number)
+_PICKLE_START = re.compile(rb"gA[I-X][A-Za-z0-9+/]")
+# the first opcode after the protocol's number: FRAME, or whatever a pickle too small for one holds
+_FIRST_OPCODES = b"\x95}])(KMJGXN\x88\x89\x8c\x8d\x8a\x8bBC\x8e\x96\x8fcIFVSULT"
+
+
+class TransportError(ValueError):
+    """What came through the pipe is not one whole payload."""
+
+
+class _PortableUnpickler(pickle.Unpickler):
+    """Unpickles arrays of numpy 1 with numpy 2 and the other way round.
+
+    numpy 2 renamed its private package ``numpy.core``, which pickled arrays
+    name, to ``numpy._core``.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[:2] in (["numpy", "core"], ["numpy", "_core"]):
+            rest = module.split(".", 2)[2:]
+            package = "_core" if _numpy_major() >= 2 else "core"
+            module = ".".join(["numpy", package, *rest])
+        return super().find_class(module, name)
+
+
+def _numpy_major() -> int:
+    import numpy
+
+    return int(numpy.__version__.split(".")[0])
+
+
+def encode_transport_data(data: Any) -> str:
+    """Encode an object as one line of text.
+
+    Parameters
+    ----------
+    data
+        Any object that can be pickled and needs no further context:
+        numbers, strings, numpy arrays, lists and dicts of these.
+
+    Returns
+    -------
+    str
+        base64 of the pickled object, without line breaks.
+
+    Examples
+    --------
+    >>> decode_transport_data(encode_transport_data({"pressure": 2.5}))
+    {'pressure': 2.5}
+    """
+    return base64.b64encode(pickle.dumps(data, protocol=_PROTOCOL)).decode("ascii")
+
+
+def decode_transport_data(text: Any) -> Any:
+    """Decode what :func:`encode_transport_data` encoded.
+
+    Only for text from one's own simulations: like every pickle, a forged
+    payload can run code.
+
+    Parameters
+    ----------
+    text : str or bytes
+        The encoded object. White space around it is ignored.
+
+    Returns
+    -------
+    object
+        The object, equal to the one encoded.
+
+    Raises
+    ------
+    TransportError
+        If the text is not one whole payload.
+    """
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else bytes(text)
+    raw = raw.strip()
+    if not raw:
+        raise TransportError("there is no payload: the text is empty")
+    try:
+        return _PortableUnpickler(io.BytesIO(base64.b64decode(raw, validate=True))).load()
+    except Exception as error:  # unpickling garbage raises nearly anything
+        raise TransportError(
+            f"this is not a whole payload ({type(error).__name__}: {error}): {_excerpt(raw)}"
+        ) from error
+
+
+def get_data_from_stdin() -> Any:
+    """Read the simulation's parameters from standard input.
+
+    Returns
+    -------
+    object
+        The parameters, usually a dict, as the driver encoded them.
+
+    Raises
+    ------
+    TransportError
+        If standard input holds no payload. A script started by hand can be
+        given one: ``dask-espresso try STUDY`` does that.
+    """
+    return decode_transport_data(sys.stdin.read())
+
+
+def _excerpt(raw: bytes, size: int = 200) -> str:
+    text = raw.decode("utf-8", "replace")
+    return repr(text if len(text) <= size else text[: size // 2] + " […] " + text[-size // 2 :])
+
+
+class PayloadScanner:
+    """Finds the payload in a simulation's standard output, whatever else is printed there.
+
+    Fed piece by piece, it keeps payloads only and hands everything else on, so
+    that its memory does not grow with the noise.
+
+    Attributes
+    ----------
+    payloads : list of object
+        What was found and decoded; no more than two are kept.
+    broken : str
+        Why the first text that looked like a payload was none, or empty.
+    """
+
+    MAX_ENCODED_SIZE = 4 * 2**30
+
+    def __init__(self, noise: Any) -> None:
+        self.payloads: List[Any] = []
+        self.broken = ""
+        self._noise = noise  # called with the bytes that are not payload
+        self._pending = bytearray()
+        self._is_candidate = False  # does _pending begin like a payload?
+        self._searched = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next piece of output."""
+        self._pending += chunk
+        while self._step(last=False):
+            pass
+
+    def close(self) -> None:
+        """Take note that the output has ended."""
+        while self._step(last=True):
+            pass
+        self._pass_noise(len(self._pending))
+
+    def payload(self) -> Any:
+        """Give the one payload.
+
+        Returns
+        -------
+        object
+            What the script encoded.
+
+        Raises
+        ------
+        TransportError
+            If there is none, more than one, or a broken one.
+        """
+        if len(self.payloads) > 1:
+            raise TransportError(
+                "two payloads on standard output: print the encoded result once, at the end"
+            )
+        if self.payloads:
+            return self.payloads[0]
+        if self.broken:
+            raise TransportError("broken payload on standard output: " + self.broken)
+        raise TransportError(
+            "no payload on standard output: end the script with "
+            "print(dask_espresso.encode_transport_data(result))"
+        )
+
+    def _step(self, *, last: bool) -> bool:
+        """Deal with the next stretch of noise or the next candidate; say whether to go on."""
+        if not self._is_candidate:
+            start = _PICKLE_START.search(self._pending)
+            if start is None:
+                # a payload's first three characters may already be here
+                self._pass_noise(max(0, len(self._pending) - 3))
+                return False
+            self._pass_noise(start.start())
+            self._is_candidate = True
+            self._searched = 0
+        end = _NOT_BASE64.search(self._pending, self._searched)
+        if end is None and not last:
+            self._searched = len(self._pending)
+            if self._searched > self.MAX_ENCODED_SIZE:
+                raise TransportError("a payload of more than 4 GiB: write such results to a file")
+            return False
+        self._take(end.start() if end else len(self._pending))
+        return True
+
+    def _take(self, size: int) -> None:
+        """Look for a payload in the candidate that is the first `size` bytes of what is pending."""
+        self._is_candidate = False
+        candidate = bytes(memoryview(self._pending)[:size])
+        # noise may be glued to the payload's front, and itself look like the start of one;
+        # a few tries find that payload, more would only be spent on garbage
+        starts = (found.start() for found in _PICKLE_START.finditer(candidate))
+        plausible = (start for start in starts if _looks_like_pickle(candidate, start))
+        for start in itertools.islice(plausible, 8):
+            used = self._decode(candidate[start:])
+            if used:
+                self._pass_noise(start)
+                del self._pending[:used]
+                return
+        self._pass_noise(size)
+
+    def _decode(self, candidate: bytes) -> int:
+        """Keep the payload that `candidate` begins with; give its encoded length, or 0."""
+        whole = candidate.rstrip(b"=")
+        padding = candidate.find(b"=")
+        if 0 <= padding < len(whole):  # something is glued to the payload's end
+            whole = candidate[:padding]
+        try:
+            stream = io.BytesIO(_decode_unpadded(whole))
+            value = _PortableUnpickler(stream).load()
+        except Exception as error:  # unpickling garbage raises nearly anything
+            # a word of a message is no broken payload, a long or framed one is
+            if not self.broken and len(candidate) >= 32:
+                self.broken = f"{type(error).__name__}: {error}: {_excerpt(candidate)}"
+            return 0
+        if len(self.payloads) < 2:
+            self.payloads.append(value)
+        encoded_groups = -(-stream.tell() // 3)
+        used = 4 * encoded_groups
+        return min(used, len(candidate))
+
+    def _pass_noise(self, size: int) -> None:
+        if size:
+            self._noise(bytes(memoryview(self._pending)[:size]))
+            del self._pending[:size]
+
+
+def _looks_like_pickle(candidate: bytes, start: int) -> bool:
+    """Check the first opcode of what may be a pickle."""
+    return base64.b64decode(candidate[start : start + 4] + b"==")[2:3] in _FIRST_OPCODES
+
+
+def _decode_unpadded(text: bytes) -> bytes:
+    """Decode base64 with its padding, or with something glued to its end."""
+    text = text[: len(text) - 1] if len(text) % 4 == 1 else text
+    try:
+        return base64.b64decode(text + b"=" * (-len(text) % 4))
+    except binascii.Error:
+        return b""
