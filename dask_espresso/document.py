@@ -292,8 +292,12 @@ _SCALARS: dict[str, Callable[[str], Any]] = {
 }
 
 
+class _RefusalError(yaml.MarkedYAMLError):
+    """What is valid YAML, but not welcome here."""
+
+
 def _refuse(at: Any, message: str) -> NoReturn:
-    raise yaml.MarkedYAMLError(problem=message, problem_mark=at.start_mark)
+    raise _RefusalError(problem=message, problem_mark=at.start_mark)
 
 
 class _Reader:
@@ -374,8 +378,8 @@ class _Reader:
 def _plain(error: yaml.MarkedYAMLError) -> str:
     """Say what is wrong with the syntax, and what to do."""
     problem = str(error.problem or error.context)
-    if "; " in problem and error.context is None:
-        return problem  # one of our own
+    if isinstance(error, _RefusalError):
+        return problem
     if r"'\t'" in problem:
         return "is indented with a tab; use spaces"
     if "another document" in problem:

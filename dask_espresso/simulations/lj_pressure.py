@@ -88,9 +88,9 @@ def engine_version():
     """Give ESPResSo's version, such as 4.2.2."""
     if hasattr(espressomd, "__version__"):
         return str(espressomd.__version__)
-    import espressomd.version
+    from espressomd import version
 
-    return str(espressomd.version.friendly())
+    return str(version.friendly())
 
 
 params = dask_espresso.get_data_from_stdin()

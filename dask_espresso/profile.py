@@ -1,0 +1,396 @@
+"""A profile: where simulations run."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import dask
+import pydantic
+from dask.utils import parse_bytes
+from pydantic import BeforeValidator, Field
+
+from .document import BadValueError, Document, describe, unknown
+from .engine import Engine
+from .errors import InputError
+from .templates import file_or_template, profile_names
+
+JOBQUEUE_CLUSTERS = {
+    name: ("dask_jobqueue", f"{prefix}Cluster")
+    for name, prefix in {
+        "slurm": "SLURM",
+        "htcondor": "HTCondor",
+        "pbs": "PBS",
+        "sge": "SGE",
+        "lsf": "LSF",
+        "oar": "OAR",
+        "moab": "Moab",
+    }.items()
+}
+CLUSTERS = ("local", *JOBQUEUE_CLUSTERS)
+
+# what these engines are without a profile
+_BUILT_IN = {"espresso": "espressomd", "lammps": "lammps", "python": ""}
+
+# arguments that are objects, or that are decided here
+_NOT_IN_A_FILE = {"self", "loop", "asynchronous", "job_cls", "scheduler_cls", "scheduler", "start"}
+_NOT_IN_A_FILE |= {"worker_class", "job_kwargs", "base_class_kwargs", "worker_kwargs", "kwargs"}
+_NOT_IN_A_FILE |= {"scheduler_ip", "services", "service_kwargs", "blocked_handlers", "executor"}
+_TLS = "is not an option here: connections are always TLS, with certificates of their own; remove it"
+_ELSEWHERE = {
+    "security": _TLS,
+    "protocol": _TLS,
+    "n_workers": "is not an option here; write `jobs: N` beside `options` instead",
+    "host": "is not an option here; write it under `scheduler_options`",
+    "dashboard_address": "is not an option here; write it under `scheduler_options`",
+    "extra": "was renamed; write `worker_extra_args` instead",
+    "job_extra": "was renamed; write `job_extra_directives` instead",
+    "env_extra": "was renamed; write `job_script_prologue` instead",
+    "header_skip": "was renamed; write `job_directives_skip` instead",
+}
+_LISTS = ("job_script_prologue", "worker_extra_args", "job_directives_skip")
+_LISTS += ("submit_command_extra", "cancel_command_extra")
+
+
+def _or_empty(value: Any) -> Any:
+    """Take a key with everything below it commented out for an empty one."""
+    return {} if value is None else value
+
+
+def _command(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = shlex.split(value)
+        except ValueError as error:
+            raise BadValueError(f"is no command ({error}); balance its quotes") from None
+    if isinstance(value, list):
+        value = [str(word) if type(word) in (int, float) else word for word in value]
+        if not value or value[0] == "":
+            raise BadValueError("is empty; write a program, or remove the key for the default")
+        for word in value:
+            if not isinstance(word, str) or "\0" in word:
+                raise BadValueError(f"holds {describe(word)}; write its words in quotes")
+        return value
+    if value is not None:
+        raise BadValueError(f"is {describe(value)}; write a program and its arguments, as in a shell")
+    return None
+
+
+def _environment(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return _or_empty(value)
+    for name, setting in value.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            raise BadValueError(f"has the name {name!r}; use letters, digits and '_'")
+        if isinstance(setting, bool) or not isinstance(setting, str | int | float):
+            raise BadValueError(f"is {describe(setting)} but must be text; put it in quotes", name)
+        if "\0" in str(setting):
+            raise BadValueError("holds a null character; remove it", name)
+    return {name: str(setting) for name, setting in value.items()}
+
+
+class EngineSettings(pydantic.BaseModel):
+    """How a profile starts an engine.
+
+    Attributes
+    ----------
+    command : list of str or None
+        Program and arguments in front of the script, or None for the engine's own default.
+    preload : list of str
+        Modules that a warm start imports beforehand.
+    environment : dict of str to str
+        Environment variables for its simulations.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    command: Annotated[list[str] | None, BeforeValidator(_command)] = None
+    preload: Annotated[list[str], BeforeValidator(lambda v: [] if v is None else v)] = []
+    environment: Annotated[dict[str, str], BeforeValidator(_environment)] = {}
+
+
+class Jobs(pydantic.BaseModel):
+    """How many worker jobs are kept, as the work needs them.
+
+    Attributes
+    ----------
+    minimum, maximum : int
+        Both included.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    minimum: int = Field(default=0, ge=0)
+    maximum: int = Field(ge=1)
+
+    @pydantic.model_validator(mode="after")
+    def _check_order(self) -> Jobs:
+        if self.minimum > self.maximum:
+            raise BadValueError(
+                f"is {self.minimum}, more than the maximum {self.maximum}; lower it", "minimum"
+            )
+        return self
+
+
+def _jobs(value: Any) -> Any:
+    if isinstance(value, dict | Jobs):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise BadValueError(
+            f"is {describe(value)} but must be a whole number from 1; "
+            "write one such as 8, or {minimum: 0, maximum: 8}"
+        )
+    return value
+
+
+def _jobs_kind(value: Any) -> str:
+    return "number" if isinstance(value, int) else "range"
+
+
+class Profile(pydantic.BaseModel):
+    """Where simulations run.
+
+    Attributes
+    ----------
+    cluster : str
+        ``local``, a dask-jobqueue cluster, or the address of a Dask scheduler.
+    jobs : int or Jobs
+        Worker jobs kept running.
+    engines : dict
+        Settings of engines, by name.
+    options : dict
+        Arguments of the cluster's own class.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    cluster: str = "local"
+    jobs: Annotated[
+        Annotated[int, pydantic.Tag("number")] | Annotated[Jobs, pydantic.Tag("range")],
+        pydantic.Discriminator(_jobs_kind),
+        BeforeValidator(_jobs),
+    ] = 1
+    engines: Annotated[
+        dict[str, Annotated[EngineSettings, BeforeValidator(_or_empty)]], BeforeValidator(_or_empty)
+    ] = {}
+    options: Annotated[dict[str, Any], BeforeValidator(_or_empty)] = {}
+
+    _path: Path | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file it was loaded from."""
+        return self._path
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Profile:
+        self._check_cluster()
+        for name, settings in self.engines.items():
+            if name not in _BUILT_IN and settings.command is None:
+                raise BadValueError(
+                    "has no command; write `command: PROGRAM` under it, or use one of the "
+                    f"engines that have one: {', '.join(_BUILT_IN)}",
+                    "engines",
+                    name,
+                )
+        if self.cluster in JOBQUEUE_CLUSTERS:
+            _check_jobqueue(self.cluster, self.options)
+        elif self.cluster == "local":
+            _check_names("local", self.options)
+            _check_sizes(self.options)
+        return self
+
+    def _check_cluster(self) -> None:
+        if "://" in self.cluster:
+            if not re.fullmatch(r"[a-z]+://[^\s/]+", self.cluster):
+                raise BadValueError(
+                    f"is {self.cluster!r}; write an address such as tls://node1:8786", "cluster"
+                )
+            for key, value in (("options", self.options), ("jobs", self.jobs != 1)):
+                if value:
+                    raise BadValueError(
+                        "has no effect on a scheduler that runs already; remove it", key
+                    )
+        elif self.cluster not in CLUSTERS:
+            said = unknown("cluster", self.cluster, CLUSTERS)
+            raise BadValueError(f"{said}, or a scheduler's address such as tcp://node1:8786", "cluster")
+
+    def engine(self, name: str) -> Engine:
+        """Give an engine by its name.
+
+        Raises
+        ------
+        InputError
+            If it is neither built in nor set in this profile.
+        """
+        if name not in _BUILT_IN and name not in self.engines:
+            raise InputError(
+                f"{self.path or 'no profile given'}: "
+                f"{unknown('engine', name, {*_BUILT_IN, *self.engines})}; "
+                f"add {name!r} under `engines` in the profile, or correct `engine` in the study"
+            )
+        settings = self.engines.get(name, EngineSettings())
+        module = _BUILT_IN.get(name)
+        if module is None:
+            module = next((m for m in ("espressomd", "lammps") if m in settings.preload), "")
+        return Engine(
+            name=name,
+            command=tuple(_expanded(word) for word in settings.command or ()),
+            module=module,
+            environment=tuple(settings.environment.items()),
+            preload=tuple(settings.preload),
+        )
+
+
+def _expanded(word: str) -> str:
+    return str(Path(word).expanduser()) if word.startswith("~/") else word
+
+
+def load_profile(path_or_name: str | Path | None = None) -> Profile:
+    """Load a profile.
+
+    Parameters
+    ----------
+    path_or_name : str or Path, optional
+        A profile file, or the name of one that comes with the package; without it,
+        simulations run on this machine.
+
+    Raises
+    ------
+    InputError
+        Names the file, the line, the key, what is wrong and what to do.
+    """
+    if path_or_name is None:
+        return Profile()
+    document = Document.load(file_or_template(path_or_name, "profile", profile_names()))
+    profile = document.validate(Profile)
+    profile._path = document.path.absolute()
+    return profile
+
+
+# ---- options -------------------------------------------------------------------------------------
+
+
+@functools.cache
+def option_names(cluster: str) -> frozenset[str]:
+    """Name the arguments that a profile's options may set.
+
+    Parameters
+    ----------
+    cluster : str
+        ``local`` or a key of `JOBQUEUE_CLUSTERS`.
+    """
+    constructors: list[Callable[..., Any]]
+    if cluster == "local":
+        from distributed import LocalCluster, Nanny, Worker
+
+        constructors = [LocalCluster.__init__, Nanny.__init__, Worker.__init__]
+    else:
+        from dask_jobqueue.core import Job, JobQueueCluster
+
+        module, name = JOBQUEUE_CLUSTERS[cluster]
+        found = getattr(importlib.import_module(module), name)
+        constructors = [found.__init__, JobQueueCluster.__init__]
+        constructors += [found.job_cls.__init__, Job.__init__]
+    names = {name for made in constructors for name in inspect.signature(made).parameters}
+    if "PBSJob" in str(constructors):
+        names |= set()
+    return frozenset(names - _NOT_IN_A_FILE - (set() if cluster == "local" else set(_ELSEWHERE)))
+
+
+def _check_names(cluster: str, options: dict[str, Any]) -> None:
+    known = option_names(cluster)
+    for name in options:
+        if name not in known:
+            if cluster != "local" and name in _ELSEWHERE:
+                raise BadValueError(_ELSEWHERE[name], "options", name)
+            raise BadValueError(unknown("option", name, known), "options", name)
+
+
+def _check_jobqueue(cluster: str, options: dict[str, Any]) -> None:
+    _check_names(cluster, options)
+    for name in ("cores", "memory", *(["disk"] if cluster == "htcondor" else [])):
+        site_default = dask.config.get(f"jobqueue.{cluster}.{name}", None)
+        if options.get(name, site_default) is None:
+            example = {"cores": "cores: 16", "memory": "memory: 32 GB", "disk": "disk: 4 GB"}[name]
+            raise BadValueError(f"has no {name} for a worker job; add `{example}`", "options")
+    for name in ("cores", "processes"):
+        value = options.get(name, 1)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise BadValueError(
+                f"is {describe(value)} but must be a whole number from 1; write such a one",
+                "options",
+                name,
+            )
+    _check_sizes(options)
+    if not isinstance(options.get("walltime", ""), str):
+        raise BadValueError(
+            f"is {describe(options['walltime'])} but must be text; write it as \"01:00:00\"",
+            "options",
+            "walltime",
+        )
+    for name in _LISTS:
+        value = options.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise BadValueError(
+                f"is {describe(value)} but must be a list of texts; write each as a line `- text`",
+                "options",
+                name,
+            )
+    directives = options.get("job_extra_directives")
+    kind, example = (dict, "`key: value`") if cluster == "htcondor" else (list, "`- text`")
+    if directives is not None and not isinstance(directives, kind):
+        raise BadValueError(
+            f"is {describe(directives)} but must be a "
+            f"{'mapping' if kind is dict else 'list'} for {cluster}; write {example} lines",
+            "options",
+            "job_extra_directives",
+        )
+    if cluster == "htcondor":
+        _check_prologue(options.get("job_script_prologue", []))
+
+
+def _check_sizes(options: dict[str, Any]) -> None:
+    """Refuse sizes that are none, and those in bytes where a unit was forgotten."""
+    for name in ("memory", "disk", "memory_limit"):
+        value = options.get(name)
+        if value is None or (name == "memory_limit" and (value in ("auto", 0) or _share(value))):
+            continue
+        try:
+            size = parse_bytes(value) if isinstance(value, str | int) else 0
+        except ValueError:
+            size = 0
+        if isinstance(value, bool) or size < 1 << 20:
+            raise BadValueError(
+                f"is {describe(value)}, which is no size of a megabyte or more; "
+                "write a number and a unit, such as 32 GB",
+                "options",
+                name,
+            )
+
+
+def _share(value: Any) -> bool:
+    return isinstance(value, float) and 0 < value <= 1
+
+
+def _check_prologue(lines: list[str]) -> None:
+    for i, line in enumerate(lines):
+        at = ("options", "job_script_prologue", i)
+        if line.lstrip().startswith("source "):
+            raise BadValueError(
+                "uses `source`, which HTCondor's /bin/sh does not know (and it goes on without); "
+                "write `. FILE` instead",
+                *at,
+            )
+        if "#" in line:
+            raise BadValueError(
+                "holds a '#': HTCondor gets all lines as one, so that a comment swallows the "
+                "worker's own command; remove it",
+                *at,
+            )

@@ -1,0 +1,546 @@
+"""A study: what to simulate, and the simulations that it comes to."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal, overload
+
+import numpy as np
+import pydantic
+from dask.utils import parse_timedelta
+from pydantic import BeforeValidator, Field
+
+from .document import BadValueError, Document, describe, parse_value, unknown
+from .engine import SIMULATIONS, file_hash
+from .errors import InputError
+from .templates import file_or_template, study_names
+
+MAX_SIMULATIONS = 10_000_000
+_RESERVED = ("replica", "seed")  # the driver hands these to every script
+_RANGE_FORMS = "{start: 0.1, stop: 0.5, step: 0.1} or {start: 0.1, stop: 0.5, num: 5}"
+_DURATION = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z]*)\s*", re.I | re.A)
+_CLOCK = re.compile(r"\s*(\d+):([0-5]\d):([0-5]\d)\s*", re.A)
+_UNITS = {"min": "minutes", "mins": "minutes", "sec": "s", "secs": "s", "hr": "h", "hrs": "h"}
+
+
+def parse_duration(value: Any) -> float:
+    """Read a length of time.
+
+    Parameters
+    ----------
+    value : str, int or float
+        Such as ``"10 min"``, ``"1.5 h"`` or ``"HH:MM:SS"``; a bare number is in seconds.
+
+    Returns
+    -------
+    float
+        In seconds, more than zero.
+
+    Raises
+    ------
+    ValueError
+        If it is no such length.
+
+    Examples
+    --------
+    >>> parse_duration("10 min"), parse_duration("01:30:00"), parse_duration(90)
+    (600.0, 5400.0, 90.0)
+    """
+    seconds = _seconds(value)
+    if seconds is None or not 0 < seconds < math.inf:
+        raise BadValueError(
+            f"is {describe(value)}, which is no length of time; "
+            "write one such as 90 s, 10 min, 1.5 h, 2 days or 01:30:00"
+        )
+    return seconds
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    if not isinstance(value, str):
+        return None
+    if clock := _CLOCK.fullmatch(value):
+        hours, minutes, seconds = map(float, clock.groups())
+        return 3600 * hours + 60 * minutes + seconds
+    if not (match := _DURATION.fullmatch(value)):
+        return None
+    number, unit = match.groups()
+    try:
+        return float(number) * parse_timedelta(f"1 {_UNITS.get(unit.lower(), unit or 's')}")
+    except KeyError:
+        return None
+
+
+# ---- parameters ----------------------------------------------------------------------------------
+
+
+class Range(Sequence[int | float]):
+    """Evenly spaced numbers, each the one nearest to its exact decimal.
+
+    Parameters
+    ----------
+    start, step : Fraction
+        Exact.
+    count : int
+        How many numbers.
+    whole : bool
+        Whether they are integers.
+    """
+
+    def __init__(self, start: Fraction, step: Fraction, count: int, whole: bool) -> None:
+        self._start, self._step, self._count, self._whole = start, step, count, whole
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> int | float: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[int | float]: ...
+    def __getitem__(self, index: int | slice) -> int | float | list[int | float]:
+        places = range(self._count)[index]
+        if isinstance(places, range):
+            return [self[i] for i in places]
+        value = self._start + places * self._step
+        return int(value) if self._whole else float(value)
+
+
+def swept_values(value: Any) -> Sequence[Any] | None:
+    """Give the values that a parameter goes through, or None for a constant.
+
+    Parameters
+    ----------
+    value
+        As in a study: a list or a range is swept, anything else is constant.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the forms that a parameter may have.
+    """
+    if isinstance(value, list):
+        return _listed(value)
+    if isinstance(value, dict) and value.keys() != {"value"}:
+        return _range(value)
+    _check_constant(value["value"] if isinstance(value, dict) else value)
+    return None
+
+
+def _constant(value: Any) -> Any:
+    return value["value"] if isinstance(value, dict) else value
+
+
+def _listed(values: list[Any]) -> list[Any]:
+    if not values:
+        raise BadValueError("is an empty list; list the values, as in [0.1, 0.2]")
+    first: dict[Any, int] = {}
+    for i, value in enumerate(values):
+        if isinstance(value, list) or (isinstance(value, dict) and value.keys() != {"value"}):
+            raise BadValueError(
+                f"is {describe(value)} inside a list of values; write "
+                "{value: …} around it if the script shall get it as it is",
+                i,
+            )
+        _check_constant(_constant(value))
+        first.setdefault(_identity(_constant(value)), i)
+        if first[_identity(_constant(value))] != i:
+            raise BadValueError(f"has the value {_constant(value)!r} twice; list it once")
+    return [_constant(value) for value in values]
+
+
+def _identity(value: Any) -> Any:
+    """Give the same for values that are equal as parameters: 1 and 1.0, but not 1 and true."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "number", value
+    return canonical_json(value)
+
+
+def _range(given: dict[str, Any]) -> Range:
+    for key in given:
+        if key not in ("start", "stop", "step", "num"):
+            said = unknown("key", str(key), ("start", "stop", "step", "num", "value"))
+            raise BadValueError(f"{said}; write a range as {_RANGE_FORMS}, a constant as {{value: …}}")
+    if {"start", "stop"} - given.keys() or ("step" in given) == ("num" in given):
+        has = ", ".join(given) or "nothing"
+        raise BadValueError(f"is a mapping with {has}, which is no range; write {_RANGE_FORMS}")
+    for key, number in given.items():
+        if not isinstance(number, int | float) or isinstance(number, bool):
+            raise BadValueError(f"is {describe(number)} but must be a number; write one", key)
+        _check_constant(number, key)
+    exact = {key: Fraction(repr(number)) for key, number in given.items()}
+    start, span = exact["start"], exact["stop"] - exact["start"]
+    if "num" in given:
+        step, count = _spacing(span, given["num"])
+    else:
+        step = exact["step"]
+        count = _steps(span, step)
+    if count > MAX_SIMULATIONS:
+        raise BadValueError(f"is a range of {count} values; at most {MAX_SIMULATIONS:,} are possible")
+    whole = all(isinstance(given[key], int) for key in given) and step.denominator == 1
+    ends = (abs(float(start)), abs(float(start + (count - 1) * step)))
+    if not whole and count > 1 and abs(step) < math.ulp(max(ends)):
+        raise BadValueError("has steps too small to tell its values apart; make them larger")
+    return Range(start, step, count, whole)
+
+
+def _spacing(span: Fraction, num: Any) -> tuple[Fraction, int]:
+    if not isinstance(num, int) or num < 1:
+        raise BadValueError(f"is {num} but must be a whole number from 1; write such a one", "num")
+    if (num == 1) != (span == 0):
+        raise BadValueError(
+            "does not fit: one value needs start = stop, more need them different; change it", "num"
+        )
+    return (span / (num - 1) if span else Fraction(1)), num
+
+
+def _steps(span: Fraction, step: Fraction) -> int:
+    if step == 0:
+        raise BadValueError("is 0; write how far two values are apart", "step")
+    if span / step < 0:
+        raise BadValueError(
+            "goes away from stop, so that the range is empty; change its sign", "step"
+        )
+    return span // step + 1
+
+
+def _check_constant(value: Any, *at: str | int) -> None:
+    """Refuse what has no place in a simulation's parameters."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadValueError(f"is {value}; write a finite number", *at)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise BadValueError("has more than 64 bits; write it as a float or as text in quotes", *at)
+    if isinstance(value, str) and "\0" in value:
+        raise BadValueError("holds a null character; remove it", *at)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise BadValueError(f"has the key {key!r}, which is not text; put it in quotes")
+            _check_constant(item, *at)
+    elif isinstance(value, list):
+        for item in value:
+            _check_constant(item, *at)
+    elif not isinstance(value, str | int | float | None):
+        raise BadValueError(
+            f"is a {type(value).__name__}; give numbers, text, true, false, lists and dicts", *at
+        )
+
+
+def _checked_parameters(parameters: Any) -> Any:
+    if parameters is None:  # a key with everything below it commented out
+        return {}
+    if not isinstance(parameters, dict):
+        return parameters
+    for name, value in parameters.items():
+        if not isinstance(name, str) or not name:
+            raise BadValueError("has a parameter without a name; write `name: value`")
+        if name in _RESERVED:
+            raise BadValueError(
+                f"is a name that every script gets from the study itself; set `{name}s`"
+                if name == "replica"
+                else "is a name that every script gets from the study itself; set it beside "
+                "`parameters`, not inside",
+                name,
+            )
+        if "/" in name or not name.isprintable():
+            raise BadValueError("has '/' or a control character in its name; rename it", name)
+        try:
+            swept_values(value)
+        except BadValueError as error:
+            raise BadValueError(str(error), name, *error.at) from None
+    return parameters
+
+
+def _checked_name(name: Any) -> Any:
+    if isinstance(name, str) and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
+        raise BadValueError(
+            f"is {describe(name)}, but it names the store's file; use up to 100 letters, digits, "
+            "'_', '-' and '.', a letter or digit first"
+        )
+    return name
+
+
+# ---- simulations ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """One set of parameters, one replica, one seed.
+
+    Attributes
+    ----------
+    id : str
+        16 hexadecimal digits, a hash of the parameters and the replica.
+    parameters : dict
+        In the order of the study.
+    replica : int
+        From 0.
+    seed : int
+        Less than 2**63, derived from the study's seed and the id.
+    """
+
+    id: str
+    parameters: dict[str, Any]
+    replica: int
+    seed: int
+
+
+def canonical_json(value: Any) -> str:
+    """Write a value in the one way that ids are computed from."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
+def simulation_id(parameters: dict[str, Any], replica: int) -> str:
+    """Give a simulation's id."""
+    text = canonical_json({"parameters": parameters, "replica": replica})
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+
+
+def simulation_seed(study_seed: int, id: str) -> int:  # noqa: A002
+    """Give a simulation's seed."""
+    sequence = np.random.SeedSequence([study_seed, int(id, 16)])
+    return int(sequence.generate_state(1, np.uint64)[0]) >> 1
+
+
+# ---- study ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The files that a study was loaded from.
+
+    Attributes
+    ----------
+    path : Path
+        The study file.
+    source : str
+        Its text.
+    script_path : Path
+        The simulation script, absolute.
+    script_hash : str
+        SHA-256 of the script, as hexadecimal digits.
+    """
+
+    path: Path
+    source: str
+    script_path: Path
+    script_hash: str
+
+
+class Study(pydantic.BaseModel):
+    """What to simulate.
+
+    Attributes
+    ----------
+    name : str
+        Also names the store.
+    engine : str
+        What runs the script; the profile knows it.
+    script : str
+        A shipped simulation, or a path relative to the study file.
+    parameters : dict
+        Scalars and ``{value: …}`` are constant, lists and ranges are swept.
+    sweep : str
+        ``product``: every value with every other; ``zip``: the first with the first, and so on.
+    replicas : int
+        How often every point is simulated, each time with another seed.
+    seed : int
+        What all seeds are derived from.
+    time_limit : float or None
+        For one simulation, in seconds.
+    retries : int
+        How often a failed simulation is tried again.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[str, BeforeValidator(_checked_name)]
+    engine: str = "espresso"
+    script: str
+    parameters: Annotated[dict[str, Any], BeforeValidator(_checked_parameters)]
+    sweep: Literal["product", "zip"] = "product"
+    replicas: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
+    time_limit: Annotated[
+        float | None, BeforeValidator(lambda v: None if v is None else parse_duration(v))
+    ] = None
+    retries: int = Field(default=1, ge=0)
+
+    _origin: Origin | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _check_size(self) -> Study:
+        lengths = {name: len(values) for name, values in self._sweeps().items()}
+        if self.sweep == "zip" and len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise BadValueError(
+                f"is zip, but the parameters are not equally long: {listed} values; "
+                "make them equally long, or write `sweep: product`",
+                "sweep",
+            )
+        if self.count > MAX_SIMULATIONS:
+            raise BadValueError(
+                f"makes {self.count:,} simulations with {self.replicas:,} replicas, more than the "
+                f"{MAX_SIMULATIONS:,} possible; use fewer values or replicas",
+                "parameters",
+            )
+        return self
+
+    def _sweeps(self) -> dict[str, Sequence[Any]]:
+        every = {name: swept_values(value) for name, value in self.parameters.items()}
+        return {name: values for name, values in every.items() if values is not None}
+
+    @property
+    def swept(self) -> list[str]:
+        """Names of the parameters that take more than their one value, in the study's order."""
+        return list(self._sweeps())
+
+    @property
+    def count(self) -> int:
+        """Number of simulations."""
+        lengths = [len(values) for values in self._sweeps().values()]
+        points = math.prod(lengths) if self.sweep == "product" else max(lengths, default=1)
+        return points * self.replicas
+
+    def __len__(self) -> int:
+        return self.count
+
+    def simulations(self) -> Iterator[Simulation]:
+        """Give the simulations: first all points as replica 0, the last parameter fastest."""
+        sweeps = self._sweeps()
+        constants = {name: _constant(v) for name, v in self.parameters.items() if name not in sweeps}
+        order = dict.fromkeys(self.parameters)
+        for replica in range(self.replicas):
+            points = itertools.product(*sweeps.values())
+            for point in points if self.sweep == "product" else self._zipped(sweeps):
+                parameters = {**order, **constants, **dict(zip(sweeps, point, strict=True))}
+                identity = simulation_id(parameters, replica)
+                seed = simulation_seed(self.seed, identity)
+                yield Simulation(identity, parameters, replica, seed)
+
+    @staticmethod
+    def _zipped(sweeps: dict[str, Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+        return zip(*sweeps.values(), strict=True) if sweeps else iter([()])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Give what :meth:`from_snapshot` needs; it can be written as JSON."""
+        return self.model_dump()
+
+    @classmethod
+    def from_snapshot(cls, snapshot: dict[str, Any]) -> Study:
+        """Make a study again, without its files.
+
+        Raises
+        ------
+        InputError
+            If that is not what :meth:`snapshot` gave.
+        """
+        try:
+            return cls.model_validate(snapshot)
+        except pydantic.ValidationError as error:
+            raise InputError(
+                f"the stored study cannot be used ({error.errors()[0]['msg']}); "
+                "it was written by another version of dask_espresso"
+            ) from error
+
+    @property
+    def path(self) -> Path:
+        """The study file."""
+        return self._loaded().path
+
+    @property
+    def source(self) -> str:
+        """The study file's text."""
+        return self._loaded().source
+
+    @property
+    def script_path(self) -> Path:
+        """The simulation script, absolute."""
+        return self._loaded().script_path
+
+    @property
+    def script_hash(self) -> str:
+        """SHA-256 of the script when the study was loaded, as hexadecimal digits."""
+        return self._loaded().script_hash
+
+    def _loaded(self) -> Origin:
+        if self._origin is None:
+            raise InputError(f"study {self.name!r} has no files; load it with load_study(PATH)")
+        return self._origin
+
+
+def load_study(path: str | Path, overrides: dict[str, str] | None = None) -> Study:
+    """Load a study.
+
+    Parameters
+    ----------
+    path : str or Path
+        A study file, or the name of one that comes with the package.
+    overrides : dict, optional
+        Texts of values that replace those of parameters, written as in the file.
+
+    Returns
+    -------
+    Study
+        Validated, its script found.
+
+    Raises
+    ------
+    InputError
+        Names the file, the line, the key, what is wrong and what to do.
+    """
+    document = Document.load(file_or_template(path, "study", study_names()))
+    for name, text in (overrides or {}).items():
+        document = _with_override(document, name, text)
+    study = document.validate(Study)
+    script = _find_script(document, study.script)
+    study._origin = Origin(document.path.absolute(), document.text, script, file_hash(script))
+    return study
+
+
+def _with_override(document: Document, name: str, text: str) -> Document:
+    origin = f"--set {name}={text}"
+    parameters = document.data.get("parameters")
+    known = parameters if isinstance(parameters, dict) else {}
+    if name not in known:
+        raise InputError(f"{origin}: {unknown('parameter', name, known)} (in {document.path})")
+    if not text.strip():
+        raise InputError(f"{origin}: has no value; write --set {name}=VALUE")
+    return document.replace(("parameters", name), parse_value(text, origin), origin)
+
+
+def shipped_simulations() -> dict[str, Path]:
+    """Give the simulation scripts that come with the package, by name."""
+    scripts = sorted(SIMULATIONS.glob("[!_]*.py"))
+    return {path.stem: path for path in scripts if path.stem != "probe"}
+
+
+def _find_script(document: Document, script: str) -> Path:
+    shipped = shipped_simulations()
+    if script in shipped:
+        return shipped[script]
+    path = (document.path.parent / Path(script).expanduser()).absolute()
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise document.error(
+            ("script",),
+            f"{script!r} cannot be read (looked for {path}: {reason}); write a path relative to "
+            f"the study file, or one of the shipped simulations: {', '.join(shipped) or 'none'}",
+        ) from error
+    return path

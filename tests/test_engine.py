@@ -1,0 +1,225 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from dask_espresso.engine import (
+    SIMULATIONS,
+    BoundedText,
+    Engine,
+    probe,
+    run_process,
+    simulation_environment,
+)
+
+
+def is_running(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until(condition, timeout=10):
+    end = time.monotonic() + timeout
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_parameters_in_result_out(python):
+    report = run_process(python, SIMULATIONS / "echo.py", {"a": np.arange(3)})
+    assert report.failure() == ""
+    result = report.output.payload()
+    assert result["processed"] is True
+    np.testing.assert_array_equal(result["a"], [0, 1, 2])
+
+
+def test_kernel_accounting(python, script):
+    path = script("""
+        import dask_espresso, time
+        block = bytearray(200 << 20)
+        end = time.process_time() + 0.3
+        while time.process_time() < end: pass
+        print(dask_espresso.encode_transport_data({}))
+    """)
+    report = run_process(python, path, {})
+    assert report.cpu_time >= 0.3
+    assert 200 << 20 < report.peak_memory < 400 << 20
+    small = run_process(python, SIMULATIONS / "echo.py", {})
+    assert small.peak_memory < 60 << 20  # not this process's own, and not the last one's
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "exit_code"),
+    [
+        ("raise ValueError('bad pressure')", "exit code 1\n.*ValueError: bad pressure", 1),
+        ("import sys; sys.exit(3)", "exit code 3", 3),
+        ("import os; os.kill(os.getpid(), 11)", "ended by SIGSEGV", -11),
+        ("print('hello')", "no payload.*it printed: 'hello", 0),
+        ("", "no payload.*it printed nothing", 0),
+        ("import dask_espresso as d; [print(d.encode_transport_data(i)) for i in 'ab']", "two", 0),
+        ("import dask_espresso as d; print(d.encode_transport_data({1: 2.5} | "
+         "dict.fromkeys(range(50)))[:-9])", "broken payload", 0),
+        ("import os; os.close(1); os.close(2)", "no payload", 0),
+    ],
+)  # fmt: skip
+def test_failures_say_what_happened(python, script, code, reason, exit_code):
+    report = run_process(python, script(code), {"n": 1})
+    assert report.exit_code == exit_code
+    import re
+
+    assert re.search(reason, report.failure(), re.DOTALL)
+
+
+@pytest.mark.parametrize("command", ["no-such-pypresso", "/etc/passwd", "/no/such/python"])
+def test_engine_that_does_not_start(command):
+    engine = Engine(name="espresso", command=(command,), module="espressomd")
+    report = run_process(engine, SIMULATIONS / "echo.py", {})
+    assert report.exit_code is None
+    assert "the engine did not start" in report.failure()
+    assert command in probe(engine).error
+
+
+def test_engine_that_cannot_import_its_module():
+    found = probe(Engine(name="x", command=(sys.executable,), module="no_such_engine"))
+    assert "has to import no_such_engine" in found.error
+    assert "ModuleNotFoundError" in found.error
+
+
+def test_probe_gives_the_version():
+    assert probe(Engine(name="python")).version.endswith(sys.version.split()[0])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time; time.sleep(60)",
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)",
+    ],
+)
+def test_time_limit(python, script, code):
+    report = run_process(python, script(code), {}, time_limit=0.5)
+    assert report.timed_out
+    assert report.failure().startswith("stopped at its time limit of 0.5 s")
+    assert report.elapsed_time < 5.5
+
+
+ESCAPED = """
+    import subprocess, sys, time
+    child = subprocess.Popen(["setsid", "sleep", "600"])
+    print("child", child.pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize("ending", ["", "time.sleep(600)"])
+def test_nothing_that_the_simulation_started_is_left(python, script, ending):
+    path = script(textwrap.dedent(ESCAPED) + ending)
+    report = run_process(python, path, {}, time_limit=1)
+    assert not is_running(int(report.log.split()[1]))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_outlives_its_worker(script, tmp_path, number):
+    path = script(textwrap.dedent(ESCAPED) + "time.sleep(600)")
+    worker = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(f"""
+            from dask_espresso.engine import Engine, run_process
+            run_process(Engine("python"), {str(path)!r}, {{}},
+                        on_output=lambda data: print(data.decode(), flush=True))
+        """)],
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with worker:
+        pid = int(worker.stdout.readline().split()[1])
+        family = [pid, *(child.pid for child in psutil.Process(worker.pid).children(True))]
+        assert len(family) >= 3
+        worker.send_signal(number)
+    assert wait_until(lambda: not any(map(is_running, family)))
+
+
+def test_supervisor_killed(python, script):
+    path = script("""
+        import os, signal, time
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(600)
+    """)
+    assert "supervisor" in run_process(python, path, {}).failure()
+
+
+def test_large_data_both_ways_and_noise_in_bounds(python, script):
+    path = script("""
+        import dask_espresso, sys
+        data = dask_espresso.get_data_from_stdin()
+        for _ in range(200):
+            sys.stdout.write("noise " * 10000)
+            sys.stderr.write("more noise " * 10000)
+        print(dask_espresso.encode_transport_data(data))
+    """)
+    data = np.random.default_rng(1).random(2_000_000)
+    report = run_process(python, path, {"data": data})
+    np.testing.assert_array_equal(report.output.payload()["data"], data)
+    assert len(report.log) < 20000
+    assert "bytes left out" in report.log
+
+
+def test_script_that_never_reads_its_parameters(python, script):
+    path = script("import dask_espresso; print(dask_espresso.encode_transport_data(1))")
+    assert run_process(python, path, {"a": b"1" * 10_000_000}).output.payload() == 1
+
+
+def test_working_directory_is_its_own_and_removed(python, script):
+    path = script("""
+        import dask_espresso, os
+        open("trajectory.vtf", "w").write("frame")
+        print(dask_espresso.encode_transport_data(os.getcwd()))
+    """)
+    directories = [run_process(python, path, {}).output.payload() for _ in range(2)]
+    assert directories[0] != directories[1]
+    assert not any(Path(directory).exists() for directory in directories)
+
+
+def test_environment():
+    base = {
+        "PATH": "/bin",
+        "SLURM_JOB_ID": "1",
+        "SLURMD_NODENAME": "n1",
+        "PMI_RANK": "0",
+        "PMIX_RANK": "0",
+        "OMPI_COMM_WORLD_SIZE": "4",
+        "OMPI_MCA_btl": "self",
+        "HYDRA_X": "1",
+        "OMP_NUM_THREADS": "8",
+        "PYTHONPATH": os.pathsep.join(
+            ["/opt/espresso/python", str(Path(np.__file__).parent.parent)]
+        ),
+    }
+    engine = Engine(name="x", environment=(("MY_VARIABLE", "1"), ("OMP_NUM_THREADS", "2")))
+    environment = simulation_environment(engine, base)
+    python_path = environment.pop("PYTHONPATH").split(os.pathsep)
+    assert python_path[0].endswith("for_scripts")
+    assert python_path[1:] == ["/opt/espresso/python"]
+    assert environment == {
+        "PATH": "/bin",
+        "OMPI_MCA_btl": "self",
+        "OMPI_MCA_hwloc_base_binding_policy": "none",
+        "OMP_NUM_THREADS": "2",
+        "MY_VARIABLE": "1",
+    }
+
+
+def test_bounded_text():
+    text = BoundedText()
+    for _ in range(10000):
+        text.add(b"0123456789")
+    assert str(text).startswith("0123456789")
+    assert str(text).endswith("0123456789")
+    assert "83616 bytes left out" in str(text)
