@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,8 @@ def main(debug: bool) -> None:
         format="%(message)s",
         handlers=[RichHandler(console=_console, show_path=debug)],
     )
-    if not debug:  # what dask says of workers that leave is no news to a user
-        logging.getLogger("distributed").setLevel(logging.ERROR)
+    # what dask says of workers that come and go is no news to a user; it reads this when imported
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "info" if debug else "critical")
 
 
 @main.command()
@@ -180,7 +181,7 @@ def status(store: Path, as_json: bool) -> None:
 
         click.echo(json.dumps(report, indent=2))
     else:
-        print_status(report, Console())
+        print_status(report, _output())
 
 
 @main.command()
@@ -194,7 +195,7 @@ def show(store: Path) -> None:
     """
     from .report import print_table
 
-    print_table(store, Console())
+    print_table(store, _output())
 
 
 @main.command()
@@ -267,6 +268,12 @@ def job_script_(profile: str) -> None:
     from .profile import load_profile
 
     click.echo(job_script(load_profile(profile)))
+
+
+def _output() -> Console:
+    """Give standard output; what is not a terminal is not wrapped."""
+    console = Console()
+    return console if console.is_terminal else Console(width=10_000)
 
 
 def _overrides(settings: tuple[str, ...]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_args, get_origin
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
 
 import pydantic
 import yaml
@@ -243,7 +243,7 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
             what = f"'{sign}{event.anchor}' makes an anchor or uses one"
@@ -371,7 +371,7 @@ class _Reader:
         except ValueError:
             _refuse(node, f"{inside}has too many digits; put it in quotes if it is text")
         if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
-            _refuse(node, f"{inside}holds half a character (\\uD800 to \\uDFFF); correct the escape")
+            _refuse(node, f"{inside}holds half a character (\\uD800 to \\uDFFF); mend the escape")
         return value
 
 
@@ -445,7 +445,6 @@ def _known_keys(model: type[pydantic.BaseModel], at: KeyPath) -> list[str]:
             kind = kind.model_fields[str(part)].annotation
         elif get_origin(kind) is dict:
             kind = get_args(kind)[1]
-        options = [option for option in get_args(kind) if hasattr(option, "model_fields")]
-        if options and get_origin(kind) is not dict:
-            kind = options[0]
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
     return list(kind.model_fields)

@@ -275,9 +275,11 @@ class Driver:
             if entry is None or self._tries_again(entry, order):
                 continue
             entries.append(entry)
-        self._record(entries)
         for future in batch:
             del self._flying[future.key]
+        self._counts.running = len(self._flying)
+        self._record(entries)
+        for future in batch:  # not before they are recorded: until then they can be had again
             future.release()
 
     def _wait_for_finished(self) -> list[Future]:

@@ -8,13 +8,14 @@ import inspect
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import dask
 import pydantic
 from dask.utils import parse_bytes
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, PlainValidator
 
 from .document import BadValueError, Document, describe, unknown
 from .engine import Engine
@@ -42,7 +43,7 @@ _BUILT_IN = {"espresso": "espressomd", "lammps": "lammps", "python": ""}
 _NOT_IN_A_FILE = {"self", "loop", "asynchronous", "job_cls", "scheduler_cls", "scheduler", "start"}
 _NOT_IN_A_FILE |= {"worker_class", "job_kwargs", "base_class_kwargs", "worker_kwargs", "kwargs"}
 _NOT_IN_A_FILE |= {"scheduler_ip", "services", "service_kwargs", "blocked_handlers", "executor"}
-_TLS = "is not an option here: connections are always TLS, with certificates of their own; remove it"
+_TLS = "is not an option here: connections are always TLS, with temporary certificates; remove it"
 _ELSEWHERE = {
     "security": _TLS,
     "protocol": _TLS,
@@ -54,8 +55,13 @@ _ELSEWHERE = {
     "env_extra": "was renamed; write `job_script_prologue` instead",
     "header_skip": "was renamed; write `job_directives_skip` instead",
 }
-_LISTS = ("job_script_prologue", "worker_extra_args", "job_directives_skip")
-_LISTS += ("submit_command_extra", "cancel_command_extra")
+_LISTS = (
+    "job_script_prologue",
+    "worker_extra_args",
+    "job_directives_skip",
+    "submit_command_extra",
+    "cancel_command_extra",
+)
 
 
 def _or_empty(value: Any) -> Any:
@@ -78,7 +84,7 @@ def _command(value: Any) -> Any:
                 raise BadValueError(f"holds {describe(word)}; write its words in quotes")
         return value
     if value is not None:
-        raise BadValueError(f"is {describe(value)}; write a program and its arguments, as in a shell")
+        raise BadValueError(f"is {describe(value)}; write a program and its arguments")
     return None
 
 
@@ -115,7 +121,8 @@ class EngineSettings(pydantic.BaseModel):
     environment: Annotated[dict[str, str], BeforeValidator(_environment)] = {}
 
 
-class Jobs(pydantic.BaseModel):
+@dataclass(frozen=True)
+class Jobs:
     """How many worker jobs are kept, as the work needs them.
 
     Attributes
@@ -124,33 +131,35 @@ class Jobs(pydantic.BaseModel):
         Both included.
     """
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    minimum: int = Field(default=0, ge=0)
-    maximum: int = Field(ge=1)
-
-    @pydantic.model_validator(mode="after")
-    def _check_order(self) -> Jobs:
-        if self.minimum > self.maximum:
-            raise BadValueError(
-                f"is {self.minimum}, more than the maximum {self.maximum}; lower it", "minimum"
-            )
-        return self
+    minimum: int
+    maximum: int
 
 
 def _jobs(value: Any) -> Any:
-    if isinstance(value, dict | Jobs):
+    if isinstance(value, Jobs):
         return value
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    example = "write one such as 8, or {minimum: 0, maximum: 8}"
+    if isinstance(value, dict):
+        for key in value:
+            if key not in ("minimum", "maximum"):
+                raise BadValueError(unknown("key", str(key), ("minimum", "maximum")), key)
+        if "maximum" not in value:
+            raise BadValueError(f"has no maximum; {example}")
+        maximum = _whole(value["maximum"], 1, example, "maximum")
+        minimum = _whole(value.get("minimum", 0), 0, example, "minimum")
+        if minimum > maximum:
+            message = f"is {minimum}, more than the maximum {maximum}; lower it"
+            raise BadValueError(message, "minimum")
+        return Jobs(minimum, maximum)
+    return _whole(value, 1, example)
+
+
+def _whole(value: Any, least: int, remedy: str, *at: str | int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise BadValueError(
-            f"is {describe(value)} but must be a whole number from 1; "
-            "write one such as 8, or {minimum: 0, maximum: 8}"
+            f"is {describe(value)} but must be a whole number from {least}; {remedy}", *at
         )
     return value
-
-
-def _jobs_kind(value: Any) -> str:
-    return "number" if isinstance(value, int) else "range"
 
 
 class Profile(pydantic.BaseModel):
@@ -171,11 +180,7 @@ class Profile(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
 
     cluster: str = "local"
-    jobs: Annotated[
-        Annotated[int, pydantic.Tag("number")] | Annotated[Jobs, pydantic.Tag("range")],
-        pydantic.Discriminator(_jobs_kind),
-        BeforeValidator(_jobs),
-    ] = 1
+    jobs: Annotated[int | Jobs, PlainValidator(_jobs)] = 1
     engines: Annotated[
         dict[str, Annotated[EngineSettings, BeforeValidator(_or_empty)]], BeforeValidator(_or_empty)
     ] = {}
@@ -219,7 +224,7 @@ class Profile(pydantic.BaseModel):
                     )
         elif self.cluster not in CLUSTERS:
             said = unknown("cluster", self.cluster, CLUSTERS)
-            raise BadValueError(f"{said}, or a scheduler's address such as tcp://node1:8786", "cluster")
+            raise BadValueError(f"{said}, or an address such as tls://node1:8786", "cluster")
 
     def engine(self, name: str) -> Engine:
         """Give an engine by its name.
@@ -299,9 +304,8 @@ def option_names(cluster: str) -> frozenset[str]:
         constructors = [found.__init__, JobQueueCluster.__init__]
         constructors += [found.job_cls.__init__, Job.__init__]
     names = {name for made in constructors for name in inspect.signature(made).parameters}
-    if "PBSJob" in str(constructors):
-        names |= set()
-    return frozenset(names - _NOT_IN_A_FILE - (set() if cluster == "local" else set(_ELSEWHERE)))
+    elsewhere = set() if cluster == "local" else set(_ELSEWHERE)
+    return frozenset(names - _NOT_IN_A_FILE - elsewhere)
 
 
 def _check_names(cluster: str, options: dict[str, Any]) -> None:
@@ -321,17 +325,11 @@ def _check_jobqueue(cluster: str, options: dict[str, Any]) -> None:
             example = {"cores": "cores: 16", "memory": "memory: 32 GB", "disk": "disk: 4 GB"}[name]
             raise BadValueError(f"has no {name} for a worker job; add `{example}`", "options")
     for name in ("cores", "processes"):
-        value = options.get(name, 1)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise BadValueError(
-                f"is {describe(value)} but must be a whole number from 1; write such a one",
-                "options",
-                name,
-            )
+        _whole(options.get(name, 1), 1, "write such a one, as in 16", "options", name)
     _check_sizes(options)
     if not isinstance(options.get("walltime", ""), str):
         raise BadValueError(
-            f"is {describe(options['walltime'])} but must be text; write it as \"01:00:00\"",
+            f'is {describe(options["walltime"])} but must be text; write it as "01:00:00"',
             "options",
             "walltime",
         )

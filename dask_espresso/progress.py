@@ -100,6 +100,7 @@ class PlainDisplay(Display):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._last = -_PLAIN_INTERVAL
+        self._complete = False
 
     def say(self, message: str) -> None:
         """Print a message."""
@@ -107,9 +108,10 @@ class PlainDisplay(Display):
 
     def update(self, counts: Counts) -> None:
         """Print a line, if the last one is old enough or the study is complete."""
-        complete = counts.n_recorded == counts.total
+        complete = counts.n_recorded == counts.total and not self._complete
         if complete or time.monotonic() - self._last >= _PLAIN_INTERVAL:
             self._last = time.monotonic()
+            self._complete = complete
             self.say(f"{counts.n_recorded}/{counts.total}: {counts.describe()}")
 
 

@@ -47,8 +47,9 @@ class Point:
         if not values:
             return math.nan, math.nan
         errors = self.values(f"{name}_sem")
-        mean, sem = pool(values, errors if len(errors) == len(values) else None)
-        return float(mean), float(sem)
+        if len(errors) != len(values):
+            errors = [math.nan] * len(values)
+        return pool(values, errors)
 
 
 def _is_number(value: Any) -> bool:
@@ -152,7 +153,7 @@ def print_table(path: Path, console: Console) -> None:
         cells = [format_with_error(*point.pooled(name)) for name in names]
         parameters = [_format(point.parameters.get(name)) for name in study.swept]
         table.add_row(*parameters, f"{done}/{study.replicas}", *cells)
-    console.print(table, soft_wrap=not console.is_terminal)
+    console.print(table)
 
 
 def result_names(rows: list[Point]) -> list[str]:
@@ -183,7 +184,7 @@ def format_with_error(value: float, error: float) -> str:
     """
     if math.isnan(value):
         return "-"
-    if not math.isfinite(error) or error <= 0:
+    if not math.isfinite(error) or error <= 1e-12 * abs(value):
         return f"{value:.6g}"
     digits = 1 - math.floor(math.log10(error))
     if digits <= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
@@ -24,7 +25,7 @@ from .errors import InputError
 from .templates import file_or_template, study_names
 
 MAX_SIMULATIONS = 10_000_000
-_RESERVED = ("replica", "seed")  # the driver hands these to every script
+_RESERVED = {"replica": "replicas", "seed": "seed"}  # the driver hands these to every script
 _RANGE_FORMS = "{start: 0.1, stop: 0.5, step: 0.1} or {start: 0.1, stop: 0.5, num: 5}"
 _DURATION = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z]*)\s*", re.I | re.A)
 _CLOCK = re.compile(r"\s*(\d+):([0-5]\d):([0-5]\d)\s*", re.A)
@@ -78,7 +79,8 @@ def _seconds(value: Any) -> float | None:
         return None
     number, unit = match.groups()
     try:
-        return float(number) * parse_timedelta(f"1 {_UNITS.get(unit.lower(), unit or 's')}")
+        scale: float = parse_timedelta(f"1 {_UNITS.get(unit.lower(), unit or 's')}")
+        return float(number) * scale
     except KeyError:
         return None
 
@@ -160,6 +162,10 @@ def _listed(values: list[Any]) -> list[Any]:
     return [_constant(value) for value in values]
 
 
+def _many(count: int) -> str:
+    return f"{count:,}" if count < 10**18 else "more than 10^18"
+
+
 def _identity(value: Any) -> Any:
     """Give the same for values that are equal as parameters: 1 and 1.0, but not 1 and true."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -171,7 +177,7 @@ def _range(given: dict[str, Any]) -> Range:
     for key in given:
         if key not in ("start", "stop", "step", "num"):
             said = unknown("key", str(key), ("start", "stop", "step", "num", "value"))
-            raise BadValueError(f"{said}; write a range as {_RANGE_FORMS}, a constant as {{value: …}}")
+            raise BadValueError(f"{said}; write {_RANGE_FORMS}, or a constant as {{value: …}}")
     if {"start", "stop"} - given.keys() or ("step" in given) == ("num" in given):
         has = ", ".join(given) or "nothing"
         raise BadValueError(f"is a mapping with {has}, which is no range; write {_RANGE_FORMS}")
@@ -179,7 +185,7 @@ def _range(given: dict[str, Any]) -> Range:
         if not isinstance(number, int | float) or isinstance(number, bool):
             raise BadValueError(f"is {describe(number)} but must be a number; write one", key)
         _check_constant(number, key)
-    exact = {key: Fraction(repr(number)) for key, number in given.items()}
+    exact = {key: Fraction(str(number)) for key, number in given.items()}
     start, span = exact["start"], exact["stop"] - exact["start"]
     if "num" in given:
         step, count = _spacing(span, given["num"])
@@ -187,7 +193,9 @@ def _range(given: dict[str, Any]) -> Range:
         step = exact["step"]
         count = _steps(span, step)
     if count > MAX_SIMULATIONS:
-        raise BadValueError(f"is a range of {count} values; at most {MAX_SIMULATIONS:,} are possible")
+        raise BadValueError(
+            f"is a range of {_many(count)} values; use fewer, at most {MAX_SIMULATIONS:,}"
+        )
     whole = all(isinstance(given[key], int) for key in given) and step.denominator == 1
     ends = (abs(float(start)), abs(float(start + (count - 1) * step)))
     if not whole and count > 1 and abs(step) < math.ulp(max(ends)):
@@ -247,10 +255,8 @@ def _checked_parameters(parameters: Any) -> Any:
             raise BadValueError("has a parameter without a name; write `name: value`")
         if name in _RESERVED:
             raise BadValueError(
-                f"is a name that every script gets from the study itself; set `{name}s`"
-                if name == "replica"
-                else "is a name that every script gets from the study itself; set it beside "
-                "`parameters`, not inside",
+                "is what every script gets from the study itself; "
+                f"set `{_RESERVED[name]}` beside `parameters`, not inside",
                 name,
             )
         if "/" in name or not name.isprintable():
@@ -383,7 +389,7 @@ class Study(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _check_size(self) -> Study:
-        lengths = {name: len(values) for name, values in self._sweeps().items()}
+        lengths = {name: len(values) for name, values in self._sweeps.items()}
         if self.sweep == "zip" and len(set(lengths.values())) > 1:
             listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             raise BadValueError(
@@ -393,12 +399,13 @@ class Study(pydantic.BaseModel):
             )
         if self.count > MAX_SIMULATIONS:
             raise BadValueError(
-                f"makes {self.count:,} simulations with {self.replicas:,} replicas, more than the "
+                f"makes {_many(self.count)} simulations, replicas included, more than the "
                 f"{MAX_SIMULATIONS:,} possible; use fewer values or replicas",
                 "parameters",
             )
         return self
 
+    @functools.cached_property
     def _sweeps(self) -> dict[str, Sequence[Any]]:
         every = {name: swept_values(value) for name, value in self.parameters.items()}
         return {name: values for name, values in every.items() if values is not None}
@@ -406,12 +413,12 @@ class Study(pydantic.BaseModel):
     @property
     def swept(self) -> list[str]:
         """Names of the parameters that take more than their one value, in the study's order."""
-        return list(self._sweeps())
+        return list(self._sweeps)
 
     @property
     def count(self) -> int:
         """Number of simulations."""
-        lengths = [len(values) for values in self._sweeps().values()]
+        lengths = [len(values) for values in self._sweeps.values()]
         points = math.prod(lengths) if self.sweep == "product" else max(lengths, default=1)
         return points * self.replicas
 
@@ -420,13 +427,12 @@ class Study(pydantic.BaseModel):
 
     def simulations(self) -> Iterator[Simulation]:
         """Give the simulations: first all points as replica 0, the last parameter fastest."""
-        sweeps = self._sweeps()
-        constants = {name: _constant(v) for name, v in self.parameters.items() if name not in sweeps}
-        order = dict.fromkeys(self.parameters)
+        sweeps = self._sweeps
+        as_written = {name: _constant(value) for name, value in self.parameters.items()}
         for replica in range(self.replicas):
             points = itertools.product(*sweeps.values())
             for point in points if self.sweep == "product" else self._zipped(sweeps):
-                parameters = {**order, **constants, **dict(zip(sweeps, point, strict=True))}
+                parameters = {**as_written, **dict(zip(sweeps, point, strict=True))}
                 identity = simulation_id(parameters, replica)
                 seed = simulation_seed(self.seed, identity)
                 yield Simulation(identity, parameters, replica, seed)

@@ -1,4 +1,4 @@
-"""The studies, profiles and job scripts that come with the package, made to be copied and edited."""
+"""The studies, profiles and job scripts that come with the package, made to be edited."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def template(kind: str, name: str) -> Path:
     found = here.get(name) or here.get(f"{name}.yaml")
     if found is None:
         raise InputError(
-            f"no template {name!r} in {folder(kind)}; there are: {', '.join(sorted(here)) or 'none'}"
+            f"no template {name!r} in {folder(kind)}; "
+            f"there are: {', '.join(sorted(here)) or 'none'}"
         )
     return found
 
