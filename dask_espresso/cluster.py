@@ -7,7 +7,9 @@ import importlib
 import logging
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from .profile import JOBQUEUE_CLUSTERS, Profile
 logger = logging.getLogger(__name__)
 
 MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
+CONNECT_TIMEOUT = "10s"
 
 # dask's own settings that a run needs otherwise
 _SETTINGS = {
@@ -65,7 +68,7 @@ def open_cluster(profile: Profile) -> Iterator[Client]:
 
 def _connect(address: str) -> Client:
     try:
-        return Client(address, timeout="10s")
+        return Client(address, timeout=CONNECT_TIMEOUT)
     except (OSError, ValueError) as error:
         raise InputError(
             f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler` "
@@ -82,7 +85,21 @@ def _local_cluster(profile: Profile) -> LocalCluster:
         "local_directory": tempfile.gettempdir(),
         **profile.options,
     }
-    return LocalCluster(**options)
+    with _ignoring_interrupts():
+        return LocalCluster(**options)
+
+
+@contextlib.contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Have the processes started here ignore Ctrl-C: it is for the driver, which stops them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack, **options: Any) -> Any:

@@ -199,8 +199,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     folded = {candidate.casefold(): candidate for candidate in known}
     near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
-    question = f"did you mean {folded[near[0]]!r}? " if near else ""
-    return f"unknown {kind} {name!r}; {question}Known {kind}s: {', '.join(known) or 'none'}"
+    question = f"did you mean {folded[near[0]]!r}? Known" if near else "known"
+    return f"unknown {kind} {name!r}; {question} {kind}s: {', '.join(known) or 'none'}"
 
 
 def _read(path: Path) -> str:
@@ -249,7 +249,8 @@ class _Loader(yaml.SafeLoader):
             what = f"'{sign}{event.anchor}' makes an anchor or uses one"
             _refuse(event, f"{what}; write the value out, or put it in quotes if it is text")
         if getattr(event, "tag", None) is not None:
-            what = f"the tag '{event.tag}' is not allowed"
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            what = f"the tag '{tag}' is not allowed"
             _refuse(event, f"{what}; remove it, or put the value in quotes if it is text")
         self.depth += 1
         if self.depth > _MAX_DEPTH:
@@ -318,11 +319,13 @@ class _Reader:
 
     def read(self, text: str) -> Any:
         """Give the value; the lines are in `lines` afterwards."""
+        line = None
         try:
             loader = _Loader(text)
             try:
                 node = loader.get_single_node()
             finally:
+                line = loader.line + 1
                 loader.dispose()
             return None if node is None else self._value(node, ())
         except yaml.MarkedYAMLError as error:
@@ -330,13 +333,13 @@ class _Reader:
             raise self._error(mark.line + 1 if mark else None, _plain(error)) from None
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
-            message = f"holds the control character {error.character:#04x}; remove it"
+            message = f"holds the character U+{error.character:04X}, which is not text; remove it"
             raise self._error(line, message) from None
         except RecursionError:
-            raise self._error(None, "nested too deep; make it flatter") from None
+            raise self._error(line, "nested too deep; make it flatter") from None
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             # such as the escape "\UFFFFFFFF"
-            raise self._error(None, f"is not YAML ({error}); correct it") from None
+            raise self._error(line, f"is not YAML ({error}); correct it") from None
 
     def _error(self, line: int | None, message: str) -> InputError:
         place = f":{line}" if line and self._with_line else ""
@@ -359,7 +362,11 @@ class _Reader:
                 _refuse(key_node, f"{inside}{what}is not text; put it in quotes")
             key, line = self._scalar(key_node, at), key_node.start_mark.line + 1
             if key in seen:
-                what = f"is there already, on line {seen[key]}" if self._with_line else "is double"
+                what = (
+                    f"is there already, on line {seen[key]}"
+                    if self._with_line
+                    else "is there twice"
+                )
                 _refuse(key_node, f"{dotted((*at, key))}: {what}; keep one of the two")
             seen[key] = self.lines[(*at, key)] = line
             yield key, self._value(value_node, (*at, key))

@@ -229,7 +229,10 @@ class Driver:
             time.sleep(_TICK / 4)
         found: Probe = future.result()
         if found.error:
-            raise InputError(f"{found.error}\nSet engines: in the profile, or load its module")
+            raise InputError(
+                f"{found.error}; set its command under `engines` in the profile, "
+                "or load the module that has it"
+            )
 
     def _next_order(self) -> Order | None:
         """Give what is to be run next, what has to be run again first."""

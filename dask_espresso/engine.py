@@ -123,6 +123,12 @@ class ProcessReport:
         return f"; it printed: {self.log[-1000:]!r}" if self.log else "; it printed nothing"
 
 
+def brief(failure: str) -> str:
+    """Give a failure's reason, and the last line of standard error, which names the exception."""
+    lines = [line.strip() for line in failure.splitlines() if line.strip()]
+    return ": ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else ""
+
+
 def signal_name(number: int) -> str:
     """Name a signal, such as SIGSEGV."""
     try:
@@ -241,6 +247,7 @@ def run_process(
         Never raises for anything that the simulation does.
     """
     with contextlib.ExitStack() as stack:
+        is_temporary = directory is None
         if directory is None:
             directory = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="dask-espresso-", ignore_cleanup_errors=True)
@@ -251,6 +258,7 @@ def run_process(
             "command": [*command, os.fspath(script)],
             "environment": environment,
             "directory": os.fspath(directory),
+            "directory_is_temporary": is_temporary,
             "time_limit": time_limit,
         }
         return _supervise(request, encode_transport_data(parameters).encode(), on_output)
@@ -413,8 +421,8 @@ def probe(engine: Engine) -> Probe:
     failure = report.failure()
     if failure:
         command = " ".join(engine_command(engine))
-        wants = f" (it has to import {engine.module})" if engine.module else ""
-        return Probe(error=f"engine {engine.name!r}, command {command!r}{wants}: {failure}")
+        wants = f", which has to import {engine.module}" if engine.module else ""
+        return Probe(error=f"engine {engine.name!r}, command {command!r}{wants}: {brief(failure)}")
     return Probe(version=str(report.output.payload()["version"]))
 
 

@@ -42,6 +42,7 @@ _BUILT_IN = {"espresso": "espressomd", "lammps": "lammps", "python": ""}
 # arguments that are objects, or that are decided here
 _NOT_IN_A_FILE = {"self", "loop", "asynchronous", "job_cls", "scheduler_cls", "scheduler", "start"}
 _NOT_IN_A_FILE |= {"worker_class", "job_kwargs", "base_class_kwargs", "worker_kwargs", "kwargs"}
+_NOT_IN_A_FILE |= {"WorkerStateClass", "data", "extensions", "metrics", "startup_information"}
 _NOT_IN_A_FILE |= {"scheduler_ip", "services", "service_kwargs", "blocked_handlers", "executor"}
 _TLS = "is not an option here: connections are always TLS, with temporary certificates; remove it"
 _ELSEWHERE = {
@@ -207,6 +208,12 @@ class Profile(pydantic.BaseModel):
         if self.cluster in JOBQUEUE_CLUSTERS:
             _check_jobqueue(self.cluster, self.options)
         elif self.cluster == "local":
+            if self.jobs != 1:
+                raise BadValueError(
+                    "has no effect on cluster 'local', which is this machine; write "
+                    "`threads_per_worker: N` under `options`, or name another `cluster`",
+                    "jobs",
+                )
             _check_names("local", self.options)
             _check_sizes(self.options)
         return self
@@ -327,31 +334,33 @@ def _check_jobqueue(cluster: str, options: dict[str, Any]) -> None:
     for name in ("cores", "processes"):
         _whole(options.get(name, 1), 1, "write such a one, as in 16", "options", name)
     _check_sizes(options)
-    if not isinstance(options.get("walltime", ""), str):
-        raise BadValueError(
-            f'is {describe(options["walltime"])} but must be text; write it as "01:00:00"',
-            "options",
-            "walltime",
-        )
+    _check_kind(options, "walltime", str, 'write it as "01:00:00"')
+    _check_kind(options, "scheduler_options", dict, "write `key: value` lines")
     for name in _LISTS:
-        value = options.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise BadValueError(
-                f"is {describe(value)} but must be a list of texts; write each as a line `- text`",
-                "options",
-                name,
-            )
-    directives = options.get("job_extra_directives")
-    kind, example = (dict, "`key: value`") if cluster == "htcondor" else (list, "`- text`")
-    if directives is not None and not isinstance(directives, kind):
-        raise BadValueError(
-            f"is {describe(directives)} but must be a "
-            f"{'mapping' if kind is dict else 'list'} for {cluster}; write {example} lines",
-            "options",
-            "job_extra_directives",
-        )
+        _check_kind(options, name, list, "write each text as a line `- text`")
     if cluster == "htcondor":
-        _check_prologue(options.get("job_script_prologue", []))
+        _check_kind(options, "job_extra_directives", dict, "write `key: value` lines for htcondor")
+    else:
+        _check_kind(options, "job_extra_directives", list, f"write `- text` lines for {cluster}")
+    for name in ("security", "protocol"):
+        if name in (options.get("scheduler_options") or {}):
+            raise BadValueError(_TLS, "options", "scheduler_options", name)
+    if cluster == "htcondor":
+        _check_prologue(options.get("job_script_prologue") or [])
+
+
+def _check_kind(options: dict[str, Any], name: str, kind: type, remedy: str) -> None:
+    value = options.get(name)
+    if value is None:
+        return
+    called = {str: "text", list: "a list of texts", dict: "a mapping"}[kind]
+    if not isinstance(value, kind):
+        message = f"is {describe(value)} but must be {called}; {remedy}"
+        raise BadValueError(message, "options", name)
+    for i, item in enumerate(value if isinstance(value, list) else ()):
+        if not isinstance(item, str):
+            message = f"is {describe(item)} but must be text; put it in quotes"
+            raise BadValueError(message, "options", name, i)
 
 
 def _check_sizes(options: dict[str, Any]) -> None:

@@ -68,6 +68,8 @@ class Counts:
 
 def format_duration(seconds: float) -> str:
     """Write a duration the short way, such as ``3 min 20 s``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

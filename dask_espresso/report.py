@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from .engine import brief
 from .errors import InputError
 from .outcome import Outcome, Status
 from .progress import format_duration
@@ -94,7 +95,7 @@ def status_report(path: Path) -> dict[str, Any]:
     there = [outcome for outcome in wanted if outcome is not None]
     statuses = collections.Counter(outcome.status for outcome in there)
     reasons = collections.Counter(
-        f"{o.status.label}: {_last_line(o.error)}" for o in there if not o.is_done
+        f"{o.status.label}: {brief(o.error)}" for o in there if not o.is_done
     )
     return {
         "store": str(path),
@@ -109,12 +110,6 @@ def status_report(path: Path) -> dict[str, Any]:
         "driver": contents.owner or None,
         "reasons": dict(reasons.most_common(_MAX_REASONS)),
     }
-
-
-def _last_line(error: str) -> str:
-    """Give the reason, and the last line of standard error, which names the exception."""
-    lines = [line for line in error.splitlines() if line.strip()]
-    return lines[0] if len(lines) < 2 else f"{lines[0]}: {lines[-1].strip()}"
 
 
 def print_status(report: dict[str, Any], console: Console) -> None:

@@ -4,7 +4,7 @@ This module is imported inside simulation scripts too: it needs numpy only and
 works on Python 3.9 and newer.
 """
 
-from typing import Any, Tuple
+from typing import Any, List, Tuple
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def blocking_error(samples: Any) -> float:
         return float("nan")
     if np.all(series == series[0]):
         return 0.0
-    errors = []
+    errors: List[float] = []
     block_size, blocks = 1, series
     while len(blocks) >= 2:
         # scaled to the whole series: halving may leave a last sample out

@@ -174,10 +174,14 @@ def _identity(value: Any) -> Any:
 
 
 def _range(given: dict[str, Any]) -> Range:
+    if "value" in given:
+        raise BadValueError("has keys beside `value`; remove them, or put them under `value`")
     for key in given:
         if key not in ("start", "stop", "step", "num"):
             said = unknown("key", str(key), ("start", "stop", "step", "num", "value"))
-            raise BadValueError(f"{said}; write {_RANGE_FORMS}, or a constant as {{value: …}}")
+            raise BadValueError(
+                f"{said}; write {_RANGE_FORMS}, or {{value: …}} for a constant", key
+            )
     if {"start", "stop"} - given.keys() or ("step" in given) == ("num" in given):
         has = ", ".join(given) or "nothing"
         raise BadValueError(f"is a mapping with {has}, which is no range; write {_RANGE_FORMS}")
@@ -428,11 +432,14 @@ class Study(pydantic.BaseModel):
     def simulations(self) -> Iterator[Simulation]:
         """Give the simulations: first all points as replica 0, the last parameter fastest."""
         sweeps = self._sweeps
-        as_written = {name: _constant(value) for name, value in self.parameters.items()}
+        constants = {
+            name: None if name in sweeps else _constant(value)
+            for name, value in self.parameters.items()
+        }
         for replica in range(self.replicas):
             points = itertools.product(*sweeps.values())
             for point in points if self.sweep == "product" else self._zipped(sweeps):
-                parameters = {**as_written, **dict(zip(sweeps, point, strict=True))}
+                parameters = {**constants, **dict(zip(sweeps, point, strict=True))}
                 identity = simulation_id(parameters, replica)
                 seed = simulation_seed(self.seed, identity)
                 yield Simulation(identity, parameters, replica, seed)
@@ -546,7 +553,7 @@ def _find_script(document: Document, script: str) -> Path:
         reason = getattr(error, "strerror", None) or str(error)
         raise document.error(
             ("script",),
-            f"{script!r} cannot be read (looked for {path}: {reason}); write a path relative to "
+            f"{script!r} cannot be read (looked for {str(path)!r}: {reason}); write a path relative to "
             f"the study file, or one of the shipped simulations: {', '.join(shipped) or 'none'}",
         ) from error
     return path

@@ -12,8 +12,8 @@ behind, in whatever session or process group, becomes the supervisor's child
 and is killed. Elsewhere it is the simulation's process group that is killed.
 
 Usage: ``python -I -S supervisor.py REQUEST_FD REPORT_FD``. The request is one
-line of JSON with ``command``, ``environment``, ``directory`` and
-``time_limit``; the report is one JSON object. Standard input, output and error
+line of JSON with ``command``, ``environment``, ``directory``,
+``directory_is_temporary`` and ``time_limit``; the report is one JSON object. Standard input, output and error
 are handed to the simulation. End of file on REQUEST_FD means that the worker is
 gone. Needs the standard library only.
 """
@@ -53,6 +53,10 @@ def main(request_fd: int, report_fd: int) -> None:
     report = _watch(child, request_fd, wakeup, request["time_limit"])
     _kill_everything()
     _report(report_fd, report)
+    if report["worker_is_gone"] and request["directory_is_temporary"]:
+        import shutil
+
+        shutil.rmtree(request["directory"], ignore_errors=True)
 
 
 def _read_request(fd: int) -> Dict[str, Any]:
@@ -75,7 +79,7 @@ def _start(request: Dict[str, Any]) -> int:
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # should this supervisor be killed
             if os.getppid() != supervisor:
@@ -106,7 +110,7 @@ def _watch(
     poll = select.poll()
     poll.register(worker, select.POLLIN)
     poll.register(wakeup, select.POLLIN)
-    timed_out = False
+    timed_out = worker_is_gone = False
     kill_at = None
     while True:
         pid, status, usage = os.wait4(child, os.WNOHANG)
@@ -115,6 +119,7 @@ def _watch(
             return {
                 "exit_code": _exit_code(status),
                 "timed_out": timed_out,
+                "worker_is_gone": worker_is_gone,
                 "elapsed_time": now - started,
                 "cpu_time": usage.ru_utime + usage.ru_stime,
                 # kibibytes on Linux, bytes on macOS
@@ -131,7 +136,8 @@ def _watch(
         for fd, _ in poll.poll(timeout):
             if fd == wakeup:
                 os.read(wakeup, 1 << 12)
-            elif not os.read(worker, 1):  # the worker is gone
+            elif not os.read(worker, 1):
+                worker_is_gone = True
                 _signal_group(child, signal.SIGKILL)
                 poll.unregister(worker)
 

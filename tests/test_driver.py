@@ -1,0 +1,214 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from dask_espresso.driver import run_study
+from dask_espresso.errors import InputError
+from dask_espresso.outcome import Status
+from dask_espresso.profile import Profile
+from dask_espresso.store import read_store
+from dask_espresso.study import load_study
+
+COUNT = """
+    import dask_espresso, os, time
+    params = dask_espresso.get_data_from_stdin()
+    with open(os.path.join(os.path.dirname(__file__), "started"), "a") as file:
+        file.write(f"{params['x']}\\n")
+    time.sleep(params.get("sleep", 0))
+    print(dask_espresso.encode_transport_data({"y": params["x"] ** 2, "seed": params["seed"]}))
+"""
+STUDY = """
+    name: s
+    engine: python
+    script: script.py
+    parameters:
+      x: {start: 1, stop: 12, step: 1}
+      sleep: 0
+    seed: 3
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, script, study_file):
+    script(COUNT)
+    study_file(STUDY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def started(here):
+    path = here / "started"
+    return [int(x) for x in path.read_text().split()] if path.exists() else []
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "dask_espresso", *arguments]
+
+
+def test_every_simulation_runs_once_and_a_second_run_none(here):
+    study = load_study("study.yaml")
+    summary = run_study(study)
+    assert summary.exit_status == 0
+    assert sorted(started(here)) == list(range(1, 13))
+    again = run_study(study)
+    assert (again.exit_status, again.started) == (0, 0)
+    assert len(started(here)) == 12
+    outcomes = read_store("s.h5").outcomes
+    for simulation in study.simulations():
+        outcome = outcomes[simulation.id]
+        assert outcome.result == {"y": simulation.parameters["x"] ** 2, "seed": simulation.seed}
+        assert outcome.parameters == simulation.parameters
+        assert (outcome.attempts, outcome.exit_code, outcome.engine) == (1, 0, "python")
+        assert outcome.elapsed_time > 0
+        assert outcome.peak_memory > 1 << 20
+
+
+def test_added_points_and_replicas_run_alone(here, study_file):
+    run_study(load_study("study.yaml"))
+    study_file(STUDY.replace("stop: 12", "stop: 13").replace("seed: 3", "seed: 3\n    replicas: 2"))
+    summary = run_study(load_study("study.yaml"))
+    assert (summary.total, summary.started) == (26, 14)
+
+
+def test_failures_are_recorded_retried_and_taken_up_again(here, script):
+    script("""
+        import dask_espresso, os, sys
+        params = dask_espresso.get_data_from_stdin()
+        here = os.path.dirname(__file__)
+        if params["x"] == 2 and not os.path.exists(here + "/mended"):
+            open(here + "/tries", "a").write("x")
+            sys.exit("too hot")
+        if params["x"] == 3 and not os.path.exists(here + "/once"):
+            open(here + "/once", "w")
+            os.abort()
+        print(dask_espresso.encode_transport_data({"y": 1.0}))
+    """)
+    study = load_study("study.yaml")
+    summary = run_study(study)
+    assert summary.exit_status == 1
+    assert summary.recorded == {Status.DONE: 11, Status.FAILED: 1}
+    outcomes = {o.parameters["x"]: o for o in read_store("s.h5").outcomes.values()}
+    assert (outcomes[2].attempts, outcomes[2].exit_code) == (2, 1)
+    assert outcomes[2].error == "exit code 1\ntoo hot"
+    assert (outcomes[3].attempts, outcomes[3].status) == (2, Status.DONE)
+    assert (here / "tries").read_text() == "xx"
+    assert run_study(study).started == 0
+    (here / "mended").touch()
+    summary = run_study(study, retry_failed=True)
+    assert (summary.exit_status, summary.started) == (0, 1)
+
+
+def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
+    script("""
+        import dask_espresso, os, psutil, signal
+        params = dask_espresso.get_data_from_stdin()
+        flag = os.path.join(os.path.dirname(__file__), "killed")
+        if not os.path.exists(flag):
+            open(flag, "w").close()
+            psutil.Process().parent().parent().kill()
+        print(dask_espresso.encode_transport_data({"y": 1.0}))
+    """)
+    summary = run_study(load_study("study.yaml"))
+    assert summary.recorded == {Status.DONE: 12}
+    assert {o.attempts for o in read_store("s.h5").outcomes.values()} == {1}
+
+
+def test_simulation_that_kills_its_worker_is_lost(here, script):
+    script("""
+        import dask_espresso, os, psutil
+        params = dask_espresso.get_data_from_stdin()
+        psutil.Process().parent().parent().kill()
+    """)
+    summary = run_study(load_study("study.yaml", {"x": "1"}))
+    assert summary.recorded == {Status.LOST: 1}
+    (outcome,) = read_store("s.h5").outcomes.values()
+    assert "5 workers died" in outcome.error
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_interrupted_then_run_again(here, number):
+    run = command("run", "study.yaml", "--set", "sleep=0.3")
+    with subprocess.Popen(run, start_new_session=True, stderr=subprocess.PIPE) as process:
+        while len(started(here)) < 5 and process.poll() is None:
+            time.sleep(0.05)
+        if number == signal.SIGINT:  # as the terminal does it
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        errors = process.stderr.read().decode()
+    assert process.returncode == 75
+    assert "Traceback" not in errors
+    assert not list(here.glob("*.journal"))
+    recorded = len(read_store("s.h5").outcomes)
+    assert 0 < recorded < 12
+    before = len(started(here))
+    done = subprocess.run(run, capture_output=True, check=True, text=True)
+    assert f"recorded {12 - recorded} in" in done.stdout
+    assert len(started(here)) - before == 12 - recorded
+
+
+def test_killed_again_and_again(here):
+    run = command("run", "study.yaml", "--set", "sleep=0.2")
+    n_recorded = 0
+    for _ in range(3):
+        before = len(started(here))
+        with subprocess.Popen(run, stderr=subprocess.DEVNULL) as process:
+            while len(started(here)) < before + 3 and process.poll() is None:
+                time.sleep(0.02)
+            process.kill()
+        repeated = n_recorded
+        n_recorded = len(read_store("s.h5").outcomes)
+        assert n_recorded >= repeated
+    assert subprocess.run(run, check=False, capture_output=True).returncode == 0
+    outcomes = read_store("s.h5").outcomes
+    assert sorted(o.result["y"] for o in outcomes.values()) == [x**2 for x in range(1, 13)]
+    in_flight = len(os.sched_getaffinity(0))
+    assert len(started(here)) <= 12 + 3 * in_flight
+    assert sorted(p.name for p in here.iterdir()) == [
+        "s.h5", "script.py", "started", "study.yaml"
+    ]  # fmt: skip
+
+
+def test_changed_script_is_refused_with_the_choices(here, script):
+    run_study(load_study("study.yaml"))
+    script(COUNT + "\n# changed")
+    study = load_study("study.yaml")
+    with pytest.raises(InputError, match="--changed-script keep.*--changed-script rerun.*--store"):
+        run_study(study)
+    assert run_study(study, changed_script="keep").started == 0
+    script(COUNT + "\n# changed again")
+    assert run_study(load_study("study.yaml"), changed_script="rerun").started == 12
+    assert run_study(load_study("study.yaml")).started == 0
+
+
+def test_engine_that_does_not_start_writes_nothing(here):
+    profile = Profile.model_validate({"engines": {"python": {"command": ["no-such-python"]}}})
+    with pytest.raises(InputError, match="'no-such-python'.*did not start"):
+        run_study(load_study("study.yaml"), profile)
+    assert sorted(p.name for p in here.iterdir()) == ["script.py", "study.yaml"]
+
+
+def test_no_scheduler_at_the_address(here, monkeypatch):
+    monkeypatch.setattr("dask_espresso.cluster.CONNECT_TIMEOUT", "1s")
+    with pytest.raises(InputError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
+        run_study(load_study("study.yaml"), Profile(cluster="tcp://127.0.0.1:9"))
+
+
+def test_arrays_and_replicas(here, script):
+    script("""
+        import dask_espresso, numpy as np
+        params = dask_espresso.get_data_from_stdin()
+        rng = np.random.default_rng(params["seed"])
+        print(dask_espresso.encode_transport_data({"noise": rng.random(params["x"])}))
+    """)
+    study = load_study("study.yaml")
+    run_study(study)
+    outcomes = read_store("s.h5").outcomes
+    for simulation in study.simulations():
+        expected = np.random.default_rng(simulation.seed).random(simulation.parameters["x"])
+        np.testing.assert_array_equal(outcomes[simulation.id].result["noise"], expected)

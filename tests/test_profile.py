@@ -1,0 +1,321 @@
+import dask
+import pytest
+
+from dask_espresso import load_profile
+from dask_espresso.engine import Engine
+from dask_espresso.errors import InputError
+from dask_espresso.profile import CLUSTERS, JOBQUEUE_CLUSTERS, Jobs, Profile, option_names
+from dask_espresso.templates import folder, profile_names, template
+
+SLURM = "cluster: slurm\noptions:\n  cores: 4\n  memory: 8 GB\n"
+CONDOR = "cluster: htcondor\noptions:\n  cores: 4\n  memory: 8 GB\n  disk: 1 GB\n"
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text):
+        path = tmp_path / "profile.yaml"
+        path.write_text(text)
+        return load_profile(path)
+
+    return load
+
+
+def test_default(monkeypatch, tmp_path):
+    monkeypatch.setattr("builtins.open", None)
+    monkeypatch.setattr("pathlib.Path.open", None)
+    profile = load_profile()
+    assert profile == Profile(cluster="local", jobs=1, engines={}, options={})
+    assert profile.path is None
+
+
+def test_load(load, tmp_path):
+    profile = load(SLURM + "  walltime: 01:00:00\n  queue:\njobs: 8\n")
+    assert profile.options == {
+        "cores": 4,
+        "memory": "8 GB",
+        "walltime": "01:00:00",
+        "queue": None,
+    }
+    assert profile.jobs == 8
+    assert profile.path == tmp_path / "profile.yaml"
+
+
+def test_sections_with_everything_commented_out(load):
+    profile = load("engines:\n  espresso:\noptions:\n  # n_workers: 1\n")
+    assert profile.engine("espresso") == Engine("espresso", module="espressomd")
+    assert profile.options == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "jobs"),
+    [
+        ("3", 3),
+        ("{minimum: 0, maximum: 20}", Jobs(0, 20)),
+        ("{minimum: 2, maximum: 2}", Jobs(2, 2)),
+        ("{maximum: 5}", Jobs(0, 5)),
+    ],
+)
+def test_jobs(load, text, jobs):
+    assert load(f"{SLURM}jobs: {text}").jobs == jobs
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:8786", "tls://node1:8786", "tcp://[::1]:1"])
+def test_addresses(load, address):
+    assert load(f"cluster: {address}").cluster == address
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "{n_workers: 2, threads_per_worker: 4, memory_limit: 4 GB}",
+        "{memory_limit: auto}",
+        "{memory_limit: 0.5}",
+        "{memory_limit: 0}",
+        "{memory_limit: }",
+        "{local_directory: /tmp, dashboard_address: 127.0.0.1:0}",
+    ],
+)
+def test_local_options(load, options):
+    assert load(f"options: {options}").cluster == "local"
+
+
+@pytest.mark.parametrize("cluster", JOBQUEUE_CLUSTERS)
+def test_every_jobqueue_cluster(load, cluster):
+    text = SLURM.replace("slurm", cluster) + ("  disk: 1 GB\n" if cluster == "htcondor" else "")
+    directives = "{+X: 1}" if cluster == "htcondor" else "[--exclusive]"
+    profile = load(f"{text}  job_extra_directives: {directives}\n  scheduler_options: {{port: 1}}")
+    assert profile.cluster == cluster
+    known = option_names(cluster)
+    assert {"cores", "memory", "job_script_prologue", "interface", "log_directory"} <= known
+    assert not {"self", "security", "n_workers", "base_class_kwargs"} & known
+
+
+def test_cores_and_memory_may_stand_in_dask_s_own_configuration(load):
+    with dask.config.set({"jobqueue.slurm.cores": 4, "jobqueue.slurm.memory": "8 GB"}):
+        assert load("cluster: slurm").options == {}
+
+
+# ---- what is wrong -------------------------------------------------------------------------------
+
+WRONG = [
+    # text, line, key, what is wrong, what to do
+    ("clutser: local", 1, "clutser", "unknown key", "did you mean 'cluster'? Known keys: cluster,"),
+    ("cluster: slrum", 1, "cluster", "unknown cluster 'slrum'", "did you mean 'slurm'? Known"),
+    ("cluster: Slurm", 1, "cluster", "unknown cluster 'Slurm'", "did you mean 'slurm'? Known"),
+    ("cluster: 3", 1, "cluster", "is the number 3 but must be text", "quotes"),
+    ("cluster: tcp://", 1, "cluster", "is 'tcp://'", "write an address such as tls://node1:8786"),
+    ("cluster: tcp://a b:1", 1, "cluster", "is 'tcp://a b:1'", "write an address"),
+    ("cluster: tcp://a:1\noptions: {cores: 1}", 2, "options", "has no effect", "remove it"),
+    ("cluster: tcp://a:1\njobs: 3", 2, "jobs", "has no effect", "remove it"),
+    ("jobs: 3", 1, "jobs", "has no effect on cluster 'local'", "`threads_per_worker: N`"),
+    ("jobs: 0", 1, "jobs", "is the number 0 but", "write one such as 8, or {minimum"),
+    ("jobs: '4'", 1, "jobs", "is the text '4' but", "write one such as 8"),
+    ("jobs: true", 1, "jobs", "is true but", "write one such as 8"),
+    ("jobs: [1]", 1, "jobs", "is a list but", "write one such as 8"),
+    ("jobs: {minimum: 1}", 1, "jobs", "has no maximum", "write one such as"),
+    ("jobs:\n  maximum: 1\n  minimum: 2", 3, "jobs.minimum", "more than the maximum 1", "lower it"),
+    ("jobs:\n  maximum: 0", 2, "jobs.maximum", "whole number from 1", "write"),
+    ("jobs:\n  minimum: -1\n  maximum: 3", 2, "jobs.minimum", "whole number from 0", "write"),
+    ("jobs:\n  max: 3", 2, "jobs.max", "unknown key 'max'", "did you mean 'maximum'?"),
+    ("engines: 3", 1, "engines", "is the number 3 but must be a mapping", "write"),
+    ("engines:\n  espresso: pypresso", 2, "engines.espresso", "must be a mapping", "write `key"),
+    ("engines:\n  mine: {}", 2, "engines.mine", "has no command", "write `command: PROGRAM`"),
+    ("engines:\n  lammps: {comand: x}", 2, "engines.lammps.comand", "unknown key", "'command'?"),
+    ("engines:\n  lammps: {command: 3}", 2, "engines.lammps.command", "is the number 3", "write"),
+    ("engines:\n  lammps: {command: ''}", 2, "engines.lammps.command", "is empty", "default"),
+    ("engines:\n  lammps: {command: []}", 2, "engines.lammps.command", "is empty", "default"),
+    ("engines:\n  lammps: {command: 'a \"'}", 2, "engines.lammps.command", "is no com", "balance"),
+    ("engines:\n  lammps: {command: [a, true]}", 2, "engines.lammps.command", "holds true", "quot"),
+    ("engines:\n  lammps: {preload: numpy}", 2, "engines.lammps.preload", "must be a list", "[a"),
+    (
+        "engines:\n  lammps: {environment: {A: true}}",
+        *(2, "engines.lammps.environment.A", "is true but must be text", "put it in quotes"),
+    ),
+    (
+        "engines:\n  lammps: {environment: {A=B: x}}",
+        *(2, "engines.lammps.environment", "has the name 'A=B'", "use letters"),
+    ),
+    ("engines:\n  lammps: {environment: [A]}", 2, "engines.lammps.environment", "mapping", "write"),
+    ("options: 3", 1, "options", "is the number 3 but must be a mapping", "write"),
+    (
+        "options:\n  n_worker: 3",
+        2,
+        "options.n_worker",
+        "unknown option",
+        "did you mean 'n_workers'?",
+    ),
+    ("options:\n  queue: x", 2, "options.queue", "unknown option 'queue'", "nown options: "),
+    ("options:\n  loop: x", 2, "options.loop", "unknown option 'loop'", "nown options: "),
+    ("options:\n  memory_limit: 4 gigs", 2, "options.memory_limit", "no size", "such as 32 GB"),
+    ("cluster: slurm", 1, "options", "has no cores", "add `cores: 16`"),
+    ("cluster: slurm\noptions:\n  cores: 4", 2, "options", "has no memory", "add `memory: 32 GB`"),
+    (CONDOR.replace("  disk: 1 GB\n", ""), 2, "options", "has no disk", "add `disk: 4 GB`"),
+    (SLURM.replace("8 GB", "8"), 4, "options.memory", "is the number 8, which is no size", "32 GB"),
+    (SLURM.replace("8 GB", "lots"), 4, "options.memory", "is the text 'lots'", "such as 32 GB"),
+    (SLURM.replace("4", "4.5"), 3, "options.cores", "is the number 4.5 but", "as in 16"),
+    (SLURM + "  walltme: x", 5, "options.walltme", "unknown option", "did you mean 'walltime'?"),
+    (SLURM + "  walltime: 60", 5, "options.walltime", "is the number 60", 'write it as "01:00:00"'),
+    (SLURM + "  disk: 1 GB", 5, "options.disk", "unknown option 'disk'", "nown options: "),
+    (
+        SLURM + "  job_extra_directives: {a: b}",
+        5,
+        "options.job_extra_directives",
+        "mapping",
+        "for s",
+    ),
+    (
+        CONDOR + "  job_extra_directives: [a]",
+        6,
+        "options.job_extra_directives",
+        "is a list",
+        "for h",
+    ),
+    (SLURM + "  job_script_prologue: ls", 5, "options.job_script_prologue", "list of texts", "- t"),
+    (
+        SLURM + "  job_script_prologue:\n  - ls\n  - 3",
+        *(7, "options.job_script_prologue[1]", "is the number 3 but must be text", "quotes"),
+    ),
+    (
+        CONDOR + "  job_script_prologue:\n  - ls\n  - source venv/bin/activate",
+        *(8, "options.job_script_prologue[1]", "uses `source`", "write `. FILE` instead"),
+    ),
+    (
+        CONDOR + "  job_script_prologue:\n  - 'ls # list'",
+        *(7, "options.job_script_prologue[0]", "swallows the worker's own command", "remove it"),
+    ),
+    (SLURM + "  security: true", 5, "options.security", "always TLS", "remove it"),
+    (
+        SLURM + "  scheduler_options: 3",
+        5,
+        "options.scheduler_options",
+        "must be a mapping",
+        "write",
+    ),
+    (
+        SLURM + "  scheduler_options: {protocol: 'tcp://'}",
+        *(5, "options.scheduler_options.protocol", "always TLS", "remove it"),
+    ),
+    (SLURM + "  n_workers: 4", 5, "options.n_workers", "not an option here", "`jobs: N`"),
+    (
+        SLURM + "  dashboard_address: ':1'",
+        5,
+        "options.dashboard_address",
+        "not",
+        "scheduler_options",
+    ),
+    (SLURM + "  env_extra: []", 5, "options.env_extra", "was renamed", "`job_script_prologue`"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "key", "wrong", "remedy"), WRONG)
+def test_wrong_profiles(load, tmp_path, text, line, key, wrong, remedy):
+    with pytest.raises(InputError) as caught:
+        load(text)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'profile.yaml'}:{line}: {key}: ")
+    assert wrong in message
+    assert remedy in message
+    assert "; " in message
+    assert "\n" not in message
+
+
+def test_missing_profile(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("nope.yaml", "lj_pressure", tmp_path):
+        with pytest.raises(InputError, match=f"{tmp_path}.*: htcondor, local, slurm"):
+            load_profile(path)
+
+
+# ---- engines -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("espresso", "espressomd"), ("lammps", "lammps"), ("python", "")]
+)
+def test_engines_exist_without_a_profile(name, module):
+    assert load_profile().engine(name) == Engine(name, module=module)
+
+
+def test_engine_settings(load, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    profile = load(
+        """
+engines:
+  espresso:
+    command: ~/build/pypresso --gdb 'a b'
+    preload: [numpy, espressomd]
+    environment: {OMP_NUM_THREADS: 2, SCALE: 1.5, NAME: x}
+  mine: {command: [mpiexec, -n, 2, pypresso], preload: [espressomd]}
+  other: {command: lmp, preload: [lammps]}
+  plain: {command: python3}
+"""
+    )
+    assert profile.engine("espresso") == Engine(
+        "espresso",
+        command=("/home/me/build/pypresso", "--gdb", "a b"),
+        module="espressomd",
+        environment=(("OMP_NUM_THREADS", "2"), ("SCALE", "1.5"), ("NAME", "x")),
+        preload=("numpy", "espressomd"),
+    )
+    assert profile.engine("mine").command == ("mpiexec", "-n", "2", "pypresso")
+    modules = [profile.engine(name).module for name in ("mine", "other", "plain")]
+    assert modules == ["espressomd", "lammps", ""]
+    hash(profile.engine("espresso"))
+
+
+def test_unknown_engine(load, tmp_path):
+    with pytest.raises(InputError, match=r"^no profile given: unknown engine 'expresso'; did you"):
+        load_profile().engine("expresso")
+    profile = load("engines: {mine: {command: x}}")
+    with pytest.raises(InputError) as caught:
+        profile.engine("gromacs")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'profile.yaml'}: unknown engine 'gromacs'; ")
+    assert "nown engines: espresso, lammps, mine, python; add 'gromacs' under `engines`" in message
+
+
+# ---- shipped profiles ----------------------------------------------------------------------------
+
+
+def test_shipped_profiles():
+    assert profile_names() == ["htcondor", "local", "slurm"]
+    for name in profile_names():
+        profile = load_profile(name)
+        assert profile.cluster == name
+        assert profile.path == folder("configs") / f"{name}.yaml"
+        assert profile.engine("espresso").preload == ("numpy", "espressomd")
+
+
+def test_own_file_goes_before_a_shipped_profile(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slurm").write_text("cluster: local")
+    assert load_profile("slurm").cluster == "local"
+    (tmp_path / "slurm").unlink()
+    (tmp_path / "slurm").mkdir()
+    assert load_profile("slurm").cluster == "slurm"
+
+
+@pytest.mark.parametrize("name", ["slurm", "htcondor", "local"])
+def test_what_shipped_profiles_have_commented_out_is_valid_too(load, name):
+    import re
+
+    text = template("configs", name).read_text()
+    head, marker, rest = text.partition("\ncluster:")
+    # a line such as `  # queue: normal   # why` loses its first `# `
+    rest = re.sub(r"^( *)# (?=[+\w]+:|  - )", r"\1", rest, flags=re.MULTILINE)
+    rest = rest.replace("jobs: 4 ", "# jobs: 4 ")
+    profile = load(head + marker + rest)
+    assert profile.engine("espresso").command == ("/home/me/espresso/build/pypresso",)
+    if name != "local":
+        assert profile.jobs == Jobs(0, 20)
+        assert profile.options["job_script_prologue"][-1] == ". /home/me/venv/bin/activate"
+
+
+def test_template_without_such_a_file():
+    with pytest.raises(InputError, match=r"no template 'nope' in .*; there are: .*slurm\.yaml"):
+        template("configs", "nope")
+
+
+def test_names_of_clusters():
+    assert CLUSTERS == ("local", "slurm", "htcondor", "pbs", "sge", "lsf", "oar", "moab")

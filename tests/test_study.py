@@ -1,0 +1,481 @@
+import hashlib
+import json
+import math
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dask_espresso import load_study
+from dask_espresso.engine import SIMULATIONS
+from dask_espresso.errors import InputError
+from dask_espresso.study import Study, parse_duration, shipped_simulations
+from dask_espresso.templates import folder, study_names
+
+HEAD = "name: test\nscript: echo\n"
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text, overrides=None):
+        path = tmp_path / "study.yaml"
+        path.write_text(text)
+        return load_study(path, overrides)
+
+    return load
+
+
+def make(**fields):
+    return Study(**{"name": "test", "script": "echo", "parameters": {}, **fields})
+
+
+def values(value):
+    return [s.parameters["x"] for s in make(parameters={"x": value}).simulations()]
+
+
+# ---- durations -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (600, 600.0),
+        (0.5, 0.5),
+        ("10 min", 600.0),
+        ("10min", 600.0),
+        ("2 mins", 120.0),
+        ("90 s", 90.0),
+        ("1.5 h", 5400.0),
+        ("2 days", 172800.0),
+        ("1e3 s", 1000.0),
+        (" 5 Minutes ", 300.0),
+        ("600", 600.0),
+        ("01:30:00", 5400.0),
+        ("100:00:01", 360001.0),
+        ("500 ms", 0.5),
+    ],
+)
+def test_durations(value, seconds):
+    assert parse_duration(value) == pytest.approx(seconds, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(0, -1, math.nan, math.inf, 10**400, True, None, [], {}),
+        *("", "h", "-3 s", "0 s", "nan s", "inf", "10 months", "10:00", "1:60:00", "00:00:00"),
+        *("1h30m", "1e999 s", "1_0 s", "１ s", "ten minutes", "10 min 5"),
+    ],
+)
+def test_no_durations(value):
+    with pytest.raises(ValueError, match=r"is no length of time; write one such as 90 s, 10 min"):
+        parse_duration(value)
+
+
+# ---- parameters ----------------------------------------------------------------------------------
+
+
+def test_range_has_no_float_drift():
+    found = values({"start": 0.10, "stop": 0.51, "step": 0.01})
+    assert found == [float(f"0.{i}") for i in range(10, 52)]
+    assert len(found) == 42
+
+
+@pytest.mark.parametrize(
+    ("given_range", "expected"),
+    [
+        ({"start": 1, "stop": 10, "step": 3}, [1, 4, 7, 10]),
+        ({"start": 1, "stop": 9, "step": 3}, [1, 4, 7]),
+        ({"start": 1, "stop": 2, "step": 0.5}, [1.0, 1.5, 2.0]),
+        ({"start": 3, "stop": 1, "step": -1}, [3, 2, 1]),
+        ({"start": 0.3, "stop": 0.1, "step": -0.1}, [0.3, 0.2, 0.1]),
+        ({"start": -0.1, "stop": 0.1, "step": 0.1}, [-0.1, 0.0, 0.1]),
+        ({"start": 5, "stop": 5, "step": 1}, [5]),
+        ({"start": 0, "stop": 10, "num": 3}, [0, 5, 10]),
+        ({"start": 0, "stop": 1, "num": 4}, [0.0, 1 / 3, 2 / 3, 1.0]),
+        ({"start": 0.1, "stop": 0.5, "num": 5}, [0.1, 0.2, 0.3, 0.4, 0.5]),
+        ({"start": 2.0, "stop": 2.0, "num": 1}, [2.0]),
+        ({"start": 1, "stop": 3.0, "step": 1}, [1.0, 2.0, 3.0]),
+        ({"start": 1e-9, "stop": 3e-9, "step": 1e-9}, [1e-9, 2e-9, 3e-9]),
+        ({"start": 2**60, "stop": 2**60 + 2, "step": 1}, [2**60, 2**60 + 1, 2**60 + 2]),
+    ],
+)
+def test_ranges(given_range, expected):
+    found = values(given_range)
+    assert found == expected
+    assert [type(v) for v in found] == [type(v) for v in expected]
+
+
+@given(
+    st.integers(-1000, 1000), st.integers(0, 50), st.integers(1, 200), st.sampled_from([1, 10, 1e3])
+)
+def test_range_gives_the_floats_that_one_would_write(start, count, step, scale):
+    wanted = [(start + i * step) / scale for i in range(count + 1)]
+    given_range = {"start": wanted[0], "stop": wanted[-1], "step": step / scale}
+    assert values(given_range) == wanted
+
+
+def test_constants_and_lists():
+    study = make(
+        parameters={
+            "scalar": 1.5,
+            "none": None,
+            "wrapped": {"value": [1, {"a": 2}]},
+            "swept": ["a", {"value": [1, 2]}, True, 1],
+        }
+    )
+    assert study.swept == ["swept"]
+    assert [s.parameters for s in study.simulations()] == [
+        {"scalar": 1.5, "none": None, "wrapped": [1, {"a": 2}], "swept": swept}
+        for swept in ("a", [1, 2], True, 1)
+    ]
+
+
+def test_product_has_the_last_parameter_fastest_and_replicas_outside():
+    study = make(parameters={"b": [1, 2], "c": 0, "a": [3, 4]}, replicas=2)
+    found = [(s.replica, *s.parameters.values()) for s in study.simulations()]
+    points = [(1, 0, 3), (1, 0, 4), (2, 0, 3), (2, 0, 4)]
+    assert found == [(replica, *point) for replica in (0, 1) for point in points]
+    assert study.swept == ["b", "a"]
+    assert len(study) == study.count == 8
+
+
+def test_zip():
+    study = make(
+        parameters={"a": [1, 2, 3], "b": {"start": 0.1, "stop": 0.3, "num": 3}},
+        sweep="zip",
+        replicas=2,
+    )
+    points = [(s.parameters["a"], s.parameters["b"]) for s in study.simulations()]
+    assert points == [(1, 0.1), (2, 0.2), (3, 0.3)] * 2
+    assert len(study) == 6
+
+
+@pytest.mark.parametrize("sweep", ["product", "zip"])
+def test_nothing_swept_is_one_simulation(sweep):
+    assert len(list(make(sweep=sweep).simulations())) == 1
+    assert len(list(make(sweep=sweep, parameters={"a": 1}, replicas=3).simulations())) == 3
+
+
+def test_is_lazy():
+    study = make(parameters={k: {"start": 1, "stop": 100, "step": 1} for k in "abc"}, replicas=10)
+    assert study.count == 10_000_000
+    assert next(study.simulations()).parameters == {"a": 1, "b": 1, "c": 1}
+
+
+# ---- ids and seeds -------------------------------------------------------------------------------
+
+
+def test_golden_ids_and_seeds():
+    # these may never change: stores are resumed by them
+    study = make(
+        parameters={"n": 100, "phi": {"start": 0.10, "stop": 0.51, "step": 0.01}, "φ": "ü"},
+        replicas=2,
+        seed=42,
+    )
+    simulations = list(study.simulations())
+    first, last = simulations[0], simulations[-1]
+    assert (first.id, first.seed) == GOLDEN[0]
+    assert (last.id, last.seed) == GOLDEN[1]
+    text = '{"parameters":{"n":100,"phi":0.51,"\\u03c6":"\\u00fc"},"replica":1}'
+    assert last.id == hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def test_order_of_parameters_changes_no_id():
+    one = make(parameters={"a": 1, "b": [1, 2]})
+    other = make(parameters={"b": [2, 1], "a": {"value": 1}})
+    assert {s.id for s in one.simulations()} == {s.id for s in other.simulations()}
+
+
+def test_seed_of_the_study_changes_all_seeds_and_no_id():
+    one, other = (list(make(parameters={"a": [1, 2]}, seed=s).simulations()) for s in (1, 2))
+    assert [s.id for s in one] == [s.id for s in other]
+    assert not {s.seed for s in one} & {s.seed for s in other}
+
+
+NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+SWEEPS = st.lists(NUMBERS, min_size=1, max_size=6, unique=True)
+
+
+@given(
+    st.dictionaries(st.text("abcφ ", min_size=1, max_size=3), SWEEPS, min_size=1, max_size=3),
+    st.integers(0, 2**63 - 1),
+    st.integers(1, 3),
+    st.data(),
+)
+def test_ids_are_unique_and_adding_keeps_the_others(parameters, seed, replicas, data):
+    study = make(parameters=parameters, seed=seed, replicas=replicas)
+    before = {s.id: (s.parameters, s.replica, s.seed) for s in study.simulations()}
+    assert len(before) == len(study)
+    assert len({seed for _, _, seed in before.values()}) == len(study)
+    assert all(0 <= seed < 2**63 for _, _, seed in before.values())
+
+    name = data.draw(st.sampled_from(sorted(parameters)))
+    more = data.draw(NUMBERS.filter(lambda number: number not in parameters[name]))
+    place = data.draw(st.integers(0, len(parameters[name])))
+    longer = [*parameters[name][:place], more, *parameters[name][place:]]
+    grown = make(parameters={**parameters, name: longer}, seed=seed, replicas=replicas + 1)
+    after = {s.id: (s.parameters, s.replica, s.seed) for s in grown.simulations()}
+    assert {id_: after[id_] for id_ in before} == before
+
+
+# ---- what is wrong -------------------------------------------------------------------------------
+
+WRONG = [
+    # text behind HEAD, line, key, what is wrong, what to do
+    ("", 1, "parameters", "is missing", "add a line `parameters: …`"),
+    ("paramters: {}", 3, "paramters", "unknown key", "did you mean 'parameters'? Known keys: eng"),
+    ("parameters: 3", 3, "parameters", "is the number 3 but must be a mapping", "write"),
+    ("parameters: {}\nreplicas: '4'", 4, "replicas", "is the text '4'", "without quotes"),
+    ("parameters: {}\nreplicas: 4.0", 4, "replicas", "is the number 4.0", "without quotes"),
+    ("parameters: {}\nreplicas: true", 4, "replicas", "is true", "write one such as 4"),
+    ("parameters: {}\nreplicas: 0", 4, "replicas", "must be at least 1", "write"),
+    ("parameters: {}\nretries: -1", 4, "retries", "must be at least 0", "write"),
+    ("parameters: {}\nseed: -1", 4, "seed", "must be at least 0", "write"),
+    (
+        "parameters: {}\nseed: 9223372036854775808",
+        4,
+        "seed",
+        "must be at most 9223372036854775807",
+        "",
+    ),
+    ("parameters: {}\nseed: 1.5", 4, "seed", "is the number 1.5 but must be a whole", "write"),
+    ("parameters: {}\nsweep: both", 4, "sweep", "must be 'product' or 'zip'", "write one of"),
+    ("parameters: {}\nengine: 3", 4, "engine", "is the number 3 but must be text", "quotes"),
+    ("parameters: {}\ntime_limit: 10 fortnights", 4, "time_limit", "no length of time", "10 min"),
+    ("parameters: {}\ntime_limit: -5", 4, "time_limit", "no length of time", "write one such"),
+    ("parameters:\n  a: []", 4, "parameters.a", "is an empty list", "list the values"),
+    ("parameters:\n  a: [1, 2, 1.0]", 4, "parameters.a", "has the value 1.0 twice", "list it once"),
+    ("parameters:\n  a: [x, x]", 4, "parameters.a", "has the value 'x' twice", "list it once"),
+    ("parameters:\n  a: [0.0, -0.0]", 4, "parameters.a", "twice", "list it once"),
+    ("parameters:\n  a: .nan", 4, "parameters.a", "is nan", "write a finite number"),
+    ("parameters:\n  a: [1, .inf]", 4, "parameters.a", "is inf", "write a finite number"),
+    ("parameters:\n  a: 1e999", 4, "parameters.a", "is inf", "write a finite number"),
+    ("parameters:\n  a: {value: {b: [.nan]}}", 4, "parameters.a", "is nan", "finite"),
+    ("parameters:\n  a: 9223372036854775808", 4, "parameters.a", "more than 64 bits", "float"),
+    ('parameters:\n  a: "x\\0"', 4, "parameters.a", "holds a null character", "remove it"),
+    ("parameters:\n  a: {value: 1, b: 2}", 4, "parameters.a", "keys beside `value`", "remove"),
+    ("parameters:\n  a: {x: 2}", 4, "parameters.a.x", "unknown key 'x'", "{value: …}"),
+    ("parameters:\n  a: {start: 1, stop: 2, stpe: 1}", 4, "parameters.a.stpe", "unknown", "'step'"),
+    ("parameters:\n  a: {}", 4, "parameters.a", "is no range", "write {start"),
+    ("parameters:\n  a: {start: 1, stop: 2}", 4, "parameters.a", "is no range", "write {start"),
+    ("parameters:\n  a: {stop: 2, step: 1}", 4, "parameters.a", "is no range", "write {start"),
+    (
+        "parameters:\n  a: {start: 1, stop: 2, step: 1, num: 2}",
+        *(4, "parameters.a", "start, stop, step, num, which is no range", "write {start"),
+    ),
+    (
+        "parameters:\n  a:\n    start: 1\n    stop: x\n    step: 1",
+        *(6, "parameters.a.stop", "is the text 'x' but must be a number", "write one"),
+    ),
+    (
+        "parameters:\n  a: {start: 1, stop: .inf, step: 1}",
+        4,
+        "parameters.a.stop",
+        "is inf",
+        "finite",
+    ),
+    ("parameters:\n  a: {start: 1, stop: 2, step: 0}", 4, "parameters.a.step", "is 0", "write"),
+    ("parameters:\n  a: {start: 1, stop: 2, step: -1}", 4, "parameters.a.step", "empty", "sign"),
+    ("parameters:\n  a: {start: 1, stop: 2, num: 1}", 4, "parameters.a.num", "not fit", "change"),
+    ("parameters:\n  a: {start: 1, stop: 1, num: 3}", 4, "parameters.a.num", "not fit", "change"),
+    ("parameters:\n  a: {start: 1, stop: 2, num: 0}", 4, "parameters.a.num", "whole number", "wri"),
+    ("parameters:\n  a: {start: 1, stop: 2, num: 2.0}", 4, "parameters.a.num", "whole", "write"),
+    (
+        "parameters:\n  a: {start: 1.0, stop: 1.00000000000001, step: 1.0e-17}",
+        *(4, "parameters.a", "steps too small", "make them larger"),
+    ),
+    (
+        "parameters:\n  a: {start: 0, stop: 1.0e+300, step: 1.0e-300}",
+        *(4, "parameters.a", "range of more than 10^18 values", "use fewer"),
+    ),
+    ("parameters:\n  a: [[1, 2]]", 4, "parameters.a[0]", "is a list inside a list", "{value: …}"),
+    ("parameters:\n  a: [{start: 1}]", 4, "parameters.a[0]", "is a mapping inside", "{value: …}"),
+    ("parameters:\n  seed: 1", 4, "parameters.seed", "every script gets", "set `seed` beside"),
+    ("parameters:\n  replica: 1", 4, "parameters.replica", "every script", "set `replicas` beside"),
+    ("parameters:\n  a/b: 1", 4, "parameters.'a/b'", "'/' or a control character", "rename it"),
+    ('parameters:\n  "a\\tb": 1', 4, "parameters.'a\\tb'", "control character", "rename it"),
+    ("parameters:\n  '': 1", 3, "parameters", "without a name", "write `name: value`"),
+    (
+        "parameters: {a: [1, 2], b: [1, 2, 3]}\nsweep: zip",
+        *(4, "sweep", "a has 2, b has 3 values", "make them equally long"),
+    ),
+    (
+        "parameters:\n  a: {start: 1, stop: 5000, step: 1}\n  b: {start: 1, stop: 5000, step: 1}",
+        *(3, "parameters", "makes 25,000,000 simulations", "use fewer"),
+    ),
+    ("parameters: {}\nreplicas: 10000001", 3, "parameters", "10,000,001 simulations", "use fewer"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "key", "wrong", "remedy"), WRONG)
+def test_wrong_studies(load, tmp_path, text, line, key, wrong, remedy):
+    with pytest.raises(InputError) as caught:
+        load(HEAD + text)
+    message = next(m for m in str(caught.value).split("\n") if f": {key}: " in m)
+    assert message.startswith(f"{tmp_path / 'study.yaml'}:{line}: {key}: ")
+    assert wrong in message
+    assert remedy in message
+    assert "; " in message
+
+
+@pytest.mark.parametrize("name", ["a/b", "", ".hidden", "-x", "a b", "ü", "x" * 101, "a\n"])
+def test_wrong_names(name):
+    with pytest.raises(pydantic.ValidationError, match="it names the store's file"):
+        make(name=name)
+
+
+@pytest.mark.parametrize("name", ["lj_pressure", "a-b.c", "0", "_x"])
+def test_names(name):
+    assert make(name=name).name == name
+
+
+def test_what_python_can_say_and_yaml_cannot():
+    for value in (1j, {"value": {1: 2}}, b"x", (1, 2)):
+        with pytest.raises(pydantic.ValidationError):
+            make(parameters={"a": value})
+
+
+# ---- loading -------------------------------------------------------------------------------------
+
+
+def test_load(load, tmp_path):
+    script = tmp_path / "scripts" / "mine.py"
+    script.parent.mkdir()
+    script.write_text("print()")
+    text = "name: x\nscript: scripts/mine.py\nparameters: # none\ntime_limit: 00:10:00\n"
+    study = load(text)
+    assert study.path == tmp_path / "study.yaml"
+    assert study.script_path == script
+    assert study.script_hash == hashlib.sha256(b"print()").hexdigest()
+    assert study.source == text
+    assert study.time_limit == 600.0
+    assert study.parameters == {}
+
+
+def test_defaults(load):
+    study = load(HEAD + "parameters: {}")
+    assert (study.engine, study.sweep, study.replicas, study.seed) == ("espresso", "product", 1, 0)
+    assert (study.time_limit, study.retries) == (None, 1)
+    assert study.script_path == SIMULATIONS / "echo.py"
+
+
+def test_is_frozen():
+    with pytest.raises(pydantic.ValidationError):
+        make().replicas = 2
+
+
+def test_scripts_are_found_beside_the_study(load, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("")
+    monkeypatch.chdir("/")
+    assert load("name: x\nscript: mine.py\nparameters: {}").script_path == tmp_path / "mine.py"
+
+
+@pytest.mark.parametrize("script", ["ech", "nope.py", "probe", ".", '"a\\0b"'])
+def test_missing_scripts(load, tmp_path, script):
+    with pytest.raises(InputError) as caught:
+        load(f"name: x\nscript: {script}\nparameters: {{}}")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'study.yaml'}:2: script: ")
+    assert f"looked for '{tmp_path}" in message
+    assert "shipped simulations: echo, lj_pressure, lj_pressure_lammps" in message
+
+
+def test_shipped_simulations():
+    assert list(shipped_simulations()) == ["echo", "lj_pressure", "lj_pressure_lammps"]
+
+
+def test_missing_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("nope.yaml", "slurm", tmp_path):
+        with pytest.raises(InputError, match=f"{tmp_path}.*: lj_pressure, lj_pressure_lammps"):
+            load_study(path)
+
+
+def test_overrides(load):
+    text = HEAD + "parameters:\n  n: 100\n  phi: [0.1]\n"
+    study = load(text, {"n": "1e3", "phi": "{start: 0.1, stop: 0.3, step: 0.1}"})
+    assert [tuple(s.parameters.values()) for s in study.simulations()] == [
+        (1e3, 0.1),
+        (1e3, 0.2),
+        (1e3, 0.3),
+    ]
+    assert study.source == text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (
+            {"nn": "3"},
+            "--set nn=3: unknown parameter 'nn'; did you mean 'n'? Known parameters: n, p",
+        ),
+        ({"n": ""}, "--set n=: has no value; write --set n=VALUE"),
+        ({"n": "[1"}, "--set n=[1: is not YAML"),
+        ({"n": "[]"}, "--set n=[]: parameters.n: is an empty list; list the values"),
+        ({"phi": "{start: 1}"}, "--set phi={start: 1}: parameters.phi: is a mapping with start"),
+        ({"n": ".nan"}, "--set n=.nan: parameters.n: is nan; write a finite number"),
+    ],
+)
+def test_wrong_overrides(load, overrides, says):
+    with pytest.raises(InputError) as caught:
+        load(HEAD + "parameters:\n  n: 100\n  phi: [0.1]\n", overrides)
+    assert str(caught.value).startswith(says)
+
+
+def test_override_without_parameters(load):
+    with pytest.raises(InputError, match=r"unknown parameter 'n'; known parameters: none"):
+        load(HEAD, {"n": "3"})
+
+
+def test_snapshot_expands_without_files(load, tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text("")
+    study = load(
+        "name: x\nscript: mine.py\nparameters: {a: {start: 0.1, stop: 0.5, step: 0.1}, b: "
+        "{value: [1]}}\nreplicas: 2\nseed: 7\ntime_limit: 10 min"
+    )
+    script.unlink()
+    snapshot = json.loads(json.dumps(study.snapshot()))
+    assert str(tmp_path) not in json.dumps(snapshot)
+    again = Study.from_snapshot(snapshot)
+    assert list(again.simulations()) == list(study.simulations())
+    assert again.snapshot() == study.snapshot() == snapshot
+    assert (again.swept, again.time_limit) == (["a"], 600.0)
+    with pytest.raises(InputError, match=r"study 'x' has no files; load it with load_study"):
+        _ = again.script_path
+
+
+def test_wrong_snapshot():
+    with pytest.raises(InputError, match="another version of dask_espresso"):
+        Study.from_snapshot({"name": "x"})
+
+
+# ---- shipped studies -----------------------------------------------------------------------------
+
+
+def test_shipped_study():
+    study = load_study("lj_pressure")
+    assert study.path == folder("configs") / "lj_pressure.yaml"
+    assert study.count == 42 * 4
+    assert next(study.simulations()).parameters == {
+        "n_particles": 100,
+        "n_steps": 20000,
+        "volume_fraction": 0.1,
+    }
+    assert (study.time_limit, study.retries, study.seed) == (600.0, 1, 42)
+
+
+def test_shipped_lammps_study():
+    study = load_study("lj_pressure_lammps")
+    assert (study.engine, study.count, study.swept) == ("lammps", 11 * 4, ["volume_fraction"])
+    assert list(study.simulations())[-1].parameters["volume_fraction"] == 0.5
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_shipped_studies_are_named_after_their_file(name):
+    assert load_study(name).name == name
+
+
+GOLDEN = [("", 0), ("", 0)]
