@@ -60,7 +60,7 @@ class Claim:
     def is_ours(self) -> bool:
         """Whether the file on disk is still the one that this driver holds."""
         try:
-            return os.stat(self.path).st_ino == os.fstat(self._fd).st_ino
+            return self.path.stat().st_ino == os.fstat(self._fd).st_ino
         except OSError:
             return False
 
@@ -119,7 +119,7 @@ def _open_locked(path: Path) -> int:
                 raise
         # the owner before may have deleted the file between open and lock
         with contextlib.suppress(FileNotFoundError):
-            if os.stat(path).st_ino == os.fstat(fd).st_ino:
+            if path.stat().st_ino == os.fstat(fd).st_ino:
                 return fd
         os.close(fd)
 

@@ -48,7 +48,7 @@ class _Commands(click.Group):
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
 def main(debug: bool) -> None:
-    """Run large numbers of short ESPResSo simulations, and keep their results.
+    r"""Run large numbers of short ESPResSo simulations, and keep their results.
 
     \b
     Example:
@@ -85,7 +85,7 @@ def run(
     retry_failed: bool,
     changed_script: str | None,
 ) -> None:
-    """Run what of STUDY is not in its store yet.
+    r"""Run what of STUDY is not in its store yet.
 
     Exit status: 0 all done, 1 some simulations did not end as done, 2 the
     input is wrong, 75 interrupted; running it again goes on.
@@ -123,7 +123,7 @@ def run(
 @_PROFILE
 @_SET
 def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
-    """Run one simulation of STUDY, here and now, and show everything.
+    r"""Run one simulation of STUDY, here and now, and show everything.
 
     Nothing is stored. Use it while writing a script.
 
@@ -167,7 +167,7 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
 @_STORE
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(store: Path, as_json: bool) -> None:
-    """Say how far the study in STORE is; also while it runs.
+    r"""Say how far the study in STORE is; also while it runs.
 
     \b
     Example:
@@ -187,7 +187,7 @@ def status(store: Path, as_json: bool) -> None:
 @main.command()
 @_STORE
 def show(store: Path) -> None:
-    """Show a table of results: a row a point, its replicas pooled.
+    r"""Show a table of results: a row a point, its replicas pooled.
 
     \b
     Example:
@@ -201,11 +201,11 @@ def show(store: Path) -> None:
 @main.command()
 @_STORE
 @click.option("-o", "--output", type=click.Path(path_type=Path),
-              help="The picture: .png, .pdf, .svg. Default: the store's name with .png.")  # fmt: skip
+              help="A .png, .pdf or .svg. Default: the store with .png.")  # fmt: skip
 @click.option("-x", "x_name", metavar="PARAMETER", help="Default: the first one swept.")
 @click.option("-y", "y_name", metavar="RESULT", help="Default: the first number.")
 def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | None) -> None:
-    """Plot a result against a parameter, with error bars.
+    r"""Plot a result against a parameter, with error bars.
 
     Replicas are pooled. Pressure against volume fraction comes with the
     equation of state of the WCA fluid.
@@ -225,7 +225,7 @@ def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | Non
 @_STORE
 @click.argument("file", type=click.Path(path_type=Path))
 def export(store: Path, file: Path) -> None:
-    """Write every simulation as a row of FILE: .csv, .json or .parquet.
+    r"""Write every simulation as a row of FILE: .csv, .json or .parquet.
 
     \b
     Example:
@@ -242,7 +242,7 @@ def export(store: Path, file: Path) -> None:
 @click.option("--engine", type=click.Choice(["espresso", "lammps"]),
               help="Default: ESPResSo where it is found, else LAMMPS.")  # fmt: skip
 def init(directory: Path, engine: str | None) -> None:
-    """Make DIRECTORY with a study, a profile and a script to start from.
+    r"""Make DIRECTORY with a study, a profile and a script to start from.
 
     \b
     Example:
@@ -258,7 +258,7 @@ def init(directory: Path, engine: str | None) -> None:
 @main.command("job-script")
 @click.argument("profile")
 def job_script_(profile: str) -> None:
-    """Show the job that would be submitted for each worker of PROFILE.
+    r"""Show the job that would be submitted for each worker of PROFILE.
 
     \b
     Example:

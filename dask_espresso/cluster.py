@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
+import inspect
 import os
 import shutil
 import signal
@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import dask
+from dask_jobqueue.core import Job
 from distributed import Client, LocalCluster, Security
 
 from .errors import InputError
 from .profile import JOBQUEUE_CLUSTERS, Profile
-
-logger = logging.getLogger(__name__)
 
 MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
 CONNECT_TIMEOUT = "10s"
@@ -61,7 +60,7 @@ def open_cluster(profile: Profile) -> Iterator[Client]:
         if profile.cluster == "local":
             cluster = stack.enter_context(_local_cluster(profile))
         else:
-            cluster = stack.enter_context(jobqueue_cluster(profile, stack))
+            cluster = stack.enter_context(_jobqueue_cluster(profile, stack))
             _scale(cluster, profile)
         yield stack.enter_context(Client(cluster))
 
@@ -102,25 +101,16 @@ def _ignoring_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack, **options: Any) -> Any:
+def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> Any:
     """Make the dask-jobqueue cluster of a profile, with TLS, its dashboard on loopback.
 
-    Parameters
-    ----------
-    profile : Profile
-        Names a dask-jobqueue cluster.
-    stack : contextlib.ExitStack
-        Removes the certificates when it is closed.
-    **options
-        Arguments that have the last word over the profile's options.
+    The stack removes the certificates when it is closed.
     """
-    module, name = JOBQUEUE_CLUSTERS[profile.cluster]
-    cluster_class = getattr(importlib.import_module(module), name)
     defaults: dict[str, Any] = {
         "processes": 1,
         "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
     }
-    arguments = {**defaults, **profile.options, **options}
+    arguments = {**defaults, **profile.options}
     if "security" not in arguments:
         certificates = Path(tempfile.mkdtemp(prefix=".dask-espresso-tls-", dir=Path.cwd()))
         stack.callback(shutil.rmtree, certificates, ignore_errors=True)
@@ -130,7 +120,7 @@ def jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack, **options: A
     if arguments.get("log_directory"):
         Path(arguments["log_directory"]).mkdir(parents=True, exist_ok=True)
     try:
-        return cluster_class(**arguments)
+        return _cluster_class(profile)(**arguments)
     except (ValueError, TypeError) as error:
         raise InputError(f"{profile.path or profile.cluster}: options: {error}") from error
 
@@ -155,8 +145,17 @@ def job_script(profile: Profile) -> str:
             f"{profile.path or 'profile'}: cluster: {profile.cluster!r} submits no jobs; "
             f"one of {', '.join(JOBQUEUE_CLUSTERS)} does"
         )
-    with contextlib.ExitStack() as stack:
-        # asynchronous: no scheduler is started; and without TLS nothing is written either
-        cluster = jobqueue_cluster(profile, stack, asynchronous=True, security=None)
-        script: str = cluster.job_script()
-        return script
+    job_class = _cluster_class(profile).job_cls
+    constructors = (job_class.__init__, Job.__init__)
+    names = {name for made in constructors for name in inspect.signature(made).parameters}
+    options = {"processes": 1, **profile.options}
+    job = job_class(
+        "tls://SCHEDULER:PORT", "NAME", **{n: options[n] for n in options if n in names}
+    )
+    script: str = job.job_script()
+    return script
+
+
+def _cluster_class(profile: Profile) -> Any:
+    module, name = JOBQUEUE_CLUSTERS[profile.cluster]
+    return getattr(importlib.import_module(module), name)

@@ -232,9 +232,7 @@ class ColumnWriter:
 
     def _write_states(self, name: str, values: Sequence[Any]) -> None:
         """Say which simulations have a value (0), none (1), or None (2), unless all have one."""
-        states = np.array(
-            [1 if v is ABSENT else 2 if v is None else 0 for v in values], np.uint8
-        )
+        states = np.array([1 if v is ABSENT else 2 if v is None else 0 for v in values], np.uint8)
         if states.any():
             self._file.require_group(STATES)[name] = states
 
@@ -259,8 +257,8 @@ def _read(file: h5py.File, name: str, dataset: Any) -> list[Any]:
     states = file.get(f"{STATES}/{name}")
     if states is None:
         return values
-    marks = {0: lambda v: v, 1: lambda _: ABSENT, 2: lambda _: None}
-    return [marks[state](v) for state, v in zip(states[:].tolist(), values, strict=True)]
+    instead = {1: ABSENT, 2: None}
+    return [instead.get(state, v) for state, v in zip(states[:].tolist(), values, strict=True)]
 
 
 def _read_values(file: h5py.File, dataset: Any) -> list[Any]:
@@ -399,7 +397,7 @@ def _untagged(found: dict[str, Any]) -> Any:
     if tag == "$tuple":
         return tuple(content)
     if tag == "$dict":
-        return {key: item for key, item in content}
+        return dict(content)
     if tag == "$array":
         dtype, shape, data = content
         return np.array(data, dtype).reshape(shape)

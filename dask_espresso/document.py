@@ -198,7 +198,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is not known, which one is nearest, and which there are."""
     known = sorted(known)
     folded = {candidate.casefold(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    swapped = [near for near in folded if sorted(near) == sorted(name.casefold())]
+    near = swapped or difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
     question = f"did you mean {folded[near[0]]!r}? Known" if near else "known"
     return f"unknown {kind} {name!r}; {question} {kind}s: {', '.join(known) or 'none'}"
 

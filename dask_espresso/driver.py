@@ -354,4 +354,3 @@ class Driver:
             elapsed_time=time.monotonic() - self._counts.started,
             interrupted=self._stop.signal,
         )
-

@@ -27,9 +27,7 @@ SIMULATIONS = PACKAGE / "simulations"
 
 # A one-rank simulation started inside a batch job takes these for its own MPI job and hangs or
 # fails; OMPI_MCA_* are the user's own settings of Open MPI.
-_LEAKING = re.compile(
-    r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMI2|PMIX|PALS|HYDRA)_|OMPI_(?!MCA_)|PMIX?$"
-)
+_LEAKING = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMI2|PMIX|PALS|HYDRA)_|OMPI_(?!MCA_)|PMIX?$")
 _LOG_HEAD, _LOG_TAIL = 4096, 12288
 _SUPERVISOR_GRACE = 10.0  # seconds that a supervisor may be late before it is killed itself
 
@@ -276,10 +274,11 @@ def _supervise(
     request_read, request_write = os.pipe()
     report_read, report_write = os.pipe()
     with os.fdopen(request_write, "wb") as to_supervisor, os.fdopen(report_read, "rb") as report:
+        supervisor = [sys.executable, "-I", "-S", str(PACKAGE / "supervisor.py")]
+        command = [*supervisor, str(request_read), str(report_write)]
         try:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", PACKAGE / "supervisor.py"]
-                + [str(request_read), str(report_write)],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -1,9 +1,9 @@
-"""An append-only file of checksummed, fsynced records.
+r"""An append-only file of checksummed, fsynced records.
 
 Layout: the line ``dask_espresso journal 1``, then records. A record is the
-marker ``\\xc1REC``, the payload's length and CRC-32 (little-endian, 32 bit
+marker ``\xc1REC``, the payload's length and CRC-32 (little-endian, 32 bit
 each), the payload. Every driver begins with a record that describes the store.
-``\\xc1`` occurs in no msgpack or UTF-8 text, so that reading finds the
+``\xc1`` occurs in no msgpack or UTF-8 text, so that reading finds the
 next record behind a damaged one.
 """
 

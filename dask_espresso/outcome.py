@@ -152,6 +152,7 @@ def storable(value: Any, where: str = "result", depth: int = 0) -> Any:
         value = value.item()
     if value is None or isinstance(value, bool):
         return value
+    plain: Any
     for plain in (int, float, complex, str):
         if isinstance(value, plain):
             return plain(value)

@@ -316,6 +316,8 @@ def option_names(cluster: str) -> frozenset[str]:
 
 
 def _check_names(cluster: str, options: dict[str, Any]) -> None:
+    if not options:
+        return  # most often so; finding the names takes half a second
     known = option_names(cluster)
     for name in options:
         if name not in known:
@@ -353,7 +355,7 @@ def _check_kind(options: dict[str, Any], name: str, kind: type, remedy: str) -> 
     value = options.get(name)
     if value is None:
         return
-    called = {str: "text", list: "a list of texts", dict: "a mapping"}[kind]
+    called = {"str": "text", "list": "a list of texts", "dict": "a mapping"}[kind.__name__]
     if not isinstance(value, kind):
         message = f"is {describe(value)} but must be {called}; {remedy}"
         raise BadValueError(message, "options", name)

@@ -106,7 +106,9 @@ def status_report(path: Path) -> dict[str, Any]:
         "pending": study.count - len(there),
         "not in the study now": len(contents.outcomes) - len(there),
         "cpu_time": math.fsum(o.cpu_time for o in there if o.cpu_time == o.cpu_time),
-        "elapsed_time": math.fsum(o.elapsed_time for o in there if o.elapsed_time == o.elapsed_time),
+        "elapsed_time": math.fsum(
+            o.elapsed_time for o in there if o.elapsed_time == o.elapsed_time
+        ),
         "driver": contents.owner or None,
         "reasons": dict(reasons.most_common(_MAX_REASONS)),
     }

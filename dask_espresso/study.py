@@ -553,7 +553,8 @@ def _find_script(document: Document, script: str) -> Path:
         reason = getattr(error, "strerror", None) or str(error)
         raise document.error(
             ("script",),
-            f"{script!r} cannot be read (looked for {str(path)!r}: {reason}); write a path relative to "
-            f"the study file, or one of the shipped simulations: {', '.join(shipped) or 'none'}",
+            f"{script!r} cannot be read (looked for {str(path)!r}: {reason}); "
+            "write a path relative to the study file, "
+            f"or one of the shipped simulations: {', '.join(shipped) or 'none'}",
         ) from error
     return path

@@ -13,9 +13,9 @@ and is killed. Elsewhere it is the simulation's process group that is killed.
 
 Usage: ``python -I -S supervisor.py REQUEST_FD REPORT_FD``. The request is one
 line of JSON with ``command``, ``environment``, ``directory``,
-``directory_is_temporary`` and ``time_limit``; the report is one JSON object. Standard input, output and error
-are handed to the simulation. End of file on REQUEST_FD means that the worker is
-gone. Needs the standard library only.
+``directory_is_temporary`` and ``time_limit``; the report is one JSON object.
+Standard input, output and error are handed to the simulation. End of file on
+REQUEST_FD means that the worker is gone. Needs the standard library only.
 """
 
 import errno
@@ -101,9 +101,7 @@ def _start(request: Dict[str, Any]) -> int:
     return child
 
 
-def _watch(
-    child: int, worker: int, wakeup: int, time_limit: Optional[float]
-) -> Dict[str, Any]:
+def _watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) -> Dict[str, Any]:
     """Wait for the simulation to end, by itself or because it has to."""
     started = time.monotonic()
     deadline = None if time_limit is None else started + time_limit

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 _JOB_ID_VARIABLES = ("SLURM_JOB_ID", "DASK_ESPRESSO_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 
 
-@dask.delayed  # type: ignore[untyped-decorator]
+@dask.delayed
 def dask_espresso_task(pypresso: str, script: str, **kwargs: Any) -> Any:
     """Run a simulation script as a Dask task.
 
@@ -52,7 +53,7 @@ def dask_espresso_task(pypresso: str, script: str, **kwargs: Any) -> Any:
     {'hello': 'world', 'processed': True}
     """
     engine = Engine(name="espresso", command=(os.fspath(pypresso),))
-    report = run_process(engine, os.path.abspath(script), kwargs, directory=os.getcwd())  # noqa: PTH
+    report = run_process(engine, Path(script).absolute(), kwargs, directory=Path.cwd())
     failure = report.failure()
     if failure:
         raise SimulationError(f"{script} with {pypresso}: {failure}")

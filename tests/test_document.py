@@ -1,4 +1,6 @@
+import contextlib
 import datetime
+import json
 from typing import Any
 
 import pydantic
@@ -244,12 +246,9 @@ def test_replaced_values_name_where_they_come_from(load):
 
 def test_parse_value():
     assert parse_value("[1e-3, x]", "--set a=…") == [0.001, "x"]
-    with pytest.raises(InputError, match="^--set a=…: 'a' "):
-        parse_value("{x: *a}".replace("*a", "*a"), "--set a=…") if False else None
-        raise InputError("--set a=…: 'a' ")
     with pytest.raises(InputError, match=r"^--set a=…: '\*a' makes an anchor"):
         parse_value("{x: *a}", "--set a=…")
-    with pytest.raises(InputError, match="^--set a=…: x: is there twice"):
+    with pytest.raises(InputError, match=r"^--set a=…: x: is there twice"):
         parse_value("{x: 1, x: 2}", "--set a=…")
 
 
@@ -267,7 +266,7 @@ VALUES: Any = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(10**30), 10**30)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["C"]))
     | st.dates().map(datetime.date.isoformat),
     lambda inner: st.lists(inner) | st.dictionaries(st.text("abc", min_size=1), inner),
@@ -277,17 +276,10 @@ VALUES: Any = st.recursive(
 
 @given(VALUES)
 def test_reads_what_json_writes(value):
-    # JSON is YAML, but for infinities
-    import json
-
-    text = json.dumps(value, ensure_ascii=False).replace("Infinity", ".inf")
-    if "Infinity" not in json.dumps(value):
-        assert parse_value(text, "x") == value
+    assert parse_value(json.dumps(value, ensure_ascii=False), "x") == value
 
 
 @given(st.text() | st.text("[]{}:-,&*!|>'\"%@`#? \n\tab1"))
 def test_any_text_gives_a_value_or_an_input_error(text):
-    try:
+    with contextlib.suppress(InputError):
         parse_value(text, "x")
-    except InputError as error:
-        assert str(error).startswith("x: ")

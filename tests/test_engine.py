@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -74,8 +75,6 @@ def test_kernel_accounting(python, script):
 def test_failures_say_what_happened(python, script, code, reason, exit_code):
     report = run_process(python, script(code), {"n": 1})
     assert report.exit_code == exit_code
-    import re
-
     assert re.search(reason, report.failure(), re.DOTALL)
 
 

@@ -37,7 +37,7 @@ def test_torn_tail_is_cut_at_every_length(journal, caplog):
     journal.path.write_bytes(whole + whole[-20:])
     for length in range(len(whole)):
         journal.path.write_bytes(whole[:length])
-        records, end = read_journal(journal.path)
+        records, _ = read_journal(journal.path)
         assert records == kept[: len(records)]
         again = Journal(journal.path, b"again")
         again.close()

@@ -72,7 +72,9 @@ values = st.recursive(
     max_leaves=6,
 )
 # few names, so that simulations share columns; some of them are the store's own
-names = st.sampled_from(["a", "b", "status", "simulation", "x", "a.b", "a/b", "", "_c", "é", "a_shape"])
+names = st.sampled_from(
+    ["a", "b", "status", "simulation", "x", "a.b", "a/b", "", "_c", "é", "a_shape"]
+)
 results = st.lists(st.dictionaries(names.filter(bool), values, max_size=4), min_size=1, max_size=5)
 
 
@@ -134,7 +136,9 @@ def test_self_containing_result():
 
 
 def test_numpy_scalars_become_plain():
-    result = storable({"a": np.float32(0.5), "b": np.int8(3), "c": np.bool_(True), "d": np.str_("x")})
+    result = storable(
+        {"a": np.float32(0.5), "b": np.int8(3), "c": np.bool_(True), "d": np.str_("x")}
+    )
     assert [type(v) for v in result.values()] == [float, int, bool, str]
 
 
@@ -184,9 +188,11 @@ def test_it_holds_plain_types_only(mixed):
     kinds = set()
     with h5py.File(mixed) as file:
         file.visititems(
-            lambda name, item: kinds.add(item.id.get_type().get_class())
-            if isinstance(item, h5py.Dataset)
-            else None
+            lambda name, item: (
+                kinds.add(item.id.get_type().get_class())
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
         )
     assert kinds <= {h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING}
 
@@ -206,7 +212,9 @@ def study(study_file, script):
 
 def entries(study, count, start=0):
     simulations = list(study.simulations())[start : start + count]
-    outcomes = [Outcome(id=s.id, parameters=s.parameters, result={"y": s.seed}) for s in simulations]
+    outcomes = [
+        Outcome(id=s.id, parameters=s.parameters, result={"y": s.seed}) for s in simulations
+    ]
     return [Entry(outcome.id, outcome.status, pack(outcome)) for outcome in outcomes]
 
 

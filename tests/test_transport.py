@@ -109,9 +109,7 @@ def test_payload_in_its_own_noise_costs_no_memory():
 # what numpy 1.26 and numpy 2.x write for np.arange(3.0)
 @pytest.mark.parametrize("package", ["numpy.core", "numpy._core"])
 def test_arrays_of_another_numpy(package):
-    pickled = pickle.dumps(np.arange(3.0), protocol=2).replace(
-        b"numpy._core", package.encode()
-    )
+    pickled = pickle.dumps(np.arange(3.0), protocol=2).replace(b"numpy._core", package.encode())
     assert package.encode() in pickled
     import base64
 
