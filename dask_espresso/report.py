@@ -154,7 +154,13 @@ def print_table(path: Path, console: Console) -> None:
 
 
 def result_names(rows: list[Point]) -> list[str]:
-    """Name the numbers that the simulations gave; the errors of others and constants go along."""
+    """Name the numbers that the simulations gave, without standard errors, which go along.
+
+    Returns
+    -------
+    list of str
+        Those with a standard error first: they are what the study is about.
+    """
     names: dict[str, None] = {}
     for point in rows:
         for outcome in point.outcomes:
@@ -162,7 +168,8 @@ def result_names(rows: list[Point]) -> list[str]:
                 (name, None) for name, v in (outcome.result or {}).items() if _is_number(v)
             )
     parameters = set(rows[0].parameters) if rows else set()
-    return [n for n in names if n not in parameters and not n.endswith("_sem")]
+    results = [n for n in names if n not in parameters and not n.endswith("_sem")]
+    return sorted(results, key=lambda name: f"{name}_sem" not in names)
 
 
 def _format(value: Any) -> str:

@@ -419,7 +419,7 @@ def write_store(
     os.close(fd)
     aside = Path(name)
     try:
-        with h5py.File(aside, "w", locking=False) as file:
+        with h5py.File(aside, "w", locking=False, track_order=True) as file:
             _write_attributes(file, study, script_hash)
             _write_columns(file, outcomes, study)
         _take_permissions(aside, path)
@@ -487,5 +487,6 @@ def _write_default_plot(file: h5py.File, names: dict[str, list[str]]) -> None:
         return [n for n in names[role] if file[n].attrs["kind"] in kinds and file[n].ndim == 1]
 
     axes = [n for n in first("parameter") if len(set(file[n][:].tolist())) > 1]
-    if axes and first("result"):
-        file.attrs.update(NX_class="NXdata", signal=first("result")[0], axes=axes[0])
+    signals = sorted(first("result"), key=lambda n: f"{n}_sem" not in file)
+    if axes and signals:
+        file.attrs.update(NX_class="NXdata", signal=signals[0], axes=axes[0])

@@ -29,6 +29,7 @@ _PROTOCOL = 5
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 # base64 of a pickle of protocol 2 to 5 begins like this (0x80, then the protocol's number)
 _PICKLE_START = re.compile(rb"gA[I-X][A-Za-z0-9+/]")
+_PICKLE_BEGUN = re.compile(rb"g(A[I-X]?)?\Z")
 # the first opcode after the protocol's number: FRAME, or whatever a pickle too small for one holds
 _FIRST_OPCODES = b"\x95}])(KMJGXN\x88\x89\x8c\x8d\x8a\x8bBC\x8e\x96\x8fcIFVSULT"
 
@@ -203,7 +204,8 @@ class PayloadScanner:
             start = _PICKLE_START.search(self._pending)
             if start is None:
                 # a payload's first three characters may already be here
-                self._pass_noise(max(0, len(self._pending) - 3))
+                begun = _PICKLE_BEGUN.search(self._pending)
+                self._pass_noise(begun.start() if begun else len(self._pending))
                 return False
             self._pass_noise(start.start())
             self._is_candidate = True

@@ -134,9 +134,10 @@ def test_nothing_outlives_its_worker(script, tmp_path, monkeypatch, number):
     path = script(textwrap.dedent(ESCAPED) + "time.sleep(600)")
     worker = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(f"""
+            import os
             from dask_espresso.engine import Engine, run_process
             run_process(Engine("python"), {str(path)!r}, {{}},
-                        on_output=lambda data: print(data.decode(), flush=True))
+                        on_output=lambda data: os.write(1, data))
         """)],
         stdout=subprocess.PIPE,
     )  # fmt: skip
