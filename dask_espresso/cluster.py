@@ -106,11 +106,9 @@ def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> Any:
 
     The stack removes the certificates when it is closed.
     """
-    defaults: dict[str, Any] = {
-        "processes": 1,
-        "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
-    }
-    arguments = {**defaults, **profile.options}
+    arguments: dict[str, Any] = {"processes": 1, **profile.options}
+    on_loopback = {"dashboard_address": "127.0.0.1:0"}
+    arguments["scheduler_options"] = on_loopback | profile.options.get("scheduler_options", {})
     if "security" not in arguments:
         certificates = Path(tempfile.mkdtemp(prefix=".dask-espresso-tls-", dir=Path.cwd()))
         stack.callback(shutil.rmtree, certificates, ignore_errors=True)

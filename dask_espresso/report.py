@@ -237,6 +237,7 @@ def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None)
             y_label=y.replace("_", " "),
             label=label or study.name,
             reference=reference,
+            reference_label="WCA equation of state",
             ax=axes,
         )
         reference = None  # once is enough
