@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import inspect
 import os
-import shutil
 import signal
 import tempfile
 import threading
@@ -16,8 +15,9 @@ from typing import Any
 
 import dask
 from dask_jobqueue.core import Job
-from distributed import Client, LocalCluster, Security
+from distributed import Client, LocalCluster
 
+from .certificates import temporary_security
 from .errors import InputError
 from .profile import JOBQUEUE_CLUSTERS, Profile
 
@@ -109,12 +109,8 @@ def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> Any:
     arguments: dict[str, Any] = {"processes": 1, **profile.options}
     on_loopback = {"dashboard_address": "127.0.0.1:0"}
     arguments["scheduler_options"] = on_loopback | profile.options.get("scheduler_options", {})
-    if "security" not in arguments:
-        certificates = Path(tempfile.mkdtemp(prefix=".dask-espresso-tls-", dir=Path.cwd()))
-        stack.callback(shutil.rmtree, certificates, ignore_errors=True)
-        arguments["security"] = Security.temporary()
-        arguments["protocol"] = "tls://"
-        arguments.setdefault("shared_temp_directory", str(certificates))
+    arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))
+    arguments["protocol"] = "tls://"
     if arguments.get("log_directory"):
         Path(arguments["log_directory"]).mkdir(parents=True, exist_ok=True)
     try:

@@ -122,8 +122,12 @@ def run_study(
             if driver.todo:
                 with open_cluster(profile) as client:
                     driver.work(client)
-        finally:
+        except InputError:
+            raise  # nothing was run: the store stays as it is
+        except BaseException:
             opened.publish()
+            raise
+        opened.publish()
         return driver.summary()
 
 

@@ -240,6 +240,9 @@ class Store:
         self._claim = claim
         self._sequence = max((o.sequence for o in keep.outcomes.values()), default=0)
         self._published = len(keep.outcomes)
+        self._is_changed = bool(keep.outcomes) and (
+            keep.study != study.snapshot() or keep.script_hash != study.script_hash
+        )
         description = {"study": study.snapshot(), "script_hash": study.script_hash}
         self._journal = Journal(journal_path(path), _DESCRIPTION + json.dumps(description).encode())
         self._unpublished = sum(r[:1] == _OUTCOME for r in read_journal(journal_path(path))[0])
@@ -286,14 +289,14 @@ class Store:
         return self._unpublished >= max(_MIN_PUBLISH, self._published)
 
     def publish(self) -> None:
-        """Put everything recorded into the HDF5 file.
+        """Put everything recorded into the HDF5 file, unless it is there already.
 
         Raises
         ------
         ResumableError
             If it cannot be written; the journal then still holds everything.
         """
-        if not self.statuses:
+        if not self._unpublished and not self._is_changed:
             return
         contents = read_store(self.path)
         order = {s.id: i for i, s in enumerate(self._study.simulations())}
@@ -306,7 +309,7 @@ class Store:
                 f"{self.path}: could not be published ({error}); {self._journal.path} holds "
                 "everything, and the next run publishes it"
             ) from error
-        self._published, self._unpublished = len(outcomes), 0
+        self._published, self._unpublished, self._is_changed = len(outcomes), 0, False
 
     def close(self) -> None:
         """Let go of the store; a journal that holds nothing new is removed."""
@@ -394,8 +397,10 @@ def open_store(path: Path, study: Study, *, changed_script: str | None = None) -
     except BaseException:
         claim.release()
         raise
-    if changed_script == "rerun" and contents.script_hash != study.script_hash:
-        store.statuses.clear()
+    if changed_script == "rerun":
+        for outcome in contents.outcomes.values():
+            if outcome.script_hash != study.script_hash:
+                del store.statuses[outcome.id]
     return store
 
 

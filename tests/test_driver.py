@@ -11,6 +11,7 @@ from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError
 from dask_espresso.outcome import Status
 from dask_espresso.profile import Profile
+from dask_espresso.report import status_report
 from dask_espresso.store import read_store
 from dask_espresso.study import load_study
 
@@ -184,6 +185,26 @@ def test_changed_script_is_refused_with_the_choices(here, script):
     script(COUNT + "\n# changed again")
     assert run_study(load_study("study.yaml"), changed_script="rerun").started == 12
     assert run_study(load_study("study.yaml")).started == 0
+    assert run_study(load_study("study.yaml"), changed_script="rerun").started == 0
+
+
+def test_what_has_nothing_to_run_or_cannot_run_leaves_the_store_alone(here, study_file):
+    run_study(load_study("study.yaml"))
+    before = (here / "s.h5").read_bytes(), (here / "s.h5").stat().st_mtime_ns
+    run_study(load_study("study.yaml"))
+    study_file(STUDY.replace("stop: 12", "stop: 20"))
+    profile = Profile.model_validate({"engines": {"python": {"command": ["no-such-python"]}}})
+    with pytest.raises(InputError):
+        run_study(load_study("study.yaml"), profile)
+    assert ((here / "s.h5").read_bytes(), (here / "s.h5").stat().st_mtime_ns) == before
+
+
+def test_points_taken_out_of_the_study_stay_in_the_store(here, study_file):
+    run_study(load_study("study.yaml"))
+    study_file(STUDY.replace("stop: 12", "stop: 10"))
+    assert run_study(load_study("study.yaml")).exit_status == 0
+    report = status_report(here / "s.h5")
+    assert (report["total"], report["done"], report["not in the study now"]) == (10, 10, 2)
 
 
 def test_engine_that_does_not_start_writes_nothing(here):

@@ -1,0 +1,59 @@
+import subprocess
+import sys
+
+import pytest
+from distributed import Client, LocalCluster, Security
+
+from dask_espresso.certificates import temporary_security
+
+HOLD = """
+import sys, pathlib, time
+from dask_espresso.certificates import temporary_security
+with temporary_security(pathlib.Path(sys.argv[1])):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_files_are_private_and_removed(tmp_path):
+    with temporary_security(tmp_path):
+        (folder,) = tmp_path.iterdir()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        files = list(folder.iterdir())
+        assert {file.name for file in files} == {"ca.pem", "cert.pem", "key.pem"}
+        assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    assert not list(tmp_path.iterdir())
+
+
+def test_keys_of_a_killed_driver_go_at_the_next_start(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE) as one:
+        assert one.stdout.readline() == b"ready\n"
+        with temporary_security(tmp_path):
+            assert len(list(tmp_path.iterdir())) == 2  # the living one's stay
+        one.kill()
+    assert len(list(tmp_path.iterdir())) == 1
+    with temporary_security(tmp_path):
+        assert len(list(tmp_path.iterdir())) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_those_with_the_key_are_let_in(tmp_path):
+    with (
+        temporary_security(tmp_path) as security,
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            dashboard_address=None,
+            protocol="tls://",
+            security=security,
+        ) as cluster,
+    ):
+        address = cluster.scheduler_address
+        with Client(address, security=security) as client:
+            assert client.submit(sum, [1, 2]).result() == 3
+        with pytest.raises(OSError, match="TLS certificate does not match"):
+            Client(address, security=Security.temporary(), timeout="2s")
+        with pytest.raises((OSError, TypeError)):
+            Client(address, timeout="2s")
+        with pytest.raises(OSError, match="reset by peer|Timed out"):
+            Client(address.replace("tls", "tcp"), timeout="2s")
