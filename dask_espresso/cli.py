@@ -17,6 +17,7 @@ from .errors import DaskEspressoError
 
 _console = Console(stderr=True)
 
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _STORE = click.argument("store", type=click.Path(path_type=Path))
 _PROFILE = click.option(
     "--profile", metavar="PROFILE", help="Where to run: a profile's file. Default: this machine."
@@ -44,11 +45,11 @@ class _Commands(click.Group):
             sys.exit(75)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings=_SETTINGS)
 @click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show tracebacks and debug messages.")
 def main(debug: bool) -> None:
-    r"""Run large numbers of short ESPResSo simulations, and keep their results.
+    """Run large numbers of short ESPResSo simulations, and keep their results.
 
     \b
     Example:
@@ -85,7 +86,7 @@ def run(
     retry_failed: bool,
     changed_script: str | None,
 ) -> None:
-    r"""Run what of STUDY is not in its store yet.
+    """Run what of STUDY is not in its store yet.
 
     Exit status: 0 all done, 1 some simulations did not end as done, 2 the
     input is wrong, 75 interrupted; running it again goes on.
@@ -123,7 +124,7 @@ def run(
 @_PROFILE
 @_SET
 def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
-    r"""Run one simulation of STUDY, here and now, and show everything.
+    """Run one simulation of STUDY, here and now, and show everything.
 
     Nothing is stored. Use it while writing a script.
 
@@ -167,7 +168,7 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
 @_STORE
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(store: Path, as_json: bool) -> None:
-    r"""Say how far the study in STORE is; also while it runs.
+    """Say how far the study in STORE is; also while it runs.
 
     \b
     Example:
@@ -187,7 +188,7 @@ def status(store: Path, as_json: bool) -> None:
 @main.command()
 @_STORE
 def show(store: Path) -> None:
-    r"""Show a table of results: a row a point, its replicas pooled.
+    """Show a table of results: a row a point, its replicas pooled.
 
     \b
     Example:
@@ -205,7 +206,7 @@ def show(store: Path) -> None:
 @click.option("-x", "x_name", metavar="PARAMETER", help="Default: the first one swept.")
 @click.option("-y", "y_name", metavar="RESULT", help="Default: the first number.")
 def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | None) -> None:
-    r"""Plot a result against a parameter, with error bars.
+    """Plot a result against a parameter, with error bars.
 
     Replicas are pooled. Pressure against volume fraction comes with the
     equation of state of the WCA fluid.
@@ -225,7 +226,7 @@ def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | Non
 @_STORE
 @click.argument("file", type=click.Path(path_type=Path))
 def export(store: Path, file: Path) -> None:
-    r"""Write every simulation as a row of FILE: .csv, .json or .parquet.
+    """Write every simulation as a row of FILE: .csv, .json or .parquet.
 
     \b
     Example:
@@ -242,7 +243,7 @@ def export(store: Path, file: Path) -> None:
 @click.option("--engine", type=click.Choice(["espresso", "lammps"]),
               help="Default: ESPResSo where it is found, else LAMMPS.")  # fmt: skip
 def init(directory: Path, engine: str | None) -> None:
-    r"""Make DIRECTORY with a study, a profile and a script to start from.
+    """Make DIRECTORY with a study, a profile and a script to start from.
 
     \b
     Example:
@@ -258,7 +259,7 @@ def init(directory: Path, engine: str | None) -> None:
 @main.command("job-script")
 @click.argument("profile")
 def job_script_(profile: str) -> None:
-    r"""Show the job that would be submitted for each worker of PROFILE.
+    """Show the job that would be submitted for each worker of PROFILE.
 
     \b
     Example:

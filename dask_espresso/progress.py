@@ -62,7 +62,7 @@ class Counts:
         if self.rate > 0:
             parts.append(f"{self.rate:.2g}/s" if self.rate >= 1 else f"{self.rate * 60:.2g}/min")
             left = (self.total - self.n_recorded) / self.rate
-            parts.append(f"{format_duration(left)} left")
+            parts += [f"{format_duration(left)} left"] if left else []
         return ", ".join(parts)
 
 

@@ -168,7 +168,7 @@ def test_bad_options(here, invoke):
 
 def test_every_help_has_an_example(invoke):
     for command in main.commands:
-        assert re.search(rf"Example:\s+dask-espresso {command}", invoke(command, "--help"))
+        assert re.search(rf"Example:\n +dask-espresso {command} .*\n\n", invoke(command, "--help"))
 
 
 def test_reading_commands_do_not_load_dask():
