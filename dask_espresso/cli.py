@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -63,8 +62,6 @@ def main(debug: bool) -> None:
         format="%(message)s",
         handlers=[RichHandler(console=_console, show_path=debug)],
     )
-    # what dask says of workers that come and go is no news to a user; it reads this when imported
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "info" if debug else "critical")
 
 
 @main.command()
@@ -95,6 +92,7 @@ def run(
     Example:
       dask-espresso run lj_pressure.yaml --profile slurm.yaml --set n_steps=200
     """
+    _quiet_dask()
     from .driver import run_study
     from .profile import load_profile
     from .progress import display_for, format_duration
@@ -269,6 +267,17 @@ def job_script_(profile: str) -> None:
     from .profile import load_profile
 
     click.echo(job_script(load_profile(profile)))
+
+
+def _quiet_dask() -> None:
+    """Keep to --debug what dask says of workers that come and go; it asks when it is imported.
+
+    Not an environment variable: workers on a cluster would inherit it, and their logs are wanted.
+    """
+    import dask
+
+    if not click.get_current_context().find_root().params["debug"]:
+        dask.config.set({"logging": {"distributed": "critical"}})
 
 
 def _output() -> Console:

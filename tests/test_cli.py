@@ -171,7 +171,7 @@ def test_every_help_has_an_example(invoke):
         assert re.search(rf"Example:\n +dask-espresso {command} .*\n\n", invoke(command, "--help"))
 
 
-def test_reading_commands_do_not_load_dask():
+def test_nothing_is_loaded_before_it_is_needed():
     code = (
         "import sys; from dask_espresso.cli import main\n"
         "try: main(['--version'])\n"
