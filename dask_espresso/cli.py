@@ -9,12 +9,20 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.logging import RichHandler
 
 from . import __version__
 from .errors import DaskEspressoError
 
-_console = Console(stderr=True)
+
+class _Console(Console):
+    """Standard error, which may go away while a study runs: that is no reason to stop it."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more."""
+        self.quiet = True
+
+
+_console = _Console(stderr=True)
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _STORE = click.argument("store", type=click.Path(path_type=Path))
@@ -59,8 +67,7 @@ def main(debug: bool) -> None:
     """
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=_console, show_path=debug)],
+        format="%(asctime)s %(name)s: %(message)s" if debug else "%(message)s",
     )
 
 

@@ -175,6 +175,14 @@ def test_killed_again_and_again(here):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_it_goes_on_when_nobody_listens_any_more(here, debug):
+    run = command(*debug, "run", "study.yaml")
+    with subprocess.Popen(run, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        process.stderr.close()
+        assert process.wait(60) == 0
+
+
 def test_changed_script_is_refused_with_the_choices(here, script):
     run_study(load_study("study.yaml"))
     script(COUNT + "\n# changed")
