@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ class _Console(Console):
     """Standard error, which may go away while a study runs: that is no reason to stop it."""
 
     def on_broken_pipe(self) -> None:
-        """Say nothing more."""
+        """Say nothing more, and let Python say nothing more either."""
         self.quiet = True
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
 
 
 _console = _Console(stderr=True)
