@@ -19,10 +19,26 @@ class _Console(Console):
     """Standard error, which may go away while a study runs: that is no reason to stop it."""
 
     def on_broken_pipe(self) -> None:
-        """Say nothing more, and let Python say nothing more either."""
+        """Say nothing more."""
         self.quiet = True
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stderr.fileno())
+        _mute()
+
+
+class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Logs to standard error in the same way."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Give up on standard error if it is gone."""
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            _mute()
+        else:
+            super().handleError(record)
+
+
+def _mute() -> None:
+    """Send standard error nowhere; what is still buffered would spoil the exit status."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stderr.fileno())
 
 
 _console = _Console(stderr=True)
@@ -71,6 +87,7 @@ def main(debug: bool) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,
         format="%(asctime)s %(name)s: %(message)s" if debug else "%(message)s",
+        handlers=[_Handler()],
     )
 
 
