@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import select
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,15 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
             _mute()
         else:
             super().handleError(record)
+
+
+def _mute_if_gone() -> None:
+    """Before the end, have no log of a library meet a standard error that nobody reads."""
+    with contextlib.suppress(OSError, ValueError):  # not a file at all
+        poll = select.poll()
+        poll.register(sys.stderr.fileno(), 0)
+        if poll.poll(0):
+            _mute()
 
 
 def _mute() -> None:
@@ -69,6 +80,8 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             _console.print("Interrupted.", style="bold red")
             sys.exit(75)
+        finally:
+            _mute_if_gone()
 
 
 @click.group(cls=_Commands, context_settings=_SETTINGS)
