@@ -157,8 +157,8 @@ def _wait_until_stale(path: Path) -> None:
     age = _age(path)
     if age < STALE:
         logger.warning(
-            "%s was held by %s, %.0f s ago; waiting to see if it is alive",
-            path, _describe(owner), age,
+            "%s was held by the %s, %.0f s ago; waiting to see if it is alive",
+            path, describe_owner(owner), age,
         )  # fmt: skip
     while age < STALE:
         time.sleep(1)
@@ -167,15 +167,16 @@ def _wait_until_stale(path: Path) -> None:
             raise _refused(path)
 
 
-def _describe(owner: dict[str, Any]) -> str:
+def describe_owner(owner: dict[str, Any]) -> str:
+    """Say in words which driver this is."""
     job = f", job {owner['job_id']}" if owner.get("job_id") else ""
-    return f"the driver on {owner.get('host')}, pid {owner.get('pid')}{job}"
+    return f"driver on {owner.get('host')}, pid {owner.get('pid')}{job}"
 
 
 def _refused(path: Path) -> InputError:
     owner = read_claim(path)
     since = f", since {owner['since']}" if owner.get("since") else ""
     return InputError(
-        f"{path.with_suffix('')}: in use by {_describe(owner)}{since}; "
+        f"{path.with_suffix('')}: in use by the {describe_owner(owner)}{since}; "
         "wait for it, stop it, or use another --store"
     )

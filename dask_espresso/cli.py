@@ -183,13 +183,13 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     if found.error:
         raise InputError(found.error)
     one = next(loaded.simulations())
+    order = Order(one.id, one.parameters, one.replica, one.seed, attempt=1)
     click.echo(f"simulation {one.id}, the first of {loaded.count}")
     click.echo(f"command    {' '.join(engine_command(engine))} {loaded.script_path}")
     click.echo(f"engine     {engine.name} {found.version}")
-    for name, value in {**one.parameters, "replica": one.replica, "seed": one.seed}.items():
+    for name, value in order.script_parameters.items():
         click.echo(f"  {name} = {value!r}")
     workload = Workload(engine, str(loaded.script_path), loaded.script_hash, loaded.time_limit)
-    order = Order(one.id, one.parameters, one.replica, one.seed, attempt=1)
     outcome = simulate(workload, order, on_output=sys.stderr.buffer.write)
     click.echo(
         f"{outcome.status.label} in {format_duration(outcome.elapsed_time)}, "

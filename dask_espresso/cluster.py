@@ -28,8 +28,6 @@ CONNECT_TIMEOUT = "10s"
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": MAX_LOSSES - 1,
     "distributed.worker.daemon": False,
-    # simulations are processes of their own: a worker blocked on them has nothing to steal
-    "distributed.scheduler.work-stealing": True,
     "distributed.admin.tick.limit": "10s",
 }
 

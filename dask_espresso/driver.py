@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import itertools
-import logging
 import queue
 import signal
 import threading
@@ -13,7 +12,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -28,8 +27,6 @@ from .progress import Counts, Display
 from .store import Entry, Store, check_store, open_store
 from .study import Simulation, Study
 from .task import Order, ScriptChangedError, Workload, run_simulation
-
-logger = logging.getLogger(__name__)
 
 _TICK = 0.2  # seconds between looks at signals and display
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -311,9 +308,7 @@ class Driver:
     def _tries_again(self, entry: Entry, order: Order) -> bool:
         if entry.status is not Status.FAILED or order.attempt > self._study.retries:
             return False
-        self._again.append(
-            Order(order.id, order.parameters, order.replica, order.seed, order.attempt + 1)
-        )
+        self._again.append(replace(order, attempt=order.attempt + 1))
         return True
 
     def _entry_of_failure(self, future: Future, order: Order) -> Entry | None:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from .claim import describe_owner
 from .engine import brief
 from .errors import InputError
 from .outcome import Outcome, Status
@@ -128,10 +129,8 @@ def print_status(report: dict[str, Any], console: Console) -> None:
     console.print(
         f"{hours:.3g} core-hours, {format_duration(report['elapsed_time'])} of simulations"
     )
-    driver = report["driver"]
-    if driver:
-        job = f", job {driver['job_id']}" if driver.get("job_id") else ""
-        console.print(f"running: driver on {driver['host']}, pid {driver['pid']}{job}")
+    if report["driver"]:
+        console.print(f"running: {describe_owner(report['driver'])}")
     for reason, count in report["reasons"].items():
         console.print(f"{count} x {reason}", markup=False, highlight=False, soft_wrap=True)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
-import logging
 import os
 import struct
 import tempfile
@@ -31,8 +30,6 @@ from .outcome import FIELDS, Outcome, Status, unpack
 
 if TYPE_CHECKING:
     from .study import Study
-
-logger = logging.getLogger(__name__)
 
 FORMAT = 1
 # a journal record begins with one of these; an outcome's sequence number follows

@@ -80,6 +80,11 @@ class Order:
     seed: int
     attempt: int
 
+    @property
+    def script_parameters(self) -> dict[str, Any]:
+        """What the script gets: the study's parameters, and the two that the driver adds."""
+        return {**self.parameters, "replica": self.replica, "seed": self.seed}
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -146,9 +151,12 @@ def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:
     )
     if file_hash(workload.script) != workload.script_hash:
         raise ScriptChangedError(workload.script)
-    parameters = {**order.parameters, "replica": order.replica, "seed": order.seed}
     report = run_process(
-        workload.engine, workload.script, parameters, time_limit=workload.time_limit, **options
+        workload.engine,
+        workload.script,
+        order.script_parameters,
+        time_limit=workload.time_limit,
+        **options,
     )
     outcome.exit_code = report.exit_code
     outcome.elapsed_time = report.elapsed_time
