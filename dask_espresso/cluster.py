@@ -60,12 +60,12 @@ def open_cluster(profile: Profile) -> Iterator[Client]:
         else:
             cluster = stack.enter_context(_jobqueue_cluster(profile, stack))
             _scale(cluster, profile)
-        yield stack.enter_context(Client(cluster))
+        yield stack.enter_context(Client(cluster, set_as_default=False))
 
 
 def _connect(address: str) -> Client:
     try:
-        return Client(address, timeout=CONNECT_TIMEOUT)
+        return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise InputError(
             f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler` "
