@@ -49,11 +49,11 @@ def test_only_those_with_the_key_are_let_in(tmp_path):
         ) as cluster,
     ):
         address = cluster.scheduler_address
-        with Client(address, security=security, set_as_default=False) as client:
+        with Client(address, security=security) as client:
             assert client.submit(sum, [1, 2]).result() == 3
         with pytest.raises(OSError, match="TLS certificate does not match"):
-            Client(address, security=Security.temporary(), timeout="2s", set_as_default=False)
+            Client(address, security=Security.temporary(), timeout="2s")
         with pytest.raises((OSError, TypeError)):
-            Client(address, timeout="2s", set_as_default=False)
+            Client(address, timeout="2s")
         with pytest.raises(OSError, match="reset by peer|Timed out"):
-            Client(address.replace("tls", "tcp"), timeout="2s", set_as_default=False)
+            Client(address.replace("tls", "tcp"), timeout="2s")

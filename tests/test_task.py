@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import dask
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
@@ -11,6 +12,14 @@ from dask_espresso.engine import SIMULATIONS
 from dask_espresso.errors import SimulationError
 from dask_espresso.profile import Profile
 from dask_espresso.study import load_study
+
+
+@pytest.fixture(autouse=True)
+def no_client():
+    """Whatever client another test may have left behind, these compute here."""
+    with dask.config.set(scheduler="threads"):
+        yield
+
 
 ECHO = str(SIMULATIONS / "echo.py")
 
