@@ -1,9 +1,6 @@
 import subprocess
 import sys
 
-import pytest
-from distributed import Client, LocalCluster, Security
-
 from dask_espresso.certificates import temporary_security
 
 HOLD = """
@@ -35,25 +32,3 @@ def test_keys_of_a_killed_driver_go_at_the_next_start(tmp_path):
     with temporary_security(tmp_path):
         assert len(list(tmp_path.iterdir())) == 1
     assert not list(tmp_path.iterdir())
-
-
-def test_only_those_with_the_key_are_let_in(tmp_path):
-    with (
-        temporary_security(tmp_path) as security,
-        LocalCluster(
-            n_workers=1,
-            threads_per_worker=1,
-            dashboard_address=None,
-            protocol="tls://",
-            security=security,
-        ) as cluster,
-    ):
-        address = cluster.scheduler_address
-        with Client(address, security=security) as client:
-            assert client.submit(sum, [1, 2]).result() == 3
-        with pytest.raises(OSError, match="TLS certificate does not match"):
-            Client(address, security=Security.temporary(), timeout="2s")
-        with pytest.raises((OSError, TypeError)):
-            Client(address, timeout="2s")
-        with pytest.raises(OSError, match="reset by peer|Timed out"):
-            Client(address.replace("tls", "tcp"), timeout="2s")
