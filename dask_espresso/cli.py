@@ -134,8 +134,9 @@ def run(
     """
     _quiet_dask()
     from .driver import run_study
+    from .duration import format_duration
     from .profile import load_profile
-    from .progress import display_for, format_duration
+    from .progress import display_for
     from .study import load_study
 
     loaded = load_study(study, _overrides(settings))
@@ -170,10 +171,10 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     Example:
       dask-espresso try lj_pressure.yaml --set volume_fraction=0.3
     """
+    from .duration import format_duration
     from .engine import engine_command, probe
     from .errors import InputError
     from .profile import load_profile
-    from .progress import format_duration
     from .study import load_study
     from .task import Order, Workload, simulate
 

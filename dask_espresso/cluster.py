@@ -9,41 +9,80 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dask
-from dask_jobqueue.core import Job
+from dask_jobqueue.core import Job, JobQueueCluster
 from distributed import Client, LocalCluster
 
+from .allocation import StepQueue, step_job_class
+from .batch import (
+    HTCondorQueue,
+    Queue,
+    SlurmQueue,
+    UnknownQueue,
+    outside_of_job,
+    schedd_arguments,
+)
 from .certificates import temporary_security
 from .errors import InputError
+from .keeper import Keeper
 from .profile import JOBQUEUE_CLUSTERS, Profile
 
-MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
 CONNECT_TIMEOUT = "10s"
 
 # dask's own settings that a run needs otherwise
 _SETTINGS = {
-    "distributed.scheduler.allowed-failures": MAX_LOSSES - 1,
+    # the driver counts lost workers itself
+    "distributed.scheduler.allowed-failures": 0,
+    # the keeper finds workers that hang sooner, and replaces their jobs
+    "distributed.scheduler.worker-ttl": "5 minutes",
     "distributed.worker.daemon": False,
     "distributed.admin.tick.limit": "10s",
 }
 
+# options of dask-jobqueue whose own defaults are traps: several processes a job share its cores
+# unevenly, output is lost, and files of the workers go to the shared file system
+_DEFAULTS = {
+    "processes": 1,
+    "log_directory": "dask-espresso-logs",
+    "local_directory": "${TMPDIR:-/tmp}",
+}
+
+
+@dataclass
+class Cluster:
+    """Workers that run or are on their way.
+
+    Attributes
+    ----------
+    client : distributed.Client
+        Connected to their scheduler.
+    keeper : Keeper or None
+        Keeps the worker jobs, where there are any.
+    """
+
+    client: Client
+    keeper: Keeper | None = None
+
 
 @contextlib.contextmanager
-def open_cluster(profile: Profile) -> Iterator[Client]:
+def open_cluster(profile: Profile, leftovers: Mapping[str, str] | None = None) -> Iterator[Cluster]:
     """Start the workers that a profile describes, and stop them at the end.
 
     Parameters
     ----------
     profile : Profile
         Where to run.
+    leftovers : mapping of str to str, optional
+        Ids and names of the worker jobs that a killed driver has left.
 
     Yields
     ------
-    distributed.Client
+    Cluster
         Workers may still be on their way.
 
     Raises
@@ -53,14 +92,18 @@ def open_cluster(profile: Profile) -> Iterator[Client]:
     """
     with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
         if "://" in profile.cluster:
-            yield stack.enter_context(_connect(profile.cluster))
+            yield Cluster(stack.enter_context(_connect(profile.cluster)))
             return
         if profile.cluster == "local":
             cluster = stack.enter_context(_local_cluster(profile))
-        else:
-            cluster = stack.enter_context(_jobqueue_cluster(profile, stack))
-            _scale(cluster, profile)
-        yield stack.enter_context(Client(cluster, set_as_default=False))
+            yield Cluster(stack.enter_context(Client(cluster, set_as_default=False)))
+            return
+        cluster, queue = _jobqueue_cluster(profile, stack)
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+        keeper = Keeper(cluster, queue, profile.jobs, log_directory=_log_directory(profile))
+        stack.callback(cluster.sync, keeper.close)
+        cluster.sync(keeper.start, leftovers)
+        yield Cluster(client, keeper)
 
 
 def _connect(address: str) -> Client:
@@ -99,29 +142,81 @@ def _ignoring_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> Any:
+def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> tuple[Any, Queue]:
     """Make the dask-jobqueue cluster of a profile, with TLS, its dashboard on loopback.
 
-    The stack removes the certificates when it is closed.
+    The stack closes it and removes the certificates.
     """
-    arguments: dict[str, Any] = {"processes": 1, **profile.options}
+    arguments: dict[str, Any] = {"config_name": _section(profile), **_job_options(profile)}
     on_loopback = {"dashboard_address": "127.0.0.1:0"}
     arguments["scheduler_options"] = on_loopback | profile.options.get("scheduler_options", {})
     arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))
     arguments["protocol"] = "tls://"
-    if arguments.get("log_directory"):
-        Path(arguments["log_directory"]).mkdir(parents=True, exist_ok=True)
+    job_class, queue = _batch_system(profile)
+    stack.enter_context(outside_of_job())
+    logs = _log_directory(profile)
+    if logs:
+        logs.mkdir(parents=True, exist_ok=True)
+        stack.callback(_remove_if_empty, logs)
     try:
-        return _cluster_class(profile)(**arguments)
+        cluster = JobQueueCluster(job_cls=job_class, **arguments)
     except (ValueError, TypeError) as error:
         raise InputError(f"{profile.path or profile.cluster}: options: {error}") from error
+    return stack.enter_context(cluster), queue
 
 
-def _scale(cluster: Any, profile: Profile) -> None:
-    if isinstance(profile.jobs, int):
-        cluster.scale(jobs=profile.jobs)
-    else:
-        cluster.adapt(minimum_jobs=profile.jobs.minimum, maximum_jobs=profile.jobs.maximum)
+def _batch_system(profile: Profile) -> tuple[Any, Queue]:
+    """Give the class of a profile's worker jobs, and the queue that shows them."""
+    if profile.cluster == "slurm-allocation":
+        job_class = step_job_class()
+        return job_class, StepQueue(job_class)
+    job_class = _cluster_class(profile).job_cls
+    if profile.cluster == "slurm":
+        return job_class, SlurmQueue()
+    if profile.cluster == "htcondor":
+        return job_class, HTCondorQueue(
+            schedd_arguments(profile.options.get("submit_command_extra") or ())
+        )
+    return job_class, UnknownQueue()
+
+
+def _job_options(profile: Profile) -> dict[str, Any]:
+    """Give the options of a worker job, with defaults where dask-jobqueue's own are traps."""
+    section = _section(profile)
+    options = dict(profile.options)
+    for name, value in _DEFAULTS.items():
+        if options.get(name) is None:
+            site = dask.config.get(f"jobqueue.{section}.{name.replace('_', '-')}", None)
+            options[name] = value if site is None else site
+    if profile.cluster == "htcondor":
+        # a job's environment is empty otherwise, even PATH, and does not tell the job's id
+        directives = options.get("job_extra_directives") or {}
+        given = {name.lower() for name in directives}
+        defaults = {
+            "getenv": "True",
+            "environment": '"DASK_ESPRESSO_JOB_ID=$(ClusterId).$(ProcId)"',
+        }
+        missing = {} if "environment" in given else defaults
+        options["job_extra_directives"] = {
+            **{name: value for name, value in missing.items() if name not in given},
+            **directives,
+        }
+    return options
+
+
+def _section(profile: Profile) -> str:
+    """Name the section of dask-jobqueue's configuration, with a site's own defaults."""
+    return "slurm" if profile.cluster == "slurm-allocation" else profile.cluster
+
+
+def _log_directory(profile: Profile) -> Path | None:
+    directory = _job_options(profile)["log_directory"]
+    return Path(directory) if directory else None
+
+
+def _remove_if_empty(directory: Path) -> None:
+    with contextlib.suppress(OSError):
+        directory.rmdir()
 
 
 def job_script(profile: Profile) -> str:
@@ -132,15 +227,16 @@ def job_script(profile: Profile) -> str:
     InputError
         If the profile submits no jobs.
     """
-    if profile.cluster not in JOBQUEUE_CLUSTERS:
+    submitting = [name for name in JOBQUEUE_CLUSTERS if name != "slurm-allocation"]
+    if profile.cluster not in submitting:
         raise InputError(
             f"{profile.path or 'profile'}: cluster: {profile.cluster!r} submits no jobs; "
-            f"one of {', '.join(JOBQUEUE_CLUSTERS)} does"
+            f"one of {', '.join(submitting)} does"
         )
     job_class = _cluster_class(profile).job_cls
     constructors = (job_class.__init__, Job.__init__)
     names = {name for made in constructors for name in inspect.signature(made).parameters}
-    options = {"processes": 1, **profile.options}
+    options = {"job_name": "NAME", **_job_options(profile)}
     job = job_class(
         "tls://SCHEDULER:PORT", "NAME", **{n: options[n] for n in options if n in names}
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import contextlib
 import itertools
+import math
 import queue
 import signal
 import threading
@@ -15,18 +17,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from distributed import Client, Future, KilledWorker
 
-from .cluster import MAX_LOSSES, open_cluster
+from .cluster import Cluster, open_cluster
+from .duration import format_duration
 from .engine import Probe, probe
 from .errors import InputError, ResumableError
 from .outcome import Outcome, Status, pack
 from .profile import Profile, load_profile
 from .progress import Counts, Display
+from .roster import Roster, read_roster, remove_roster, write_roster
 from .store import Entry, Store, check_store, open_store
 from .study import Simulation, Study
-from .task import Order, ScriptChangedError, Workload, run_simulation
+from .task import LEAVE_BEFORE, Order, ScriptChangedError, Workload, run_simulation
+
+MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
+_SUSPICIOUS = 2  # after so many losses only one at a time is tried
+_LATENCY = 0.2  # seconds that a worker may have to wait for its next simulation
+_FETCH_TIMEOUT = 5.0  # seconds; a worker that has just died does not answer
 
 _TICK = 0.2  # seconds between looks at signals and display
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -108,7 +118,9 @@ def run_study(
         script=str(study.script_path),
         script_hash=study.script_hash,
         time_limit=study.time_limit,
+        walltime=profile.walltime,
     )
+    _check_time_limit(study, profile)
     check_store(path, study, changed_script=changed_script)
     with (
         open_store(path, study, changed_script=changed_script) as opened,
@@ -117,8 +129,10 @@ def run_study(
         driver = Driver(study, opened, workload, stop, display or Display(), retry_failed)
         try:
             if driver.todo:
-                with open_cluster(profile) as client:
-                    driver.work(client)
+                leftovers = {job.id: job.name for job in read_roster(path).jobs}
+                with open_cluster(profile, leftovers) as cluster:
+                    driver.work(cluster, profile.worker_timeout)
+            remove_roster(path)
         except InputError:
             raise  # nothing was run: the store stays as it is
         except BaseException:
@@ -126,6 +140,17 @@ def run_study(
             raise
         opened.publish()
         return driver.summary()
+
+
+def _check_time_limit(study: Study, profile: Profile) -> None:
+    """Refuse a time limit that no worker job lasts for: nothing would ever start."""
+    limit, walltime = study.time_limit, profile.walltime
+    if limit and walltime and limit + LEAVE_BEFORE >= walltime:
+        raise InputError(
+            f"{profile.path or 'profile'}: worker jobs end after {format_duration(walltime)}, but "
+            f"a simulation of study {study.name!r} may take {format_duration(limit)}: none could "
+            "start; raise the walltime under `options`, or lower the study's `time_limit`"
+        )
 
 
 class StopRequest:
@@ -192,13 +217,15 @@ class Driver:
         self._run = uuid.uuid4().hex[:8]
         self._finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self._flying: dict[str, tuple[Future, Order]] = {}
-        self._losses: collections.Counter[str] = collections.Counter()
         self._again: collections.deque[Order] = collections.deque()
+        self._losses: collections.Counter[str] = collections.Counter()
+        self._suspects: collections.deque[Order] = collections.deque()
+        self._suspect = ""  # the one of them that is on a worker
+        self._longest = self._total_time = 0.0  # of the simulations that ended here, in seconds
+        self._roster = Roster()
         self._recorded_here = 0
-        todo = (s for s in study.simulations() if self._wants(s, retry_failed))
-        first = list(itertools.islice(todo, 1))
-        self.todo = bool(first)
-        self._todo = itertools.chain(first, todo)
+        self._todo = (s for s in study.simulations() if self._wants(s, retry_failed))
+        self.todo = sum(self._wants(s, retry_failed) for s in study.simulations())
         ids = {simulation.id for simulation in study.simulations()}
         recorded = collections.Counter(s for i, s in store.statuses.items() if i in ids)
         self._counts = Counts(total=study.count, recorded=dict(recorded))
@@ -208,11 +235,27 @@ class Driver:
         status = self._store.statuses.get(simulation.id)
         return status is None or (retry_failed and status is not Status.DONE)
 
-    def work(self, client: Client) -> None:
-        """Run everything that is to be run, or as much as a request to stop leaves time for."""
+    def work(self, cluster: Cluster, worker_timeout: float) -> None:
+        """Run everything that is to be run, or as much as a request to stop leaves time for.
+
+        Parameters
+        ----------
+        cluster : Cluster
+            Where to run it.
+        worker_timeout : float
+            How long to go on without any worker, in seconds.
+
+        Raises
+        ------
+        ResumableError
+            If there was no worker for that long.
+        """
+        client = cluster.client
+        self._worker_deadline = _Deadline(worker_timeout)
         self._display.say(f"dashboard: {client.dashboard_link}")
-        self._check_engine(client)
+        self._check_engine(cluster)
         while not self._stop.signal:
+            self._look_after(cluster)
             self._feed(client)
             if not self._flying:
                 return
@@ -221,13 +264,18 @@ class Driver:
                 self._store.publish()
         self._collect(client)  # what is there already is not thrown away
 
-    def _check_engine(self, client: Client) -> None:
+    def _check_engine(self, cluster: Cluster) -> None:
         """Start the engine once on a worker, so that a wrong one costs no simulation."""
-        future = client.submit(probe, self._workload.engine, key=f"probe-{self._run}")
-        while not future.done():
-            if self._stop.signal:
-                return
-            time.sleep(_TICK / 4)
+        for attempt in itertools.count(1):
+            key = f"probe-{self._run}-{attempt}"
+            future = cluster.client.submit(probe, self._workload.engine, key=key)
+            while not future.done():
+                if self._stop.signal:
+                    return
+                self._look_after(cluster)
+                time.sleep(_TICK / 4)
+            if not isinstance(future.exception(), KilledWorker):
+                break
         found: Probe = future.result()
         if found.error:
             raise InputError(
@@ -235,10 +283,30 @@ class Driver:
                 "or load the module that has it"
             )
 
+    def _look_after(self, cluster: Cluster) -> None:
+        """Tell the keeper what is to be done, and the user what the workers do."""
+        self._counts.slots = sum(cluster.client.nthreads().values())
+        if cluster.keeper:
+            cluster.keeper.work_left = self.todo - self._recorded_here
+            if cluster.keeper.roster != self._roster:
+                self._roster = cluster.keeper.roster
+                write_roster(self._store.path, self._roster)
+            self._counts.jobs = self._roster.describe()
+        self._worker_deadline.check(self._counts)
+        self._display.update(self._counts)
+
     def _next_order(self) -> Order | None:
-        """Give what is to be run next, what has to be run again first."""
+        """Give what is to be run next, what has to be run again first.
+
+        A simulation that kills its worker takes innocent ones along. Those that were lost
+        repeatedly run one at a time, so that the losses are soon only the guilty one's.
+        """
         if self._again:
             return self._again.popleft()
+        if self._suspects and not self._suspect:
+            order = self._suspects.popleft()
+            self._suspect = order.id
+            return order
         simulation = next(self._todo, None)
         if simulation is None:
             return None
@@ -251,40 +319,64 @@ class Driver:
         )
 
     def _feed(self, client: Client) -> None:
-        """Keep every worker busy, and no more than that in flight."""
-        self._counts.slots = sum(client.nthreads().values())
-        window = 2 * self._counts.slots + 2
+        """Keep every worker busy, and little more than that in flight."""
+        window = self._window()
+        needs = self._study.time_limit or self._longest
         while len(self._flying) < window and (order := self._next_order()):
             losses = self._losses[order.id]
             key = f"simulation-{order.id}-{self._run}-{order.attempt}-{losses}"
+            order = replace(order, needs=needs)
             future = client.submit(run_simulation, self._workload, order, key=key, pure=False)
             self._flying[key] = future, order
             future.add_done_callback(self._finished.put)
         self._counts.running = len(self._flying)
         self._display.update(self._counts)
 
+    def _window(self) -> int:
+        """Say how many to have in flight: what waits on a worker dies, or waits long, with it."""
+        slots = self._counts.slots
+        if not self._recorded_here:
+            return slots + 2
+        mean = self._total_time / self._recorded_here
+        ahead = slots * _LATENCY / max(mean, 1e-3)
+        return slots + min(slots + 2, math.ceil(ahead) if mean < 10 else round(ahead))
+
     def _collect(self, client: Client) -> None:
         """Record what has finished; wait a moment for it if nothing has."""
         batch = self._wait_for_finished()
-        good = [future for future in batch if future.status == "finished"]
-        results = dict(zip((f.key for f in good), client.gather(good), strict=True))
+        results = self._fetch(client, [f for f in batch if f.status == "finished"])
         entries = []
         for future in batch:
-            _, order = self._flying[future.key]
-            entry = (
-                Entry(order.id, Status(results[future.key][0]), results[future.key][1])
-                if future.key in results
-                else self._entry_of_failure(future, order)
-            )
-            if entry is None or self._tries_again(entry, order):
+            key, (_, order) = future.key, self._flying[future.key]
+            if key in results:
+                status, record, elapsed_time = results[key]
+                self._longest = max(self._longest, elapsed_time)
+                self._total_time += elapsed_time
+                entry: Entry | None = Entry(order.id, Status(status), record)
+            elif future.status == "error" or future.cancelled():
+                entry = self._entry_of_failure(future, order)
+            else:  # its worker died before it could hand the result over: it is computed again
+                future.add_done_callback(self._finished.put)
                 continue
-            entries.append(entry)
-        for future in batch:
-            del self._flying[future.key]
+            del self._flying[key]
+            if self._suspect == order.id:
+                self._suspect = ""
+            if entry and not self._tries_again(entry, order):
+                entries.append(entry)
         self._counts.running = len(self._flying)
         self._record(entries)
         for future in batch:  # not before they are recorded: until then they can be had again
-            future.release()
+            if future.key not in self._flying:
+                future.release()
+
+    def _fetch(self, client: Client, futures: list[Future]) -> dict[str, tuple[int, bytes, float]]:
+        """Get results from the workers; without those that cannot be had at the moment."""
+        try:
+            together = client.sync(_gather, client, futures, callback_timeout=_FETCH_TIMEOUT)
+            return dict(zip((future.key for future in futures), together, strict=True))
+        except Exception:  # one by one, then, without those of a worker that does not answer
+            fetched = client.sync(_fetch_each, client, futures)
+            return {key: result for key, result in fetched.items() if result is not None}
 
     def _wait_for_finished(self) -> list[Future]:
         batch = []
@@ -322,9 +414,10 @@ class Driver:
                 "or run again with --changed-script"
             )
         if isinstance(error, KilledWorker):
-            self._losses[order.id] += getattr(error, "allowed_failures", MAX_LOSSES - 1) + 1
-            if self._losses[order.id] < MAX_LOSSES:
-                self._again.append(order)
+            losses = self._losses[order.id] + error.allowed_failures + 1
+            self._losses[order.id] = losses
+            if losses < MAX_LOSSES:
+                (self._suspects if losses >= _SUSPICIOUS else self._again).append(order)
                 return None
             return self._entry(order, Status.LOST, f"{self._losses[order.id]} workers died of it")
         text = "".join(traceback.format_exception_only(type(error), error)).strip()
@@ -353,3 +446,42 @@ class Driver:
             elapsed_time=time.monotonic() - self._counts.started,
             interrupted=self._stop.signal,
         )
+
+
+class _Deadline:
+    """How long a run waits for workers."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._last_seen = time.monotonic()
+
+    def check(self, counts: Counts) -> None:
+        """Give up if there was no worker for too long."""
+        now = time.monotonic()
+        if counts.slots:
+            self._last_seen = now
+        elif now - self._last_seen > self._limit:
+            jobs = f" ({counts.jobs})" if counts.jobs else ""
+            raise ResumableError(
+                f"no worker for {format_duration(self._limit)}{jobs}; run again to go on, set "
+                "`worker_timeout` in the profile to wait longer, or see what is wrong with "
+                "`dask-espresso check`"
+            )
+
+
+async def _gather(client: Client, futures: list[Future]) -> list[Any]:
+    results: list[Any] = await client.gather(futures, asynchronous=True)
+    return results
+
+
+async def _fetch_each(client: Client, futures: list[Future]) -> dict[str, Any]:
+    """Get results one by one; None where that does not work."""
+
+    async def fetch(future: Future) -> Any:
+        try:
+            return (await asyncio.wait_for(_gather(client, [future]), _FETCH_TIMEOUT))[0]
+        except Exception:
+            return None
+
+    results = await asyncio.gather(*map(fetch, futures))
+    return dict(zip((future.key for future in futures), results, strict=True))

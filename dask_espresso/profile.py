@@ -18,6 +18,7 @@ from dask.utils import parse_bytes
 from pydantic import BeforeValidator, PlainValidator
 
 from .document import BadValueError, Document, describe, unknown
+from .duration import parse_duration, parse_walltime
 from .engine import Engine
 from .errors import InputError
 from .templates import file_or_template, profile_names
@@ -34,7 +35,12 @@ JOBQUEUE_CLUSTERS = {
         "moab": "Moab",
     }.items()
 }
+# driver and workers in one Slurm job take the options of SLURMCluster
+JOBQUEUE_CLUSTERS["slurm-allocation"] = JOBQUEUE_CLUSTERS["slurm"]
 CLUSTERS = ("local", *JOBQUEUE_CLUSTERS)
+
+# how pools limit the run time of a job
+_CONDOR_WALLTIMES = ("allowed_job_duration", "allowed_execute_duration", "+MaxRuntime")
 
 # what these engines are without a profile
 _BUILT_IN = {"espresso": "espressomd", "lammps": "lammps", "python": ""}
@@ -176,6 +182,8 @@ class Profile(pydantic.BaseModel):
         Settings of engines, by name.
     options : dict
         Arguments of the cluster's own class.
+    worker_timeout : float
+        How long a run goes on without any worker, in seconds, before it stops resumably.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -186,6 +194,7 @@ class Profile(pydantic.BaseModel):
         dict[str, Annotated[EngineSettings, BeforeValidator(_or_empty)]], BeforeValidator(_or_empty)
     ] = {}
     options: Annotated[dict[str, Any], BeforeValidator(_or_empty)] = {}
+    worker_timeout: Annotated[float, BeforeValidator(parse_duration)] = 24 * 3600.0
 
     _path: Path | None = None
 
@@ -232,6 +241,20 @@ class Profile(pydantic.BaseModel):
         elif self.cluster not in CLUSTERS:
             said = unknown("cluster", self.cluster, CLUSTERS)
             raise BadValueError(f"{said}, or an address such as tls://node1:8786", "cluster")
+
+    @property
+    def walltime(self) -> float | None:
+        """How long a worker job may run, in seconds; None where that is not known."""
+        if self.cluster == "htcondor":
+            directives = self.options.get("job_extra_directives") or {}
+            given = [directives.get(name) for name in _CONDOR_WALLTIMES]
+            limits = [float(str(v)) for v in given if re.fullmatch(r"\d+", str(v))]
+            return min(limits, default=None)
+        if self.cluster not in JOBQUEUE_CLUSTERS:
+            return None
+        section = "slurm" if self.cluster == "slurm-allocation" else self.cluster
+        default = dask.config.get(f"jobqueue.{section}.walltime", None)
+        return parse_walltime(self.options.get("walltime", default), section)
 
     def engine(self, name: str) -> Engine:
         """Give an engine by its name.
@@ -328,8 +351,9 @@ def _check_names(cluster: str, options: dict[str, Any]) -> None:
 
 def _check_jobqueue(cluster: str, options: dict[str, Any]) -> None:
     _check_names(cluster, options)
+    section = "slurm" if cluster == "slurm-allocation" else cluster
     for name in ("cores", "memory", *(["disk"] if cluster == "htcondor" else [])):
-        site_default = dask.config.get(f"jobqueue.{cluster}.{name}", None)
+        site_default = dask.config.get(f"jobqueue.{section}.{name}", None)
         if options.get(name, site_default) is None:
             example = {"cores": "cores: 16", "memory": "memory: 32 GB", "disk": "disk: 4 GB"}[name]
             raise BadValueError(f"has no {name} for a worker job; add `{example}`", "options")

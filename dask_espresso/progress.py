@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from .duration import format_duration
 from .outcome import Status
 
 _PLAIN_INTERVAL = 10.0  # seconds between two lines where there is no terminal
@@ -29,6 +30,8 @@ class Counts:
         Simulations on workers, or waiting there.
     slots : int
         Simulations that can run at a time.
+    jobs : str
+        What the worker jobs do, in words; empty where there are none.
     started : float
         Monotonic time of the run's start, in seconds.
     """
@@ -38,6 +41,7 @@ class Counts:
     before: int = 0
     running: int = 0
     slots: int = 0
+    jobs: str = ""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -63,21 +67,8 @@ class Counts:
             parts.append(f"{self.rate:.2g}/s" if self.rate >= 1 else f"{self.rate * 60:.2g}/min")
             left = (self.total - self.n_recorded) / self.rate
             parts += [f"{format_duration(left)} left"] if left else []
-        return ", ".join(parts)
-
-
-def format_duration(seconds: float) -> str:
-    """Write a duration the short way, such as ``3 min 20 s``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+        said = ", ".join(parts)
+        return f"{said}; {self.jobs}" if self.jobs else said
 
 
 class Display:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from .claim import describe_owner
+from .duration import format_duration
 from .engine import brief
 from .errors import InputError
 from .outcome import Outcome, Status
-from .progress import format_duration
+from .roster import JobReport, Roster, read_roster
 from .statistics import pool
 from .store import StoreContents, read_store
 from .study import Study
@@ -88,12 +89,14 @@ def status_report(path: Path) -> dict[str, Any]:
     dict
         ``total``, ``done``, ``failed``, ``timed out``, ``lost`` and ``pending`` simulations,
         ``cpu_time`` and ``elapsed_time`` in seconds summed over them, ``driver`` (who is at
-        work on it, or None) and the most frequent ``reasons`` of failure.
+        work on it, or None), its worker ``jobs`` and what keeps them from coming up (``problem``),
+        and the most frequent ``reasons`` of failure.
     """
     contents = read_store(path)
     study = Study.from_snapshot(contents.study)
     wanted = [contents.outcomes.get(simulation.id) for simulation in study.simulations()]
     there = [outcome for outcome in wanted if outcome is not None]
+    roster = read_roster(path) if contents.owner else Roster()
     statuses = collections.Counter(outcome.status for outcome in there)
     reasons = collections.Counter(
         f"{o.status.label}: {brief(o.error)}" for o in there if not o.is_done
@@ -111,6 +114,8 @@ def status_report(path: Path) -> dict[str, Any]:
             o.elapsed_time for o in there if o.elapsed_time == o.elapsed_time
         ),
         "driver": contents.owner or None,
+        "jobs": [asdict(job) for job in roster.jobs],
+        "problem": roster.problem,
         "reasons": dict(reasons.most_common(_MAX_REASONS)),
     }
 
@@ -131,6 +136,9 @@ def print_status(report: dict[str, Any], console: Console) -> None:
     )
     if report["driver"]:
         console.print(f"running: {describe_owner(report['driver'])}")
+    if report["jobs"] or report["problem"]:
+        roster = Roster(tuple(JobReport(**job) for job in report["jobs"]), report["problem"])
+        console.print(roster.describe(), markup=False, highlight=False, soft_wrap=True)
     for reason, count in report["reasons"].items():
         console.print(f"{count} x {reason}", markup=False, highlight=False, soft_wrap=True)
 

@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal, overload
 
 import numpy as np
 import pydantic
-from dask.utils import parse_timedelta
 from pydantic import BeforeValidator, Field
 
 from .document import BadValueError, Document, describe, parse_value, unknown
+from .duration import parse_duration
 from .engine import SIMULATIONS, file_hash
 from .errors import InputError
 from .templates import file_or_template, study_names
@@ -27,62 +27,6 @@ from .templates import file_or_template, study_names
 MAX_SIMULATIONS = 10_000_000
 _RESERVED = {"replica": "replicas", "seed": "seed"}  # the driver hands these to every script
 _RANGE_FORMS = "{start: 0.1, stop: 0.5, step: 0.1} or {start: 0.1, stop: 0.5, num: 5}"
-_DURATION = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z]*)\s*", re.I | re.A)
-_CLOCK = re.compile(r"\s*(\d+):([0-5]\d):([0-5]\d)\s*", re.A)
-_UNITS = {"min": "minutes", "mins": "minutes", "sec": "s", "secs": "s", "hr": "h", "hrs": "h"}
-
-
-def parse_duration(value: Any) -> float:
-    """Read a length of time.
-
-    Parameters
-    ----------
-    value : str, int or float
-        Such as ``"10 min"``, ``"1.5 h"`` or ``"HH:MM:SS"``; a bare number is in seconds.
-
-    Returns
-    -------
-    float
-        In seconds, more than zero.
-
-    Raises
-    ------
-    ValueError
-        If it is no such length.
-
-    Examples
-    --------
-    >>> parse_duration("10 min"), parse_duration("01:30:00"), parse_duration(90)
-    (600.0, 5400.0, 90.0)
-    """
-    seconds = _seconds(value)
-    if seconds is None or not 0 < seconds < math.inf:
-        raise BadValueError(
-            f"is {describe(value)}, which is no length of time; "
-            "write one such as 90 s, 10 min, 1.5 h, 2 days or 01:30:00"
-        )
-    return seconds
-
-
-def _seconds(value: Any) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            return math.inf
-    if not isinstance(value, str):
-        return None
-    if clock := _CLOCK.fullmatch(value):
-        hours, minutes, seconds = map(float, clock.groups())
-        return 3600 * hours + 60 * minutes + seconds
-    if not (match := _DURATION.fullmatch(value)):
-        return None
-    number, unit = match.groups()
-    try:
-        scale: float = parse_timedelta(f"1 {_UNITS.get(unit.lower(), unit or 's')}")
-        return float(number) * scale
-    except KeyError:
-        return None
 
 
 # ---- parameters ----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import socket
@@ -11,12 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import psutil
+from distributed import Reschedule, get_worker
+from distributed.core import Status as WorkerStatus
+from distributed.utils import sync
 
 from .engine import Engine, file_hash, probe, run_process
 from .errors import SimulationError
 from .outcome import Outcome, Status, pack, storable
 
 logger = logging.getLogger(__name__)
+
+LEAVE_BEFORE = 10.0  # seconds before the end of its job that a worker is done
+_LONGEST_SHARE = 0.8  # of a job's walltime that a simulation without a time limit can ask for
 
 _JOB_ID_VARIABLES = ("SLURM_JOB_ID", "DASK_ESPRESSO_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 
@@ -72,6 +80,8 @@ class Order:
         As in :class:`~dask_espresso.outcome.Outcome`.
     attempt : int
         The how-manieth try this is, from 1.
+    needs : float
+        How long it may take, in seconds, as far as that is known; else zero.
     """
 
     id: str
@@ -79,6 +89,7 @@ class Order:
     replica: int
     seed: int
     attempt: int
+    needs: float = 0.0
 
     @property
     def script_parameters(self) -> dict[str, Any]:
@@ -100,20 +111,23 @@ class Workload:
         Its SHA-256 when the run began.
     time_limit : float or None
         For one simulation, in seconds.
+    walltime : float or None
+        Of the job that a worker runs in, in seconds, where the job does not know its end itself.
     """
 
     engine: Engine
     script: str
     script_hash: str
     time_limit: float | None
+    walltime: float | None = None
 
 
 class ScriptChangedError(RuntimeError):
     """The script is not the one that the run began with."""
 
 
-def run_simulation(workload: Workload, order: Order) -> tuple[int, bytes]:
-    """Run one simulation on this worker.
+def run_simulation(workload: Workload, order: Order) -> tuple[int, bytes, float]:
+    """Run one simulation on this worker, if its job lasts long enough.
 
     Returns
     -------
@@ -121,9 +135,63 @@ def run_simulation(workload: Workload, order: Order) -> tuple[int, bytes]:
         The outcome's :class:`~dask_espresso.outcome.Status`.
     record : bytes
         The packed outcome; the driver only has to write it down.
+    elapsed_time : float
+        In seconds.
+
+    Raises
+    ------
+    distributed.Reschedule
+        If the job ends too soon. The worker takes no more tasks then.
     """
+    if not has_time_for(order.needs, workload.walltime):
+        _take_no_more()
+        raise Reschedule
     outcome = simulate(workload, order)
-    return int(outcome.status), pack(outcome)
+    return int(outcome.status), pack(outcome), outcome.elapsed_time
+
+
+def has_time_for(needs: float, walltime: float | None) -> bool:
+    """Say whether a simulation that starts now ends before the job that this worker runs in.
+
+    Parameters
+    ----------
+    needs : float
+        How long it may take, in seconds.
+    walltime : float or None
+        Of the job, in seconds, where the job does not know its end itself.
+    """
+    now = time.time()
+    if end_time := os.environ.get("SLURM_JOB_END_TIME"):
+        end = float(end_time)
+        start = float(os.environ.get("SLURM_JOB_START_TIME", _job_start()))
+    elif walltime:
+        start = _job_start()
+        end = start + walltime
+    else:
+        return True
+    # a simulation that took nearly all of a job before has to start in a fresh one all the same
+    return now + min(needs, _LONGEST_SHARE * (end - start)) < end - LEAVE_BEFORE
+
+
+@functools.cache
+def _job_start() -> float:
+    """Give the time at which this worker, or the nanny that looks after it, was started."""
+    process = psutil.Process()
+    parent = process.parent()
+    if parent and "dask" in " ".join(parent.cmdline()):
+        process = parent
+    return float(process.create_time())
+
+
+def _take_no_more() -> None:
+    """Have this worker take no more tasks, and end those that run; the keeper replaces it."""
+    worker = get_worker()
+
+    async def leave() -> None:
+        worker.status = WorkerStatus.closing_gracefully
+
+    # the scheduler hears it before it hears that the task goes elsewhere
+    sync(worker.loop, leave)
 
 
 def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:

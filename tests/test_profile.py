@@ -318,4 +318,5 @@ def test_template_without_such_a_file():
 
 
 def test_names_of_clusters():
-    assert CLUSTERS == ("local", "slurm", "htcondor", "pbs", "sge", "lsf", "oar", "moab")
+    batch = ("slurm", "htcondor", "pbs", "sge", "lsf", "oar", "moab", "slurm-allocation")
+    assert CLUSTERS == ("local", *batch)

@@ -1,6 +1,5 @@
 import hashlib
 import json
-import math
 
 import pydantic
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from dask_espresso import load_study
 from dask_espresso.engine import SIMULATIONS
 from dask_espresso.errors import InputError
-from dask_espresso.study import Study, parse_duration, shipped_simulations
+from dask_espresso.study import Study, shipped_simulations
 from dask_espresso.templates import folder, study_names
 
 HEAD = "name: test\nscript: echo\n"
@@ -35,42 +34,6 @@ def values(value):
 
 
 # ---- durations -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (600, 600.0),
-        (0.5, 0.5),
-        ("10 min", 600.0),
-        ("10min", 600.0),
-        ("2 mins", 120.0),
-        ("90 s", 90.0),
-        ("1.5 h", 5400.0),
-        ("2 days", 172800.0),
-        ("1e3 s", 1000.0),
-        (" 5 Minutes ", 300.0),
-        ("600", 600.0),
-        ("01:30:00", 5400.0),
-        ("100:00:01", 360001.0),
-        ("500 ms", 0.5),
-    ],
-)
-def test_durations(value, seconds):
-    assert parse_duration(value) == pytest.approx(seconds, rel=1e-15)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        *(0, -1, math.nan, math.inf, 10**400, True, None, [], {}),
-        *("", "h", "-3 s", "0 s", "nan s", "inf", "10 months", "10:00", "1:60:00", "00:00:00"),
-        *("1h30m", "1e999 s", "1_0 s", "１ s", "ten minutes", "10 min 5"),
-    ],
-)
-def test_no_durations(value):
-    with pytest.raises(ValueError, match=r"is no length of time; write one such as 90 s, 10 min"):
-        parse_duration(value)
 
 
 # ---- parameters ----------------------------------------------------------------------------------

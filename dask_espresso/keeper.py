@@ -1,0 +1,436 @@
+"""Keeps the worker jobs of a batch cluster: submits them, watches them, replaces them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import math
+import re
+import shlex
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+from dask.utils import parse_timedelta
+from distributed import SchedulerPlugin
+from distributed.core import Status as WorkerStatus
+
+from .batch import BatchError, Queue, QueuedJob, call
+from .profile import Jobs
+from .roster import JobReport, Roster
+
+logger = logging.getLogger(__name__)
+
+_BACK_OFF = (2.0, 60.0)  # seconds: after the first failure, and at most
+_SHORT_LIVED = 30.0  # seconds; a job lost sooner than that after its start counts as a failure
+_MISSING = 15.0  # seconds in which a nanny brings a worker back
+_SETTLED = 5.0  # seconds after which a heartbeat has told what a worker does
+_CANCEL_AGAIN = 60.0  # seconds
+_RETIRE_TIMEOUT = 30.0  # seconds in which a worker's results have been fetched
+_COLLECT_NEWS = 0.5  # seconds; workers that come or go together cause one look
+
+dask.config.update_defaults(
+    {"dask-espresso": {"keeper": {"interval": "5s", "start-timeout": "5m", "hung-after": "60s"}}}
+)
+
+
+def _setting(name: str) -> float:
+    return float(parse_timedelta(dask.config.get(f"dask-espresso.keeper.{name}")))
+
+
+@dataclass
+class _WorkerJob:
+    """A job that was submitted and is wanted.
+
+    Times are monotonic, in seconds; None where it has not happened.
+    """
+
+    name: str
+    job: Any
+    processes: int
+    seen: QueuedJob | None = None
+    running_since: float | None = None
+    complete_since: float | None = None
+    missing_since: float | None = None
+    leaving_since: float | None = None
+    idle_since: float | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.job.job_id)
+
+    @property
+    def worker_names(self) -> set[str]:
+        if self.processes == 1:
+            return {self.name}
+        return {f"{self.name}-{i}" for i in range(self.processes)}
+
+    def start_over(self) -> None:
+        """Take note that the batch system has put the job back into its queue."""
+        self.running_since = self.complete_since = self.missing_since = self.leaving_since = None
+
+    def report(self) -> JobReport:
+        reason = self.seen.reason if self.seen else ""
+        if self.leaving_since is not None:
+            return JobReport(self.id, self.name, "leaving", "its walltime ends")
+        if self.complete_since is not None:
+            return JobReport(self.id, self.name, "working")
+        if self.running_since is not None:
+            return JobReport(self.id, self.name, "starting")
+        return JobReport(self.id, self.name, "waiting", reason)
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """Why a job is replaced; failures put off the next submission, losses do not."""
+
+    reason: str
+    is_failure: bool = False
+    is_regular: bool = False
+
+
+class _News(SchedulerPlugin):
+    """Tells the keeper when a worker has come or gone."""
+
+    def __init__(self, happened: asyncio.Event) -> None:
+        self._happened = happened
+
+    def add_worker(self, *_: Any, **__: Any) -> None:
+        self._happened.set()
+
+    def remove_worker(self, *_: Any, **__: Any) -> None:
+        self._happened.set()
+
+
+class Keeper:
+    """Holds the number of worker jobs.
+
+    It looks at the scheduler's workers and at the batch system's queue every few
+    seconds, and replaces a job that is gone, held, has lost a worker, whose
+    worker never came or no longer answers. After a failure it waits, longer
+    every time, and then submits one job at a time until one has come up.
+
+    Parameters
+    ----------
+    cluster : dask_jobqueue.JobQueueCluster
+        Runs the scheduler and knows how to submit; it is not scaled itself.
+    queue : Queue
+        The batch system's view of the jobs.
+    jobs : int or Jobs
+        How many to keep; a range follows the work.
+    log_directory : Path, optional
+        Where the jobs' output goes; that of jobs which ended well is removed.
+
+    Attributes
+    ----------
+    work_left : int
+        Simulations that are still to be done; set by the driver.
+    roster : Roster
+        All jobs, as of the last look.
+    """
+
+    def __init__(
+        self,
+        cluster: Any,
+        queue: Queue,
+        jobs: int | Jobs,
+        *,
+        log_directory: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cluster = cluster
+        self._queue = queue
+        self._limits = jobs if isinstance(jobs, Jobs) else Jobs(jobs, jobs)
+        self._log_directory = log_directory
+        self._clock = clock
+        self._spec = cluster.new_spec
+        self._processes = self._spec["options"].get("processes") or 1
+        self._token = uuid.uuid4().hex[:6]
+        self._numbers = itertools.count(1)
+        self._jobs: list[_WorkerJob] = []
+        self._ending: dict[str, tuple[_WorkerJob, float]] = {}
+        self._failures = 0
+        self._problem = ""
+        self._retry_at = 0.0
+        self._last_look = clock()
+        self._task: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+        self._news = asyncio.Event()
+        self.work_left = 0
+        self.roster = Roster()
+
+    # ---- from outside ----------------------------------------------------------------------------
+
+    async def start(self, leftovers: dict[str, str] | None = None) -> None:
+        """Begin to keep jobs.
+
+        Parameters
+        ----------
+        leftovers : dict of str to str, optional
+            Ids and names of jobs that a killed driver has left; they are cancelled.
+        """
+        if leftovers:
+            await self._cancel_leftovers(leftovers)
+        self._cluster.scheduler.add_plugin(_News(self._news), name="dask-espresso-keeper")
+        self._task = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Cancel all jobs."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        async with self._lock:
+            await self._cancel([*self._jobs, *(job for job, _ in self._ending.values())])
+            for job in self._jobs:
+                if job.complete_since is not None and job.missing_since is None:
+                    self._remove_logs(job)
+            self._jobs, self._ending = [], {}
+            self._publish()
+
+    async def look(self) -> None:
+        """Look at the jobs once, and do what is to be done about them."""
+        async with self._lock:
+            queued = await self._look_at_queue()
+            now = self._clock()
+            stalled = now - self._last_look > _setting("hung-after") / 2
+            self._last_look = now
+            await self._forget_ended(queued, now)
+            for job in list(self._jobs):
+                self._update(job, queued, now)
+                fault = None if stalled else self._fault(job, queued, now)
+                if fault:
+                    await self._replace(job, fault)
+            await self._shrink(now)
+            await self._submit(now)
+            self._publish()
+
+    # ---- one look --------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except Exception:  # whatever it is, it must not end the keeping
+                logger.exception("looking at the worker jobs failed; trying again")
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._news.wait(), _setting("interval"))
+                await asyncio.sleep(_COLLECT_NEWS)
+            self._news.clear()
+
+    async def _look_at_queue(self) -> dict[str, QueuedJob] | None:
+        try:
+            return await self._queue.look()
+        except BatchError as error:
+            self._say(str(error))
+            return None  # that proves nothing
+
+    def _workers(self, job: _WorkerJob) -> list[Any]:
+        names = job.worker_names
+        return [ws for ws in self._cluster.scheduler.workers.values() if ws.name in names]
+
+    def _update(self, job: _WorkerJob, queued: dict[str, QueuedJob] | None, now: float) -> None:
+        """Take note of where a job is between submission and end."""
+        if queued is not None:
+            job.seen = queued.get(job.id)
+        workers = self._workers(job)
+        if len(workers) == job.processes:
+            if job.complete_since is None:
+                job.complete_since = now
+                self._failures = 0
+                self._problem = ""
+            job.running_since = job.running_since or now
+            job.missing_since = None
+        elif job.seen and job.seen.state == "waiting" and not workers:
+            job.start_over()
+        else:
+            if job.seen and job.running_since is None:
+                job.running_since = now
+            if job.complete_since is not None and job.missing_since is None:
+                job.missing_since = now
+        leaving = bool(workers) and all(
+            ws.status is WorkerStatus.closing_gracefully for ws in workers
+        )
+        job.leaving_since = (job.leaving_since or now) if leaving else None
+        idle = bool(workers) and not any(ws.processing for ws in workers)
+        job.idle_since = (job.idle_since or now) if idle else None
+
+    def _fault(
+        self, job: _WorkerJob, queued: dict[str, QueuedJob] | None, now: float
+    ) -> _Fault | None:
+        workers = self._workers(job)
+        lived = None if job.complete_since is None else now - job.complete_since
+        short_lived = lived is None or lived < _SHORT_LIVED
+        if job.leaving_since is not None and now - job.leaving_since > _SETTLED:
+            if not any(ws.executing for ws in workers):
+                return _Fault("left before the end of its walltime", is_regular=True)
+            return None
+        if queued is not None and job.seen is None and not workers:
+            if job.complete_since is None:
+                return _Fault(f"ended before its worker registered{self._see_log(job)}", True)
+            return _Fault("ended", is_failure=short_lived)
+        if job.seen and job.seen.state == "held":
+            return _Fault(f"was held: {job.seen.reason or 'no reason given'}", is_failure=True)
+        if any(time.time() - ws.last_seen > self._hung_after() for ws in workers):
+            return _Fault(f"did not answer for {self._hung_after():.0f} s")
+        if job.missing_since is not None and now - job.missing_since > _MISSING:
+            return _Fault(f"lost a worker{self._see_log(job)}", is_failure=short_lived)
+        timeout = _setting("start-timeout")
+        is_starting = job.running_since is not None and job.complete_since is None
+        if is_starting and now - (job.running_since or now) > timeout:
+            message = f"ran for {timeout:.0f} s without its worker registering"
+            return _Fault(message + self._see_log(job), is_failure=True)
+        return None
+
+    def _hung_after(self) -> float:
+        # workers of large clusters send heartbeats less often
+        return max(_setting("hung-after"), 5 * (len(self._cluster.scheduler.workers) / 200 + 1))
+
+    def _see_log(self, job: _WorkerJob) -> str:
+        return f"; see its log in {self._log_directory}" if self._logs(job) else ""
+
+    async def _replace(self, job: _WorkerJob, fault: _Fault) -> None:
+        level = logging.DEBUG if fault.is_regular else logging.INFO
+        logger.log(level, "worker job %s (%s) %s", job.name, job.id, fault.reason)
+        if fault.is_failure:
+            self._failed(f"worker job {job.id} {fault.reason}")
+        scheduler, stimulus = self._cluster.scheduler, f"keeper-{time.time()}"
+        addresses = [ws.address for ws in self._workers(job)]
+        if fault.is_regular and addresses:
+            retirement = scheduler.retire_workers(
+                workers=addresses, close_workers=True, remove=True, stimulus_id=stimulus
+            )
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(retirement, _RETIRE_TIMEOUT)
+            if self._workers(job):
+                return  # a result is still on its way; next time
+        for address in addresses:
+            await scheduler.remove_worker(address, stimulus_id=stimulus)
+        await self._drop(job, fault)
+
+    async def _drop(self, job: _WorkerJob, fault: _Fault) -> None:
+        """Cancel a job; it counts until the batch system no longer has it."""
+        self._jobs.remove(job)
+        self._ending[job.id] = job, self._clock()
+        await self._cancel([job])
+        if fault.is_regular:
+            self._remove_logs(job)
+
+    async def _cancel(self, jobs: list[_WorkerJob]) -> None:
+        command = self._spec["cls"].cancel_command
+        if not command:  # no job of a batch system
+            await asyncio.gather(*(job.job.close() for job in jobs))
+        elif jobs:
+            # one command for all of them; what a site adds to it is the same for every job
+            with contextlib.suppress(BatchError):  # gone already, or it is tried again
+                await call([*shlex.split(jobs[0].job.cancel_command), *(job.id for job in jobs)])
+
+    async def _forget_ended(self, queued: dict[str, QueuedJob] | None, now: float) -> None:
+        for job_id, (job, since) in list(self._ending.items()):
+            if queued is not None and job_id in queued:
+                if now - since > _CANCEL_AGAIN:
+                    self._ending[job_id] = job, now
+                    await self._cancel([job])
+            elif queued is not None or now - since > _CANCEL_AGAIN:
+                del self._ending[job_id]
+
+    # ---- how many --------------------------------------------------------------------------------
+
+    def _target(self) -> int:
+        slots = max(1, int(self._spec["options"].get("cores") or 1))
+        limits = self._limits
+        if limits.minimum == limits.maximum:
+            return min(limits.maximum, self.work_left)
+        needed = math.ceil(self.work_left / slots)
+        return min(max(needed, limits.minimum), limits.maximum) if self.work_left else 0
+
+    async def _shrink(self, now: float) -> None:
+        """Give back jobs of a range that have nothing to do any more."""
+        if self._limits.minimum == self._limits.maximum:
+            return
+        waiting = [job for job in self._jobs if job.running_since is None]
+        idle = [
+            job
+            for job in self._jobs
+            if job.idle_since is not None and now - job.idle_since > _SETTLED
+        ]
+        for job in [*waiting, *idle][: max(0, len(self._jobs) - self._target())]:
+            await self._replace(job, _Fault("is no longer needed", is_regular=True))
+
+    async def _submit(self, now: float) -> None:
+        missing = self._target() - len(self._jobs) - len(self._ending)
+        if self._failures:
+            if now < self._retry_at or any(job.complete_since is None for job in self._jobs):
+                return
+            missing = min(missing, 1)
+        for _ in range(missing):
+            try:
+                self._jobs.append(await self._submit_one())
+            except (RuntimeError, ValueError, OSError) as error:
+                self._failed(f"a worker job was refused: {_own_words(error)}")
+                return
+
+    async def _submit_one(self) -> _WorkerJob:
+        name = f"dask-espresso-{self._token}-{next(self._numbers)}"
+        options = {"job_name": name} | self._spec["options"]
+        if not options.get("job_name"):
+            options["job_name"] = name
+        scheduler = self._cluster.scheduler
+        address = getattr(scheduler, "contact_address", None) or scheduler.address
+        job = await self._spec["cls"](address, name, **options)
+        logger.info("submitted worker job %s (%s)", name, job.job_id)
+        return _WorkerJob(name, job, self._processes)
+
+    def _failed(self, reason: str) -> None:
+        first, most = _BACK_OFF
+        self._retry_at = self._clock() + min(first * 2**self._failures, most)
+        self._failures += 1
+        self._say(reason)
+
+    def _say(self, problem: str) -> None:
+        if problem != self._problem:
+            logger.warning("%s", problem)
+        self._problem = problem
+
+    async def _cancel_leftovers(self, leftovers: dict[str, str]) -> None:
+        queued = await self._look_at_queue() or {}
+        # a job of this id and another name is a stranger
+        ours = [i for i, name in leftovers.items() if i in queued and queued[i].name == name]
+        command = self._spec["cls"].cancel_command
+        if ours and command:
+            logger.info("cancelling worker jobs that a killed driver left: %s", ", ".join(ours))
+            with contextlib.suppress(BatchError):  # they leave by themselves, only later
+                await call([*shlex.split(command), *ours])
+
+    # ---- what is told ----------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        ending = (JobReport(i, job.name, "ending") for i, (job, _) in self._ending.items())
+        jobs = (*(job.report() for job in self._jobs), *ending)
+        self.roster = Roster(jobs, self._problem)
+
+    def _logs(self, job: _WorkerJob) -> list[Path]:
+        """Find the files that dask-jobqueue has a job write its output to."""
+        if not self._log_directory:
+            return []
+        number = re.escape(job.id)
+        cluster = re.escape(job.id.partition(".")[0])
+        ours = re.compile(rf".*-{number}\.(out|err)|worker-{cluster}\.log")
+        return [path for path in self._log_directory.glob("*") if ours.fullmatch(path.name)]
+
+    def _remove_logs(self, job: _WorkerJob) -> None:
+        with contextlib.suppress(OSError):
+            for path in self._logs(job):
+                path.unlink()
+
+
+def _own_words(error: Exception) -> str:
+    """Give what the batch system said, out of dask-jobqueue's report of a failed command."""
+    _, found, said = str(error).partition("stderr:\n")
+    return " ".join((said if found else str(error)).split())

@@ -1,0 +1,94 @@
+"""The worker jobs of a running driver, written down beside its store.
+
+For ``status``, and so that the next driver can cancel what a killed one has left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """One worker job.
+
+    Attributes
+    ----------
+    id : str
+        The batch system's.
+    name : str
+        As it was submitted.
+    state : str
+        ``waiting``, ``starting``, ``working``, ``leaving`` or ``ending``.
+    reason : str
+        What it waits for, in the batch system's own words.
+    """
+
+    id: str
+    name: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Roster:
+    """All worker jobs of a driver.
+
+    Attributes
+    ----------
+    jobs : tuple of JobReport
+        As of the last look at the batch system's queue.
+    problem : str
+        What keeps jobs from coming up at the moment, or empty.
+    """
+
+    jobs: tuple[JobReport, ...] = ()
+    problem: str = ""
+
+    def describe(self) -> str:
+        """Say in one line how many jobs are in which state, and why."""
+        states = Counter((job.state, job.reason) for job in self.jobs)
+        parts = [
+            f"{n} {state}{f' ({reason})' if reason else ''}"
+            for (state, reason), n in states.items()
+        ]
+        said = f"jobs: {', '.join(parts)}" if parts else "no jobs"
+        return f"{said}; {self.problem}" if self.problem else said
+
+
+def roster_path(store: Path) -> Path:
+    """Give the file beside a store."""
+    return store.with_name(f"{store.name}.jobs")
+
+
+def write_roster(store: Path, roster: Roster) -> None:
+    """Write it down; a reader finds the old or the new one, nothing between."""
+    path = roster_path(store)
+    aside = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(OSError):  # it is a help, no reason to stop a study
+        aside.write_text(json.dumps(asdict(roster)), encoding="utf-8")
+        aside.replace(path)
+
+
+def read_roster(store: Path) -> Roster:
+    """Read what a driver has written; an empty one where there is none."""
+    try:
+        found = json.loads(roster_path(store).read_text(encoding="utf-8"))
+        return Roster(_jobs(found["jobs"]), str(found["problem"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return Roster()
+
+
+def _jobs(found: Sequence[dict[str, str]]) -> tuple[JobReport, ...]:
+    return tuple(JobReport(**{name: str(value) for name, value in job.items()}) for job in found)
+
+
+def remove_roster(store: Path) -> None:
+    """Remove it at a driver's end."""
+    with contextlib.suppress(OSError):
+        roster_path(store).unlink()

@@ -1,0 +1,92 @@
+#!/bin/bash
+# Run a command with an HTCondor pool of its own: one machine with four cores, on loopback. Unpacks
+# HTCondor into $CONDOR_TREE, by default in the user's cache, if it is not there.
+#   tests/clusters/htcondor/with-condor.sh .venv/bin/python -m pytest tests/clusters
+# HTCondor runs no jobs as root. Started by root, everything runs in namespaces of its own, in which
+# what is root's belongs to an ordinary user, and the kernel ends what is left.
+# Exit status: the command's; 99 if the pool did not start; 1 if a process was left.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+export CONDOR_TREE=${CONDOR_TREE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/dask-espresso/condor}
+
+as_ordinary_user() {
+    HERE=$here setpriv --pdeathsig KILL -- \
+        unshare --mount --pid --fork --kill-child -- /bin/bash -euc '
+        mount --make-rprivate /
+        mount -t proc proc /proc
+        mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+        { grep -v "^dask:" /etc/passwd; echo "dask:x:2000:2000::${HOME:-/}:/bin/bash"; } >/dev/shm/.passwd
+        { grep -v "^dask:" /etc/group; echo "dask:x:2000:"; } >/dev/shm/.group
+        mount --bind /dev/shm/.passwd /etc/passwd
+        mount --bind /dev/shm/.group /etc/group
+        export USER=dask LOGNAME=dask
+        exec unshare --user --map-user=2000 --map-group=2000 -- "$HERE/with-condor.sh" "$@"
+        ' with-condor "$@" <&0 &
+    # unshare itself ignores these
+    local signal
+    for signal in HUP INT TERM; do
+        trap "kill -KILL $! 2>/dev/null; wait $!; exit $((128 + $(kill -l $signal)))" $signal
+    done
+    wait $!
+}
+
+start() {
+    mkdir -p "$CLUSTER"/{log,spool,execute,run,lock,etc}
+    {
+        cat <<CONF
+ME = $(id -un)
+RELEASE_DIR = $CONDOR_TREE/usr
+LOCAL_DIR = $CLUSTER
+COLLECTOR_HOST = 127.0.0.1:$(free_port 1)
+CONF
+        cat "$here/condor_config"
+    } >"$CONDOR_CONFIG"
+    setsid condor_master -f >"$CLUSTER/log/master" 2>&1 </dev/null &
+    master=$!
+    for _ in {1..300}; do
+        kill -0 $master 2>/dev/null || return
+        [ -z "$(condor_status -af Name 2>/dev/null)" ] || ! condor_q >/dev/null 2>&1 || return 0
+        sleep 0.2
+    done
+    return 1
+}
+
+stop() {
+    local pids
+    [ -n "$master" ] && kill -0 $master 2>/dev/null || return
+    condor_rm -all >/dev/null 2>&1
+    pids="$master $(descendants $master)"
+    kill -QUIT $master
+    for _ in {1..100}; do
+        kill -0 $master 2>/dev/null || break
+        sleep 0.2
+    done
+    kill -KILL $pids 2>/dev/null
+}
+
+descendants() {
+    local child
+    for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do
+        echo "$child"
+        descendants "$child"
+    done
+}
+
+if [ "$(id -u)" = 0 ]; then
+    "$here/install.sh" || exit 99
+    as_ordinary_user "$@"
+    exit
+fi
+"$here/install.sh" || exit 99
+CLUSTER=$(mktemp -d /tmp/condor.XXXXXX)
+chmod 755 "$CLUSTER"
+. "$here/../common.sh"
+master=
+export CONDOR_CONFIG=$CLUSTER/condor_config DASK_ESPRESSO_CLUSTER=htcondor
+export PATH=$CONDOR_TREE/usr/bin:$CONDOR_TREE/usr/sbin:$PATH
+trap 'stop; clean_up' EXIT
+start || {
+    tail -n 15 "$CLUSTER"/log/* >&2
+    exit 99
+}
+run "$@"
