@@ -337,6 +337,7 @@ class Driver:
         slots = self._counts.slots
         if not self._recorded_here:
             return slots + 2
+        slots = max(slots, 1)  # one is on its way also where no worker is there yet
         mean = self._total_time / self._recorded_here
         ahead = slots * _LATENCY / max(mean, 1e-3)
         return slots + min(slots + 2, math.ceil(ahead) if mean < 10 else round(ahead))

@@ -157,6 +157,7 @@ class Keeper:
         self._ending: dict[str, tuple[_WorkerJob, float]] = {}
         self._failures = 0
         self._problem = ""
+        self._is_blind = False
         self._retry_at = 0.0
         self._last_look = clock()
         self._task: asyncio.Task[None] | None = None
@@ -220,16 +221,26 @@ class Keeper:
             except Exception:  # whatever it is, it must not end the keeping
                 logger.exception("looking at the worker jobs failed; trying again")
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _setting("interval"))
+                await asyncio.wait_for(self._news.wait(), self._pause())
                 await asyncio.sleep(_COLLECT_NEWS)
             self._news.clear()
 
+    def _pause(self) -> float:
+        """Say how long to wait for news before the next look, in seconds."""
+        interval = _setting("interval")
+        until_retry = self._retry_at - self._clock()
+        return min(interval, until_retry) if self._failures and until_retry > 0 else interval
+
     async def _look_at_queue(self) -> dict[str, QueuedJob] | None:
         try:
-            return await self._queue.look()
+            queued = await self._queue.look()
+            self._is_blind = False
+            return queued
         except BatchError as error:
-            self._say(str(error))
-            return None  # that proves nothing
+            if not self._is_blind:
+                logger.warning("the batch system does not answer: %s", error)
+            self._is_blind = True
+            return None  # that proves nothing about the jobs
 
     def _workers(self, job: _WorkerJob) -> list[Any]:
         names = job.worker_names
@@ -296,10 +307,10 @@ class Keeper:
         return f"; see its log in {self._log_directory}" if self._logs(job) else ""
 
     async def _replace(self, job: _WorkerJob, fault: _Fault) -> None:
-        level = logging.DEBUG if fault.is_regular else logging.INFO
-        logger.log(level, "worker job %s (%s) %s", job.name, job.id, fault.reason)
+        said = f"worker job {job.id} {fault.reason}"
+        logger.log(logging.DEBUG if fault.is_regular else logging.WARNING, "%s", said)
         if fault.is_failure:
-            self._failed(f"worker job {job.id} {fault.reason}")
+            self._failed(said)
         scheduler, stimulus = self._cluster.scheduler, f"keeper-{time.time()}"
         addresses = [ws.address for ws in self._workers(job)]
         if fault.is_regular and addresses:
@@ -373,7 +384,10 @@ class Keeper:
             try:
                 self._jobs.append(await self._submit_one())
             except (RuntimeError, ValueError, OSError) as error:
-                self._failed(f"a worker job was refused: {_own_words(error)}")
+                said = f"a worker job was refused: {_own_words(error)}"
+                if said != self._problem:
+                    logger.warning("%s", said)
+                self._failed(said)
                 return
 
     async def _submit_one(self) -> _WorkerJob:
@@ -391,12 +405,7 @@ class Keeper:
         first, most = _BACK_OFF
         self._retry_at = self._clock() + min(first * 2**self._failures, most)
         self._failures += 1
-        self._say(reason)
-
-    def _say(self, problem: str) -> None:
-        if problem != self._problem:
-            logger.warning("%s", problem)
-        self._problem = problem
+        self._problem = reason
 
     async def _cancel_leftovers(self, leftovers: dict[str, str]) -> None:
         queued = await self._look_at_queue() or {}
