@@ -321,15 +321,12 @@ class Keeper:
                 await asyncio.wait_for(retirement, _RETIRE_TIMEOUT)
             if self._workers(job):
                 return  # a result is still on its way; next time
-        for address in addresses:
-            await scheduler.remove_worker(address, stimulus_id=stimulus)
-        await self._drop(job, fault)
-
-    async def _drop(self, job: _WorkerJob, fault: _Fault) -> None:
-        """Cancel a job; it counts until the batch system no longer has it."""
+        for ws in self._workers(job):
+            await scheduler.remove_worker(ws.address, stimulus_id=stimulus)
         self._jobs.remove(job)
-        self._ending[job.id] = job, self._clock()
-        await self._cancel([job])
+        if job.seen:  # it counts until the batch system no longer has it
+            self._ending[job.id] = job, self._clock()
+        await self._cancel([job])  # also one that is gone: it may be about to be requeued
         if fault.is_regular:
             self._remove_logs(job)
 
@@ -343,13 +340,14 @@ class Keeper:
                 await call([*shlex.split(jobs[0].job.cancel_command), *(job.id for job in jobs)])
 
     async def _forget_ended(self, queued: dict[str, QueuedJob] | None, now: float) -> None:
+        if queued is None:
+            return
         for job_id, (job, since) in list(self._ending.items()):
-            if queued is not None and job_id in queued:
-                if now - since > _CANCEL_AGAIN:
-                    self._ending[job_id] = job, now
-                    await self._cancel([job])
-            elif queued is not None or now - since > _CANCEL_AGAIN:
+            if job_id not in queued:
                 del self._ending[job_id]
+            elif now - since > _CANCEL_AGAIN:
+                self._ending[job_id] = job, now
+                await self._cancel([job])
 
     # ---- how many --------------------------------------------------------------------------------
 

@@ -319,4 +319,4 @@ def test_template_without_such_a_file():
 
 def test_names_of_clusters():
     batch = ("slurm", "htcondor", "pbs", "sge", "lsf", "oar", "moab", "slurm-allocation")
-    assert CLUSTERS == ("local", *batch)
+    assert list(CLUSTERS) == ["local", *batch]

@@ -1,0 +1,298 @@
+"""The way from a profile to workers, on a Slurm that is made of four small shell scripts.
+
+What a real Slurm and a real HTCondor do is tested in tests/clusters.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from dask_espresso.cluster import job_script, open_cluster
+from dask_espresso.driver import run_study
+from dask_espresso.errors import InputError, ResumableError
+from dask_espresso.profile import Profile, load_profile
+from dask_espresso.roster import JobReport, Roster, roster_path, write_roster
+from dask_espresso.store import read_store
+from dask_espresso.study import load_study
+from dask_espresso.task import _job_start, has_time_for
+
+GOLDEN = Path(__file__).parent / "golden"
+
+FAKE_SLURM = {
+    # a job is a process group; it sees the environment that sbatch had
+    "sbatch": """
+        [ ! -e refuse ] || { cat refuse >&2; exit 1; }
+        n=$(($(ls jobs | wc -l) + 1))
+        env | grep -E '^(SLURM|SBATCH)_' > leaked
+        [ ! -e walltime ] || export SLURM_JOB_END_TIME=$(($(date +%s) + $(cat walltime)))
+        sed -n 's/^#SBATCH -J //p' "$1" > jobs/$n.name
+        SLURM_JOB_ID=$n setsid bash "$1" > jobs/$n.log 2>&1 < /dev/null &
+        echo $! > jobs/$n
+        mv jobs/$n.name names/$n
+        echo "Submitted batch job $n"
+    """,
+    "squeue": """
+        for n in $(ls jobs | grep -v log); do
+            kill -0 $(cat jobs/$n) 2>/dev/null && echo "$n|R|$(cat names/$n)|None"
+        done
+        exit 0
+    """,
+    "scancel": """
+        for n in "$@"; do
+            echo $n >> cancelled
+            [ ! -e jobs/$n ] || kill -TERM -- -$(cat jobs/$n) 2>/dev/null
+        done
+        exit 0
+    """,
+}
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Put a small Slurm first in the PATH; give its directory, which is the current one."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("jobs", "names"):
+        (tmp_path / name).mkdir()
+    for name, text in FAKE_SLURM.items():
+        path = programs / name
+        path.write_text(f"#!/bin/bash\ncd {tmp_path}\n{textwrap.dedent(text)}")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DASK_DASK_ESPRESSO__KEEPER__INTERVAL", "1s")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def profile(**changes):
+    options = {"interface": "lo", "cores": 2, "memory": "1 GB", **changes.pop("options", {})}
+    return Profile(**{"cluster": "slurm", "jobs": 1, "options": options, **changes})
+
+
+@pytest.fixture
+def study(script, study_file):
+    """Give a study of simulations that take half a second."""
+
+    def write(count=6, **more):
+        script(
+            """
+            import time
+            import dask_espresso
+            i = dask_espresso.get_data_from_stdin()["i"]
+            time.sleep(0.5)
+            print(dask_espresso.encode_transport_data({"square": i * i}))
+            """
+        )
+        keys = "".join(f"{key}: {value}\n" for key, value in more.items())
+        numbers = list(range(count))
+        return load_study(
+            study_file(
+                f"name: s\nengine: python\nscript: script.py\nparameters: {{i: {numbers}}}\n{keys}"
+            )
+        )
+
+    return write
+
+
+def squares(store="s.h5"):
+    return sorted(o.result["square"] for o in read_store(Path(store)).outcomes.values())
+
+
+# ---- job scripts ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["slurm", "htcondor", "pbs"])
+def test_job_scripts(name):
+    options = {"cores": 4, "memory": "8 GB", "walltime": "02:00:00", "python": "python3"}
+    if name == "htcondor":
+        del options["walltime"]
+        options |= {"disk": "2 GB", "job_script_prologue": [". venv/bin/activate"]}
+    found = job_script(Profile(cluster=name, options=options))
+    assert found == (GOLDEN / f"worker.{name}").read_text()
+
+
+def test_what_a_user_sets_goes_before_the_defaults():
+    directives = {"getenv": "PATH", "environment": '"A=1"'}
+    options = {"cores": 1, "memory": "1 GB", "disk": "1 GB", "log_directory": "mine"}
+    options |= {"local_directory": "/scratch", "job_extra_directives": directives}
+    found = job_script(Profile(cluster="htcondor", options=options))
+    assert "getenv = PATH" in found
+    assert 'environment = "A=1"' in found
+    assert "DASK_ESPRESSO_JOB_ID" not in found
+    assert "LogDirectory = mine" in found
+    assert "--local-directory /scratch" in found
+
+
+def test_clusters_without_job_scripts():
+    for cluster in ("local", "slurm-allocation"):
+        options = {"cores": 1, "memory": "1 GB"} if cluster != "local" else {}
+        with pytest.raises(
+            InputError, match=f"'{cluster}' submits no jobs; one of slurm, htcondor"
+        ):
+            job_script(Profile(cluster=cluster, options=options))
+
+
+# ---- a study -------------------------------------------------------------------------------------
+
+
+def test_a_study_runs_and_leaves_nothing_behind(slurm, study, monkeypatch):
+    monkeypatch.setenv("SLURM_MEM_PER_CPU", "100")
+    monkeypatch.setenv("SBATCH_PARTITION", "of_the_driver")
+    summary = run_study(study(), profile())
+    assert summary.exit_status == 0
+    assert squares() == [0, 1, 4, 9, 16, 25]
+    assert {o.job_id for o in read_store(Path("s.h5")).outcomes.values()} == {"1"}
+    assert (slurm / "leaked").read_text() == ""
+    assert os.environ["SLURM_MEM_PER_CPU"] == "100"
+    assert not roster_path(slurm / "s.h5").exists()
+    assert not list(slurm.glob(".dask-espresso-tls-*"))
+    assert not (slurm / "dask-espresso-logs").exists()
+    wait_until_empty()
+
+
+def wait_until_empty():
+    end = time.monotonic() + 20
+    while subprocess.run(["squeue"], capture_output=True, check=True).stdout:
+        assert time.monotonic() < end, "jobs are left"
+        time.sleep(0.2)
+
+
+def test_a_cluster_that_gives_no_worker_ends_with_the_reason(slurm, study):
+    (slurm / "refuse").write_text("sbatch: error: invalid partition specified: gpu")
+    with pytest.raises(ResumableError, match=r"no worker for 3\.0 s .*invalid partition.*: gpu"):
+        run_study(study(), profile(worker_timeout=3))
+    assert ResumableError.exit_status == 75
+
+
+def test_a_refused_submission_is_tried_again(slurm, study):
+    (slurm / "refuse").write_text("sbatch: error: partition is inactive")
+    with subprocess.Popen(["/bin/sh", "-c", "sleep 3; rm refuse"]):
+        assert run_study(study(), profile()).exit_status == 0
+    assert squares() == [0, 1, 4, 9, 16, 25]
+
+
+@pytest.mark.slow
+def test_a_worker_leaves_before_its_job_ends_and_is_replaced(slurm, study):
+    (slurm / "walltime").write_text("20")
+    assert run_study(study(12), profile(options={"cores": 1})).exit_status == 0
+    outcomes = read_store(Path("s.h5")).outcomes.values()
+    assert squares() == sorted(i * i for i in range(12))
+    assert len({o.job_id for o in outcomes}) >= 2
+    assert not list(slurm.glob("jobs/*.name"))
+
+
+def test_what_a_killed_driver_left_is_cancelled_but_no_stranger(slurm):
+    with contextlib.ExitStack() as stack:
+        for number, name in ((1, "ours"), (2, "of-another")):
+            command = ["sleep", "600"]
+            job = stack.enter_context(subprocess.Popen(command, start_new_session=True))
+            stack.callback(job.kill)
+            (slurm / f"jobs/{number}").write_text(str(job.pid))
+            (slurm / f"names/{number}").write_text(name)
+        with open_cluster(profile(), {"1": "ours", "2": "not-its-name", "77": "long-gone"}):
+            pass
+    assert (slurm / "cancelled").read_text().split() == ["1"]
+
+
+def test_status_tells_of_the_jobs(slurm):
+    roster = Roster((JobReport("1", "a", "waiting", "Priority"), JobReport("2", "b", "working")))
+    assert roster.describe() == "jobs: 1 waiting (Priority), 1 working"
+    write_roster(slurm / "s.h5", roster)
+    assert '"reason": "Priority"' in roster_path(slurm / "s.h5").read_text()
+
+
+# ---- walltime ------------------------------------------------------------------------------------
+
+
+def test_a_time_limit_longer_than_the_walltime_is_refused(slurm, study):
+    short = profile(options={"walltime": "00:01:00"})
+    with pytest.raises(
+        InputError, match=r"end after 1 min 0 s, .* may take 10 min 0 s: none could"
+    ):
+        run_study(study(time_limit="10 min"), short)
+    assert not (slurm / "s.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("left", "needs", "fits"),
+    [
+        (100, 0, True),
+        (100, 80, True),
+        (100, 95, False),
+        (5, 0, False),
+        (3590, 5000, True),  # it took all of a job before: it may start in a fresh one
+        (1800, 5000, False),
+    ],
+)
+def test_a_simulation_starts_only_where_it_can_end(monkeypatch, left, needs, fits):
+    now = time.time()
+    monkeypatch.setenv("SLURM_JOB_START_TIME", str(int(now + left - 3600)))
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(now + left)))
+    assert has_time_for(needs, None) is fits
+
+
+def test_walltime_where_the_job_does_not_know_its_end(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    age = time.time() - _job_start()
+    assert has_time_for(1e9, None)
+    assert has_time_for(20, age + 40)
+    assert not has_time_for(20, age + 25)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "options", "walltime"),
+    [
+        ("slurm", {"walltime": "01:00:00"}, 3600),
+        ("slurm", {}, 1800),  # dask-jobqueue's own default
+        ("slurm-allocation", {"walltime": "1-00"}, 86400),
+        ("htcondor", {}, None),
+        ("htcondor", {"job_extra_directives": {"allowed_job_duration": 600}}, 600),
+        ("htcondor", {"job_extra_directives": {"+MaxRuntime": "7200"}}, 7200),
+    ],
+)
+def test_walltime_of_a_profile(cluster, options, walltime):
+    options = {"cores": 1, "memory": "1 GB", **options}
+    if cluster == "htcondor":
+        options["disk"] = "1 GB"
+    assert Profile(cluster=cluster, options=options).walltime == walltime
+
+
+def test_worker_timeout_in_a_file(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text("cluster: local\nworker_timeout: 2 h\n")
+    assert load_profile(path).worker_timeout == 7200
+    path.write_text("cluster: local\nworker_timeout: soon\n")
+    with pytest.raises(InputError, match=r"p\.yaml.*2.*worker_timeout.*is no length of time"):
+        load_profile(path)
+
+
+# ---- inside an allocation ------------------------------------------------------------------------
+
+
+def test_an_allocation_is_needed(monkeypatch, study):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    with pytest.raises(InputError, match="is for a driver inside a Slurm job"):
+        run_study(study(), profile(cluster="slurm-allocation"))
+
+
+def test_a_study_inside_an_allocation(slurm, study, monkeypatch):
+    srun = slurm / "programs" / "srun"
+    srun.write_text(
+        f'#!/bin/bash\necho "$@" >> {slurm}/srun\n'
+        'while [[ $1 == --* ]]; do shift; done\nexec "$@"\n'
+    )
+    srun.chmod(0o755)
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    assert run_study(study(), profile(cluster="slurm-allocation", jobs=2)).exit_status == 0
+    assert squares() == [0, 1, 4, 9, 16, 25]
+    started = (slurm / "srun").read_text().splitlines()
+    assert len(started) == 2
+    assert "--jobid=42" in started[0]
+    assert "--cpus-per-task=2" in started[0]
+    assert sys.executable in started[0]
