@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,21 +45,28 @@ class StepJob(SLURMJob):
             f"--mem-per-cpu={memory}M", "--cpu-bind=none", "--quit-on-interrupt",
         ]  # fmt: skip
         if self.log_directory:
-            log = Path(self.log_directory) / f"{self.job_name}"
-            command += [f"--output={log}-%s.out", f"--error={log}-%s.err"]
+            command += [f"--output={self._log('worker')}.out", f"--error={self._log('worker')}.err"]
         prologue = filter(None, self._job_script_prologue)
         return [*command, "/bin/bash", "-c", "\n".join([*prologue, self._command_template])]
 
+    def _log(self, of: str) -> str:
+        return str(Path(self.log_directory) / f"{of}-{self.job_id}")
+
     async def start(self) -> None:
         """Start the step; it may have to wait for others to end."""
-        self._process = await asyncio.create_subprocess_exec(
-            *self.command(),
-            stdin=asyncio.subprocess.DEVNULL,
-            env=os.environ | self.environment,
-            start_new_session=True,  # Ctrl-C is for the driver
-        )
-        self.job_id = f"{self.allocation}-{self._process.pid}"
+        self.job_id = f"{self.allocation}+{len(self.running) + 1}"
         self.running[self.job_id] = self
+        with contextlib.ExitStack() as stack:
+            said = None
+            if self.log_directory:
+                said = stack.enter_context(Path(f"{self._log('srun')}.err").open("wb"))
+            self._process = await asyncio.create_subprocess_exec(
+                *self.command(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=said,
+                env=os.environ | self.environment,
+                start_new_session=True,  # Ctrl-C is for the driver
+            )
         await ProcessInterface.start(self)
 
     @property
@@ -113,7 +122,7 @@ def step_job_class() -> type[StepJob]:
             "cluster 'slurm-allocation' is for a driver inside a Slurm job: submit it with "
             "`dask-espresso submit`, run it under salloc, or use cluster 'slurm'"
         )
-    end = os.environ.get("SLURM_JOB_END_TIME")
+    end = os.environ.get("SLURM_JOB_END_TIME") or _end_time(allocation)
     return type(
         "StepJob",
         (StepJob,),
@@ -123,3 +132,13 @@ def step_job_class() -> type[StepJob]:
             "environment": {"SLURM_JOB_END_TIME": end} if end else {},
         },
     )
+
+
+def _end_time(allocation: str) -> str:
+    """Ask for the end of a job, as the Slurm of 2022 and before does not tell it to the job."""
+    command = ["squeue", "--noheader", f"--jobs={allocation}", "--format=%e"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        return str(int(datetime.datetime.fromisoformat(said.stdout.strip()).timestamp()))
+    except (OSError, subprocess.SubprocessError, ValueError):  # such as one without a time limit
+        return ""

@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import logging
 import math
-import re
 import shlex
 import time
 import uuid
@@ -426,10 +425,9 @@ class Keeper:
         """Find the files that dask-jobqueue has a job write its output to."""
         if not self._log_directory:
             return []
-        number = re.escape(job.id)
-        cluster = re.escape(job.id.partition(".")[0])
-        ours = re.compile(rf".*-{number}\.(out|err)|worker-{cluster}\.log")
-        return [path for path in self._log_directory.glob("*") if ours.fullmatch(path.name)]
+        cluster = job.id.partition(".")[0]  # an HTCondor job is a cluster of its own
+        ends = (f"-{job.id}.out", f"-{job.id}.err", f"worker-{cluster}.log")
+        return [path for path in self._log_directory.glob("*") if path.name.endswith(ends)]
 
     def _remove_logs(self, job: _WorkerJob) -> None:
         with contextlib.suppress(OSError):

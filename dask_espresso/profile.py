@@ -38,6 +38,7 @@ JOBQUEUE_CLUSTERS = {
 # driver and workers in one Slurm job take the options of SLURMCluster
 JOBQUEUE_CLUSTERS["slurm-allocation"] = JOBQUEUE_CLUSTERS["slurm"]
 CLUSTERS = ("local", *JOBQUEUE_CLUSTERS)
+DRIVER_CLUSTERS = ("slurm", "slurm-allocation", "htcondor")  # the driver can be a job there
 
 # how pools limit the run time of a job
 _CONDOR_WALLTIMES = ("allowed_job_duration", "allowed_execute_duration", "+MaxRuntime")
@@ -184,6 +185,8 @@ class Profile(pydantic.BaseModel):
         Arguments of the cluster's own class.
     worker_timeout : float
         How long a run goes on without any worker, in seconds, before it stops resumably.
+    driver : list of str or dict or None
+        More directives for the driver's own job, where it is submitted as one.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -195,6 +198,7 @@ class Profile(pydantic.BaseModel):
     ] = {}
     options: Annotated[dict[str, Any], BeforeValidator(_or_empty)] = {}
     worker_timeout: Annotated[float, BeforeValidator(parse_duration)] = 24 * 3600.0
+    driver: Any = None  # a list or a mapping, as the cluster wants it
 
     _path: Path | None = None
 
@@ -225,6 +229,7 @@ class Profile(pydantic.BaseModel):
                 )
             _check_names("local", self.options)
             _check_sizes(self.options)
+        _check_driver(self.cluster, self.driver)
         return self
 
     def _check_cluster(self) -> None:
@@ -250,11 +255,10 @@ class Profile(pydantic.BaseModel):
             given = [directives.get(name) for name in _CONDOR_WALLTIMES]
             limits = [float(str(v)) for v in given if re.fullmatch(r"\d+", str(v))]
             return min(limits, default=None)
-        if self.cluster not in JOBQUEUE_CLUSTERS:
-            return None
-        section = "slurm" if self.cluster == "slurm-allocation" else self.cluster
-        default = dask.config.get(f"jobqueue.{section}.walltime", None)
-        return parse_walltime(self.options.get("walltime", default), section)
+        if self.cluster not in JOBQUEUE_CLUSTERS or self.cluster == "slurm-allocation":
+            return None  # an allocation is older than its steps; they are told when it ends
+        default = dask.config.get(f"jobqueue.{self.cluster}.walltime", None)
+        return parse_walltime(self.options.get("walltime", default), self.cluster)
 
     def engine(self, name: str) -> Engine:
         """Give an engine by its name.
@@ -375,18 +379,54 @@ def _check_jobqueue(cluster: str, options: dict[str, Any]) -> None:
         _check_prologue(options.get("job_script_prologue") or [])
 
 
-def _check_kind(options: dict[str, Any], name: str, kind: type, remedy: str) -> None:
+def _check_driver(cluster: str, driver: Any) -> None:
+    if driver is None:
+        return
+    if cluster not in DRIVER_CLUSTERS:
+        raise BadValueError(
+            f"has no effect on cluster {cluster!r}; remove it, or submit the driver to one of "
+            f"{', '.join(DRIVER_CLUSTERS)}",
+            "driver",
+        )
+    if cluster == "htcondor":
+        _check_kind({"driver": driver}, "driver", dict, "write `key: value` lines", ())
+        for name, value in driver.items():
+            if not isinstance(value, str | int | float) or len(str(value).splitlines()) != 1:
+                raise BadValueError(
+                    f"is {describe(value)} but must be one line of text; put it in quotes",
+                    "driver",
+                    name,
+                )
+    else:
+        _check_kind({"driver": driver}, "driver", list, "write each option as a line `- text`", ())
+        for i, option in enumerate(driver):
+            if not re.fullmatch(r"--?\w.*", option):
+                raise BadValueError(
+                    f"is {describe(option)}, which is no option of sbatch; "
+                    "write one such as --time=7-00:00:00",
+                    "driver",
+                    i,
+                )
+
+
+def _check_kind(
+    options: dict[str, Any],
+    name: str,
+    kind: type,
+    remedy: str,
+    above: tuple[str, ...] = ("options",),
+) -> None:
     value = options.get(name)
     if value is None:
         return
     called = {"str": "text", "list": "a list of texts", "dict": "a mapping"}[kind.__name__]
     if not isinstance(value, kind):
         message = f"is {describe(value)} but must be {called}; {remedy}"
-        raise BadValueError(message, "options", name)
+        raise BadValueError(message, *above, name)
     for i, item in enumerate(value if isinstance(value, list) else ()):
         if not isinstance(item, str):
             message = f"is {describe(item)} but must be text; put it in quotes"
-            raise BadValueError(message, "options", name, i)
+            raise BadValueError(message, *above, name, i)
 
 
 def _check_sizes(options: dict[str, Any]) -> None:

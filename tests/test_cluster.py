@@ -250,7 +250,8 @@ def test_walltime_where_the_job_does_not_know_its_end(monkeypatch):
     [
         ("slurm", {"walltime": "01:00:00"}, 3600),
         ("slurm", {}, 1800),  # dask-jobqueue's own default
-        ("slurm-allocation", {"walltime": "1-00"}, 86400),
+        ("slurm", {"walltime": "1-00"}, 86400),
+        ("slurm-allocation", {"walltime": "1-00"}, None),  # its end is asked for
         ("htcondor", {}, None),
         ("htcondor", {"job_extra_directives": {"allowed_job_duration": 600}}, 600),
         ("htcondor", {"job_extra_directives": {"+MaxRuntime": "7200"}}, 7200),
