@@ -131,6 +131,20 @@ def test_simulation_that_kills_its_worker_is_lost(here, script):
     assert "5 workers died" in outcome.error
 
 
+def test_simulation_that_kills_its_worker_takes_no_innocent_one_along(here, script):
+    script("""
+        import dask_espresso, psutil, time
+        params = dask_espresso.get_data_from_stdin()
+        time.sleep(0.2)
+        if params["x"] == 5:
+            psutil.Process().parent().parent().kill()
+        print(dask_espresso.encode_transport_data({"x": params["x"]}))
+    """)
+    profile = Profile(options={"threads_per_worker": 4})
+    summary = run_study(load_study("study.yaml"), profile)
+    assert summary.recorded == {Status.DONE: 11, Status.LOST: 1}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_interrupted_then_run_again(here, number):
     run = command("run", "study.yaml", "--set", "sleep=0.3")
