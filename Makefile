@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STUDY  := configs/lj_pressure_lammps.yaml
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: run test lint format coverage clean
+.PHONY: run test test-clusters test-slurm test-htcondor lint format coverage clean
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
 	$(BIN)/dask-espresso run $(STUDY) --profile configs/local.yaml
@@ -14,6 +14,16 @@ run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and
 
 test: $(VENV)/ready           ## the whole test suite; with PYPRESSO=… also on a real ESPResSo
 	$(BIN)/python -m pytest
+
+# Both at once: they mostly wait. As root, what is missing on a Debian is installed.
+test-clusters: $(VENV)/ready  ## faults on a real Slurm and a real HTCondor, which are started for it
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-slurm test-htcondor
+
+test-slurm: $(VENV)/ready
+	tests/clusters/slurm/with-slurm.sh $(BIN)/python -m pytest tests/clusters
+
+test-htcondor: $(VENV)/ready
+	tests/clusters/htcondor/with-condor.sh $(BIN)/python -m pytest tests/clusters
 
 lint: $(VENV)/ready           ## style, types
 	$(BIN)/ruff check .

@@ -11,11 +11,11 @@ import subprocess
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dask_jobqueue.slurm import SLURMJob
 from distributed.deploy.spec import ProcessInterface
 
 from .batch import QueuedJob
 from .errors import InputError
+from .jobqueue import SLURMJob
 
 _LEAVE_IN = 5.0  # seconds between asking a step to leave and ending it
 

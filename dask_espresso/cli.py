@@ -64,6 +64,18 @@ _SET = click.option(
     help="Replace a parameter of the study, such as n_steps=200 or volume_fraction=[0.1,0.3].",
 )  # fmt: skip
 
+_RUN_STORE = click.option(
+    "--store", metavar="FILE.h5", type=click.Path(path_type=Path),
+    help="Where the results go. Default: the study's name.",
+)  # fmt: skip
+_RETRY_FAILED = click.option(
+    "--retry-failed", is_flag=True, help="Run again what did not end as done."
+)
+_CHANGED_SCRIPT = click.option(
+    "--changed-script", type=click.Choice(["keep", "rerun"]),
+    help="If the script has changed since: keep what is recorded, or run everything again.",
+)  # fmt: skip
+
 
 class _Commands(click.Group):
     """Turns the package's own errors into one message and their exit status."""
@@ -77,11 +89,16 @@ class _Commands(click.Group):
                 raise
             _console.print(f"Error: {error}", style="bold red", markup=False, soft_wrap=True)
             sys.exit(error.exit_status)
+        finally:
+            _mute_if_gone()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click itself would end one that is interrupted with status 1."""
+        try:
+            return super().invoke(ctx)
         except KeyboardInterrupt:
             _console.print("Interrupted.", style="bold red")
             sys.exit(75)
-        finally:
-            _mute_if_gone()
 
 
 @click.group(cls=_Commands, context_settings=_SETTINGS)
@@ -107,14 +124,10 @@ def main(debug: bool) -> None:
 @main.command()
 @click.argument("study")
 @_PROFILE
-@click.option("--store", metavar="FILE.h5", type=click.Path(path_type=Path),
-              help="Where the results go. Default: the study's name.")  # fmt: skip
+@_RUN_STORE
 @_SET
-@click.option("--retry-failed", is_flag=True, help="Run again what did not end as done.")
-@click.option(
-    "--changed-script", type=click.Choice(["keep", "rerun"]),
-    help="If the script has changed since: keep what is recorded, or run everything again.",
-)  # fmt: skip
+@_RETRY_FAILED
+@_CHANGED_SCRIPT
 def run(
     study: str,
     profile: str | None,
@@ -156,6 +169,107 @@ def run(
     elif summary.exit_status:
         click.echo(f"see why: dask-espresso status {path}; again: --retry-failed")
     sys.exit(summary.exit_status)
+
+
+@main.command()
+@click.argument("study")
+@_PROFILE
+@click.option("--dry-run", is_flag=True, help="Show the job, and neither write nor submit it.")
+@_RUN_STORE
+@_SET
+@_RETRY_FAILED
+@_CHANGED_SCRIPT
+def submit(
+    study: str,
+    profile: str | None,
+    dry_run: bool,
+    store: Path | None,
+    settings: tuple[str, ...],
+    retry_failed: bool,
+    changed_script: str | None,
+) -> None:
+    """Submit the driver as a job, which runs what of STUDY is not in its store yet.
+
+    The job does what `dask-espresso run` does with the same options, for
+    profiles of slurm, slurm-allocation and htcondor. Its file is written
+    into the current directory, under the study's name.
+
+    \b
+    Example:
+      dask-espresso submit lj_pressure.yaml --profile slurm.yaml --dry-run
+    """
+    from .profile import load_profile
+    from .store import check_store
+    from .study import load_study
+    from .submission import driver_job
+
+    loaded, chosen = load_study(study, _overrides(settings)), load_profile(profile)
+    path = store or Path(f"{loaded.name}.h5")
+    arguments = [study, "--profile", str(profile)]
+    arguments += ["--store", str(store)] if store else []
+    arguments += [word for setting in settings for word in ("--set", setting)]
+    arguments += ["--retry-failed"] if retry_failed else []
+    arguments += ["--changed-script", changed_script] if changed_script else []
+    job = driver_job(loaded.name, chosen, arguments)
+    # what would stop the driver at once is better said now
+    chosen.engine(loaded.engine)
+    check_store(path.absolute(), loaded, changed_script=changed_script)
+    if dry_run:
+        click.echo(f"{job.text}\n{job.path} would be submitted with: {job.command}")
+        return
+    job_id = job.submit()
+    click.echo(f"submitted job {job_id}: {job.path}")
+    click.echo(f"watch it: {job.watch} {job_id}; dask-espresso status {path}")
+    click.echo(f"its log:  {job.log_of(job_id)}")
+    click.echo(f"stop it:  {job.cancel} {job_id}; submitting it again goes on")
+
+
+@main.command()
+@click.argument("study", required=False)
+@_PROFILE
+@_SET
+@click.option("--timeout", metavar="DURATION", default="10 min", show_default=True,
+              help="How long to wait for a worker.")  # fmt: skip
+def check(study: str | None, profile: str | None, settings: tuple[str, ...], timeout: str) -> None:
+    """Find out whether PROFILE works, and STUDY on it.
+
+    A worker job is submitted, and tried: network, versions, directories,
+    engine, and one simulation of the study, where one is named. Nothing is
+    stored.
+
+    Exit status: 0 it works, 1 something is wrong, 2 study or profile cannot
+    be used.
+
+    \b
+    Example:
+      dask-espresso check lj_pressure.yaml --profile slurm.yaml
+    """
+    _quiet_dask()
+    from .check import Report, check_profile
+    from .duration import parse_duration
+    from .errors import InputError
+    from .profile import load_profile
+    from .study import load_study
+
+    if settings and not study:
+        raise InputError("--set has no effect without a study; name one")
+    try:
+        patience = parse_duration(timeout)
+    except ValueError as error:
+        raise InputError(f"--timeout {error}") from error
+    loaded = load_study(study, _overrides(settings)) if study else None
+    report = Report(_say_finding)
+    check_profile(load_profile(profile), loaded, timeout=patience, report=report)
+    if report.faults:
+        click.echo(f"{report.faults} FAIL: mend the first one first, and check again")
+        sys.exit(1)
+    click.echo("it works; mind the notes" if report.notes else "it works")
+
+
+def _say_finding(mark: str, text: str) -> None:
+    colors = {"FAIL": "red", "note": "yellow", "ok": "green"}
+    marked = click.style(f"{mark:4}", fg=colors.get(mark), bold=mark == "FAIL")
+    click.echo(f"{marked}  {text}".replace("\n", "\n      "))
 
 
 @main.command("try")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import copy
 import inspect
 import os
+import shlex
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from dask_jobqueue.core import Job, JobQueueCluster
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Security
 
 from .allocation import StepQueue, step_job_class
 from .batch import (
@@ -29,6 +30,7 @@ from .batch import (
 )
 from .certificates import temporary_security
 from .errors import InputError
+from .jobqueue import Job, JobQueueCluster, cluster_class
 from .keeper import Keeper
 from .profile import JOBQUEUE_CLUSTERS, Profile
 
@@ -50,6 +52,7 @@ _DEFAULTS = {
     "processes": 1,
     "log_directory": "dask-espresso-logs",
     "local_directory": "${TMPDIR:-/tmp}",
+    "python": shlex.quote(sys.executable),
 }
 
 
@@ -100,7 +103,7 @@ def open_cluster(profile: Profile, leftovers: Mapping[str, str] | None = None) -
             return
         cluster, queue = _jobqueue_cluster(profile, stack)
         client = stack.enter_context(Client(cluster, set_as_default=False))
-        keeper = Keeper(cluster, queue, profile.jobs, log_directory=_log_directory(profile))
+        keeper = Keeper(cluster, queue, profile.jobs, log_directory=log_directory(profile))
         stack.callback(cluster.sync, keeper.close)
         cluster.sync(keeper.start, leftovers)
         yield Cluster(client, keeper)
@@ -152,25 +155,34 @@ def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> tuple[An
     arguments["scheduler_options"] = on_loopback | profile.options.get("scheduler_options", {})
     arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))
     arguments["protocol"] = "tls://"
-    job_class, queue = _batch_system(profile)
+    job_class, queue = batch_system(profile)
     stack.enter_context(outside_of_job())
-    logs = _log_directory(profile)
+    logs = log_directory(profile)
     if logs:
         logs.mkdir(parents=True, exist_ok=True)
-        stack.callback(_remove_if_empty, logs)
+        stack.callback(remove_if_empty, logs)
     try:
         cluster = JobQueueCluster(job_cls=job_class, **arguments)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError, OSError) as error:
         raise InputError(f"{profile.path or profile.cluster}: options: {error}") from error
+    # its paths stand in the worker's command line, which a shell reads
+    cluster.new_spec["options"]["security"] = _quoted(arguments["security"])
     return stack.enter_context(cluster), queue
 
 
-def _batch_system(profile: Profile) -> tuple[Any, Queue]:
+def _quoted(security: Security) -> Security:
+    quoted = copy.copy(security)
+    for name in ("tls_ca_file", "tls_worker_cert", "tls_worker_key"):
+        setattr(quoted, name, shlex.quote(getattr(security, name)))
+    return quoted
+
+
+def batch_system(profile: Profile) -> tuple[Any, Queue]:
     """Give the class of a profile's worker jobs, and the queue that shows them."""
     if profile.cluster == "slurm-allocation":
         job_class = step_job_class()
         return job_class, StepQueue(job_class)
-    job_class = _cluster_class(profile).job_cls
+    job_class = cluster_class(JOBQUEUE_CLUSTERS[profile.cluster]).job_cls
     if profile.cluster == "slurm":
         return job_class, SlurmQueue()
     if profile.cluster == "htcondor":
@@ -209,12 +221,14 @@ def _section(profile: Profile) -> str:
     return "slurm" if profile.cluster == "slurm-allocation" else profile.cluster
 
 
-def _log_directory(profile: Profile) -> Path | None:
+def log_directory(profile: Profile) -> Path | None:
+    """Give the directory that a profile's worker jobs write their output to."""
     directory = _job_options(profile)["log_directory"]
     return Path(directory) if directory else None
 
 
-def _remove_if_empty(directory: Path) -> None:
+def remove_if_empty(directory: Path) -> None:
+    """Remove a directory that has nothing in it."""
     with contextlib.suppress(OSError):
         directory.rmdir()
 
@@ -233,17 +247,22 @@ def job_script(profile: Profile) -> str:
             f"{profile.path or 'profile'}: cluster: {profile.cluster!r} submits no jobs; "
             f"one of {', '.join(submitting)} does"
         )
-    job_class = _cluster_class(profile).job_cls
+    job_class = cluster_class(JOBQUEUE_CLUSTERS[profile.cluster]).job_cls
     constructors = (job_class.__init__, Job.__init__)
     names = {name for made in constructors for name in inspect.signature(made).parameters}
     options = {"job_name": "NAME", **_job_options(profile)}
-    job = job_class(
-        "tls://SCHEDULER:PORT", "NAME", **{n: options[n] for n in options if n in names}
-    )
+    with _no_new_directory(log_directory(profile)):
+        job = job_class(
+            "tls://SCHEDULER:PORT", "NAME", **{n: options[n] for n in options if n in names}
+        )
     script: str = job.job_script()
     return script
 
 
-def _cluster_class(profile: Profile) -> Any:
-    module, name = JOBQUEUE_CLUSTERS[profile.cluster]
-    return getattr(importlib.import_module(module), name)
+@contextlib.contextmanager
+def _no_new_directory(path: Path | None) -> Iterator[None]:
+    """Undo that dask-jobqueue makes the log directory for a job that is only looked at."""
+    is_there = path is None or path.exists()
+    yield
+    if path and not is_there:
+        remove_if_empty(path)

@@ -120,7 +120,7 @@ def run_study(
         time_limit=study.time_limit,
         walltime=profile.walltime,
     )
-    _check_time_limit(study, profile)
+    check_time_limit(study, profile)
     check_store(path, study, changed_script=changed_script)
     with (
         open_store(path, study, changed_script=changed_script) as opened,
@@ -142,7 +142,7 @@ def run_study(
         return driver.summary()
 
 
-def _check_time_limit(study: Study, profile: Profile) -> None:
+def check_time_limit(study: Study, profile: Profile) -> None:
     """Refuse a time limit that no worker job lasts for: nothing would ever start."""
     limit, walltime = study.time_limit, profile.walltime
     if limit and walltime and limit + LEAVE_BEFORE >= walltime:

@@ -31,6 +31,7 @@ _SHORT_LIVED = 30.0  # seconds; a job lost sooner than that after its start coun
 _MISSING = 15.0  # seconds in which a nanny brings a worker back
 _SETTLED = 5.0  # seconds after which a heartbeat has told what a worker does
 _CANCEL_AGAIN = 60.0  # seconds
+_END_TIMEOUT = 10.0  # seconds in which cancelled jobs leave the queue
 _RETIRE_TIMEOUT = 30.0  # seconds in which a worker's results have been fetched
 _COLLECT_NEWS = 0.5  # seconds; workers that come or go together cause one look
 
@@ -59,6 +60,7 @@ class _WorkerJob:
     missing_since: float | None = None
     leaving_since: float | None = None
     idle_since: float | None = None
+    is_well: bool = False  # it has done its work, and was ended by us
 
     @property
     def id(self) -> str:
@@ -187,12 +189,20 @@ class Keeper:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         async with self._lock:
-            await self._cancel([*self._jobs, *(job for job, _ in self._ending.values())])
             for job in self._jobs:
-                if job.complete_since is not None and job.missing_since is None:
-                    self._remove_logs(job)
+                job.is_well = job.complete_since is not None and job.missing_since is None
+            leaving = [*self._jobs, *(job for job, _ in self._ending.values())]
+            await self._cancel(leaving)
+            await self._wait_until_gone({job.id for job in leaving})
+            for job in leaving:
+                self._remove_logs(job)
             self._jobs, self._ending = [], {}
             self._publish()
+
+    async def _wait_until_gone(self, job_ids: set[str]) -> None:
+        end = self._clock() + _END_TIMEOUT
+        while job_ids & (await self._look_at_queue() or {}).keys() and self._clock() < end:
+            await asyncio.sleep(_COLLECT_NEWS)
 
     async def look(self) -> None:
         """Look at the jobs once, and do what is to be done about them."""
@@ -322,11 +332,12 @@ class Keeper:
                 return  # a result is still on its way; next time
         for ws in self._workers(job):
             await scheduler.remove_worker(ws.address, stimulus_id=stimulus)
+        job.is_well = fault.is_regular
         self._jobs.remove(job)
+        await self._cancel([job])  # also one that is gone: it may be about to be requeued
         if job.seen:  # it counts until the batch system no longer has it
             self._ending[job.id] = job, self._clock()
-        await self._cancel([job])  # also one that is gone: it may be about to be requeued
-        if fault.is_regular:
+        else:
             self._remove_logs(job)
 
     async def _cancel(self, jobs: list[_WorkerJob]) -> None:
@@ -344,6 +355,7 @@ class Keeper:
         for job_id, (job, since) in list(self._ending.items()):
             if job_id not in queued:
                 del self._ending[job_id]
+                self._remove_logs(job)
             elif now - since > _CANCEL_AGAIN:
                 self._ending[job_id] = job, now
                 await self._cancel([job])
@@ -430,9 +442,11 @@ class Keeper:
         return [path for path in self._log_directory.glob("*") if path.name.endswith(ends)]
 
     def _remove_logs(self, job: _WorkerJob) -> None:
-        with contextlib.suppress(OSError):
-            for path in self._logs(job):
-                path.unlink()
+        """Remove the output of a job that ended well; after its end, which is written down, too."""
+        if job.is_well:
+            with contextlib.suppress(OSError):
+                for path in self._logs(job):
+                    path.unlink()
 
 
 def _own_words(error: Exception) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import re
 import shlex
@@ -24,19 +23,15 @@ from .errors import InputError
 from .templates import file_or_template, profile_names
 
 JOBQUEUE_CLUSTERS = {
-    name: ("dask_jobqueue", f"{prefix}Cluster")
-    for name, prefix in {
-        "slurm": "SLURM",
-        "htcondor": "HTCondor",
-        "pbs": "PBS",
-        "sge": "SGE",
-        "lsf": "LSF",
-        "oar": "OAR",
-        "moab": "Moab",
-    }.items()
+    "slurm": "SLURMCluster",
+    "htcondor": "HTCondorCluster",
+    "pbs": "PBSCluster",
+    "sge": "SGECluster",
+    "lsf": "LSFCluster",
+    "oar": "OARCluster",
+    "moab": "MoabCluster",
+    "slurm-allocation": "SLURMCluster",  # driver and workers in one Slurm job
 }
-# driver and workers in one Slurm job take the options of SLURMCluster
-JOBQUEUE_CLUSTERS["slurm-allocation"] = JOBQUEUE_CLUSTERS["slurm"]
 CLUSTERS = ("local", *JOBQUEUE_CLUSTERS)
 DRIVER_CLUSTERS = ("slurm", "slurm-allocation", "htcondor")  # the driver can be a job there
 
@@ -331,10 +326,9 @@ def option_names(cluster: str) -> frozenset[str]:
 
         constructors = [LocalCluster.__init__, Nanny.__init__, Worker.__init__]
     else:
-        from dask_jobqueue.core import Job, JobQueueCluster
+        from .jobqueue import Job, JobQueueCluster, cluster_class
 
-        module, name = JOBQUEUE_CLUSTERS[cluster]
-        found = getattr(importlib.import_module(module), name)
+        found = cluster_class(JOBQUEUE_CLUSTERS[cluster])
         constructors = [found.__init__, JobQueueCluster.__init__]
         constructors += [found.job_cls.__init__, Job.__init__]
     names = {name for made in constructors for name in inspect.signature(made).parameters}

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from .errors import InputError
 from .profile import DRIVER_CLUSTERS, Jobs, Profile
 from .templates import template
 
-_MARK = "# Written by `dask-espresso submit`, and written anew each time."
+_MARK = "# Written by `dask-espresso submit`"
 
-# sbatch takes each of these in two ways, and one of the memory options alone
+# sbatch takes these in two ways, and no two of the memory options
 _LONG = {
     "-A": "--account",
     "-c": "--cpus-per-task",
@@ -51,7 +51,7 @@ class DriverJob:
     watch, cancel : str
         Commands that show and stop a job, without its id.
     log : str
-        The file that the driver's messages go to, with ``{id}`` for the job's id.
+        The file that the driver's messages go to; the batch system puts the job's id into it.
     """
 
     path: Path
@@ -65,6 +65,10 @@ class DriverJob:
     def command(self) -> str:
         """What submits it, for a shell."""
         return f"{self.program} {self.path}"
+
+    def log_of(self, job_id: str) -> str:
+        """Name the log of the job that has this id."""
+        return re.sub(r"%j|\$\(Cluster\)", job_id, self.log)
 
     def submit(self) -> str:
         """Write the job file and submit it.
@@ -96,12 +100,12 @@ class DriverJob:
         return found[1]
 
     def _write(self) -> None:
-        if self.path.exists() and _MARK not in self.path.read_text(errors="replace"):
-            raise InputError(
-                f"{self.path}: is there already, and not from `dask-espresso submit`; "
-                "rename it, or submit from another directory"
-            )
         try:
+            if self.path.exists() and _MARK not in self.path.read_text(errors="replace"):
+                raise InputError(
+                    f"{self.path}: is there already, and not from `dask-espresso submit`; "
+                    "rename it, or submit from another directory"
+                )
             self.path.write_text(self.text, encoding="utf-8")
         except OSError as error:
             raise InputError(
@@ -157,11 +161,11 @@ def driver_job(name: str, profile: Profile, arguments: Sequence[str]) -> DriverJ
     return _slurm_job(name, profile, command)
 
 
-def _filled(kind: str, name: str, lines: dict[str, str]) -> str:
-    """Give a template's text with those lines replaced that match a pattern."""
+def _filled(kind: str, name: str, replacements: dict[str, str]) -> str:
+    """Give a template's text with the lines replaced that match these patterns."""
     text = template(kind, name).read_text(encoding="utf-8")
-    for pattern, line in lines.items():
-        text, n = re.subn(rf"(?m)^{pattern}$", lambda _, line=line: line, text, count=1)
+    for pattern, lines in replacements.items():
+        text, n = re.subn(rf"(?m)^{pattern}$", lines.replace("\\", r"\\"), text, count=1)
         assert n, pattern
     return text
 
@@ -171,22 +175,113 @@ def _filled(kind: str, name: str, lines: dict[str, str]) -> str:
 
 def _slurm_job(name: str, profile: Profile, command: Sequence[str]) -> DriverJob:
     path = Path(f"{name}.sbatch")
-    text = template("slurm", "driver.sbatch").read_text(encoding="utf-8")
-    directives = _slurm_directives(name, profile, re.findall(r"(?m)^#SBATCH (.+)$", text))
-    outputs = [d for d in directives if "--output" in _options(d)]
-    return DriverJob(
-        path=path,
-        text=_filled(
-            "slurm",
-            "driver.sbatch",
-            {
-                "#   sbatch .*": f"#   sbatch {path}\n{_MARK}",
-                "#SBATCH .*(?:\n#SBATCH .*)*": "\n".join(f"#SBATCH {d}" for d in directives),
-                r"driver=\(.*\)": f"driver=({shlex.join(command)})",
-            },
-        ),
-        program="sbatch",
-        watch="squeue --job",
-        cancel="scancel",
-        log=re.sub(r"^(--output|-o)[= ]*", "", outputs[-1]).replace("%j", "{id}"),
+    directives = "\n".join(f"#SBATCH {directive}" for directive in _directives(name, profile))
+    text = _filled(
+        "slurm",
+        "driver.sbatch",
+        {
+            "#   sbatch .*": f"{_MARK}, and anew each time: sbatch {path}",
+            "#SBATCH .*(?:\n#SBATCH .*)*": directives,
+            r"driver=\(.*\)": f"driver=({shlex.join(command)})",
+        },
     )
+    logs = re.findall(r"(?<!\S)(?:--output[= ]|-o ?)(\S+)", directives)
+    log = ["slurm-%j.out", *logs][-1]  # Slurm's own default, and what replaces it
+    return DriverJob(path, text, "sbatch", "squeue --job", "scancel", log)
+
+
+def _directives(name: str, profile: Profile) -> list[str]:
+    """Give sbatch's options: the template's, the profile's for workers, those for the driver."""
+    text = template("slurm", "driver.sbatch").read_text(encoding="utf-8")
+    own = [f"--job-name={name}"]
+    for option, key in (("--partition", "queue"), ("--account", "account")):
+        if value := _option(profile, key):
+            own.append(f"{option}={shlex.quote(str(value))}")
+    more = list(profile.driver or [])
+    if profile.cluster == "slurm-allocation":
+        own += _allocation(profile)
+        more = [*(_option(profile, "job_extra_directives") or []), *more]
+    given = own + _without(re.findall(r"(?m)^#SBATCH (.+)$", text), own)
+    return _without(given, [*(_option(profile, "job_directives_skip") or []), *more]) + more
+
+
+def _allocation(profile: Profile) -> list[str]:
+    """Give the options that make room for all workers beside the driver."""
+    cores = _option(profile, "cores")
+    memory = math.ceil(parse_bytes(_option(profile, "memory")) / cores / 2**20)
+    jobs = profile.jobs.maximum if isinstance(profile.jobs, Jobs) else profile.jobs
+    walltime = _option(profile, "walltime")
+    return [
+        f"--ntasks={jobs}",
+        f"--cpus-per-task={cores}",
+        f"--mem-per-cpu={memory}M",
+        *([f"--time={walltime}"] if walltime else []),
+    ]
+
+
+def _option(profile: Profile, name: str) -> Any:
+    """Give an option of the workers, which may stand in dask's own configuration."""
+    value = profile.options.get(name)
+    return dask.config.get(f"jobqueue.slurm.{name}", None) if value is None else value
+
+
+def _without(directives: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Leave out those that set what others set, too."""
+    taken = {option for other in others for option in _options(other)}
+    return [directive for directive in directives if not _options(directive) & taken]
+
+
+def _options(directive: str) -> set[str]:
+    """Name the options in a directive, in their long form."""
+    words = [word for word in directive.split() if word.startswith("-")]
+    names = {w.partition("=")[0] if w[1] == "-" else _LONG.get(w[:2], w[:2]) for w in words}
+    return names | _MEMORY if names & _MEMORY else names
+
+
+# ---- HTCondor ------------------------------------------------------------------------------------
+
+
+def _htcondor_job(name: str, profile: Profile, command: Sequence[str]) -> DriverJob:
+    path = Path(f"{name}.sub")
+    # worker jobs are submitted with the driver's environment, so it has what they want of it
+    workers = profile.options.get("job_extra_directives") or {}
+    more = {key: value for key, value in workers.items() if key.lower() == "getenv"}
+    more |= profile.driver or {}
+    text = _filled(
+        "htcondor",
+        "driver.sub",
+        {
+            r"#   condor_submit .*": f"{_MARK}, and anew each time: condor_submit {path}",
+            r"# the Python .*\nexecutable .*": f"executable          = {_escaped(command[0])}",
+            r"arguments .*": f"arguments           = {_arguments(command[1:])}",
+            r"batch_name .*": f"batch_name          = {name}",
+            r"queue": "".join(f"{key:19} = {value}\n" for key, value in more.items()) + "queue",
+        },
+    )
+    logs = re.findall(r"(?mi)^error\s*=\s*(.*)$", text)
+    return DriverJob(path, text, "condor_submit", "condor_q", "condor_rm", logs[-1])
+
+
+def _arguments(words: Sequence[str]) -> str:
+    """Write arguments as a submit file wants them."""
+    for word in words:
+        if "\n" in word:
+            raise InputError(
+                f"the argument {word!r} has a line break, which a submit file cannot hold; "
+                "write it into the study"
+            )
+    quoted = " ".join(word if _is_plain(word) else _single_quoted(word) for word in words)
+    return _escaped('"' + quoted.replace('"', '""') + '"')
+
+
+def _is_plain(word: str) -> bool:
+    return bool(re.fullmatch(r"[\w@%+=:,./-]+", word))
+
+
+def _single_quoted(word: str) -> str:
+    return "'" + word.replace("'", "''") + "'"
+
+
+def _escaped(text: str) -> str:
+    """Keep HTCondor from expanding ``$(…)`` and, when the job starts, ``$$(…)``."""
+    return re.sub(r"\$\$|\$", lambda m: "$$(DOLLARDOLLAR)" if m[0] == "$$" else "$(DOLLAR)", text)

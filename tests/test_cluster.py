@@ -32,7 +32,8 @@ FAKE_SLURM = {
         env | grep -E '^(SLURM|SBATCH)_' > leaked
         [ ! -e walltime ] || export SLURM_JOB_END_TIME=$(($(date +%s) + $(cat walltime)))
         sed -n 's/^#SBATCH -J //p' "$1" > jobs/$n.name
-        SLURM_JOB_ID=$n setsid bash "$1" > jobs/$n.log 2>&1 < /dev/null &
+        cp "$1" names/$n.sh  # whoever submits it may remove it now
+        SLURM_JOB_ID=$n setsid bash names/$n.sh > jobs/$n.log 2>&1 < /dev/null &
         echo $! > jobs/$n
         mv jobs/$n.name names/$n
         echo "Submitted batch job $n"
@@ -117,6 +118,17 @@ def test_job_scripts(name):
     assert found == (GOLDEN / f"worker.{name}").read_text()
 
 
+def test_a_job_that_is_only_looked_at_makes_no_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job_script(Profile(cluster="slurm", options={"cores": 1, "memory": "1 GB"}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interface_that_is_not_there(slurm, study):
+    with pytest.raises(InputError, match="options: .*ib7"):
+        run_study(study(), profile(options={"interface": "ib7"}))
+
+
 def test_what_a_user_sets_goes_before_the_defaults():
     directives = {"getenv": "PATH", "environment": '"A=1"'}
     options = {"cores": 1, "memory": "1 GB", "disk": "1 GB", "log_directory": "mine"}
@@ -154,6 +166,13 @@ def test_a_study_runs_and_leaves_nothing_behind(slurm, study, monkeypatch):
     assert not list(slurm.glob(".dask-espresso-tls-*"))
     assert not (slurm / "dask-espresso-logs").exists()
     wait_until_empty()
+
+
+def test_a_directory_with_a_space(slurm, study, monkeypatch):
+    (slurm / "my study").mkdir()
+    loaded = study(2)
+    monkeypatch.chdir(slurm / "my study")
+    assert run_study(loaded, profile()).exit_status == 0
 
 
 def wait_until_empty():

@@ -13,12 +13,16 @@ free_port() {  # the first of $1 ports in a row that nobody listens on, below th
     done
 }
 
-processes() {  # that belong to the cluster, but for its daemons
-    local process
-    for process in /proc/[0-9]*; do
-        case $(cat "$process/comm" 2>/dev/null) in
+processes() {
+    grep -lsF -- "$CLUSTER/" /proc/[0-9]*/{environ,cmdline} | cut -d / -f 3 | sort -u
+}
+
+left() {  # all but the cluster's daemons
+    local pid
+    for pid in $(processes); do
+        case $(cat "/proc/$pid/comm" 2>/dev/null) in
             slurm* | munged | condor_* | '') ;;
-            *) ! grep -qsF -- "$CLUSTER/" "$process/environ" "$process/cmdline" || basename "$process" ;;
+            *) echo "$pid" ;;
         esac
     done
 }
@@ -40,20 +44,18 @@ run() {  # the command, with the cluster's files for temporary ones; then see th
 none_left() {
     local pid
     for _ in {1..50}; do
-        [ -n "$(processes)" ] || return 0
+        [ -n "$(left)" ] || return 0
         sleep 0.2
     done
     echo "left on the machine:" >&2
-    for pid in $(processes); do
+    for pid in $(left); do
         echo "$pid $(tr '\0' ' ' <"/proc/$pid/cmdline")" >&2
     done
     return 1
 }
 
-clean_up() {  # what an interrupted command has left, and the files; logs go to $CLUSTER_LOGS if set
-    local left
-    left=$(processes)
-    [ -z "$left" ] || kill -KILL $left 2>/dev/null
+clean_up() {  # whatever still runs, and the files; logs go to $CLUSTER_LOGS if that is set
+    kill -KILL $(processes) 2>/dev/null
     if [ -n "${CLUSTER_LOGS:-}" ]; then
         mkdir -p "$CLUSTER_LOGS" && cp -r "$CLUSTER/log/." "$CLUSTER_LOGS/"
     fi

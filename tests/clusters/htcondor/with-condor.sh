@@ -22,10 +22,9 @@ as_ordinary_user() {
         export USER=dask LOGNAME=dask
         exec unshare --user --map-user=2000 --map-group=2000 -- "$HERE/with-condor.sh" "$@"
         ' with-condor "$@" <&0 &
-    # unshare itself ignores these
     local signal
-    for signal in HUP INT TERM; do
-        trap "kill -KILL $! 2>/dev/null; wait $!; exit $((128 + $(kill -l $signal)))" $signal
+    for signal in HUP INT TERM; do # which unshare itself ignores
+        trap "kill -KILL $!; wait $! 2>/dev/null; exit $((128 + $(kill -l $signal)))" $signal
     done
     wait $!
 }
@@ -52,40 +51,33 @@ CONF
 }
 
 stop() {
-    local pids
     [ -n "$master" ] && kill -0 $master 2>/dev/null || return
     condor_rm -all >/dev/null 2>&1
-    pids="$master $(descendants $master)"
     kill -QUIT $master
     for _ in {1..100}; do
         kill -0 $master 2>/dev/null || break
         sleep 0.2
     done
-    kill -KILL $pids 2>/dev/null
-}
-
-descendants() {
-    local child
-    for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do
-        echo "$child"
-        descendants "$child"
-    done
 }
 
 if [ "$(id -u)" = 0 ]; then
-    "$here/install.sh" || exit 99
-    as_ordinary_user "$@"
+    CLUSTER=$(mktemp -d /tmp/condor.XXXXXX)
+    trap 'rm -rf "$CLUSTER"' EXIT
+    as_ordinary_user --directory "$CLUSTER" "$@"
     exit
 fi
-"$here/install.sh" || exit 99
-CLUSTER=$(mktemp -d /tmp/condor.XXXXXX)
-chmod 755 "$CLUSTER"
+if [ "${1:-}" = --directory ]; then
+    CLUSTER=$2
+    shift 2
+else
+    CLUSTER=$(mktemp -d /tmp/condor.XXXXXX)
+fi
 . "$here/../common.sh"
 master=
 export CONDOR_CONFIG=$CLUSTER/condor_config DASK_ESPRESSO_CLUSTER=htcondor
 export PATH=$CONDOR_TREE/usr/bin:$CONDOR_TREE/usr/sbin:$PATH
 trap 'stop; clean_up' EXIT
-start || {
+"$here/install.sh" && start || {
     tail -n 15 "$CLUSTER"/log/* >&2
     exit 99
 }

@@ -65,25 +65,21 @@ stop() {
     end "$CLUSTER"/run/munged.pid
 }
 
-end() {  # the daemons of these pid files: ask all at once, insist after 15 s
-    local pids=() pid file
-    for file in "$@"; do
-        [ ! -s "$file" ] || pids+=("$(cat "$file")")
-    done
-    [ ${#pids[@]} != 0 ] || return
-    kill -TERM "${pids[@]}" 2>/dev/null
+end() {  # the daemons of these pid files
+    local pids
+    pids=$(cat "$@" 2>/dev/null) || return
+    kill -TERM $pids 2>/dev/null
     for _ in {1..75}; do
-        kill -0 "${pids[@]}" 2>/dev/null || return
+        kill -0 $pids 2>/dev/null || break
         sleep 0.2
     done
-    kill -KILL "${pids[@]}" 2>/dev/null
 }
 
 PATH=$PATH:/usr/sbin:/sbin
 [ "$(id -u)" != 0 ] || "$here/install.sh" || exit 99
 unset "${!SLURM_@}" "${!SBATCH_@}" # of a job that this may run in
 CLUSTER=$(mktemp -d /tmp/slurm.XXXXXX)
-chmod 755 "$CLUSTER"
+chmod 755 "$CLUSTER" # munge asks for that
 . "$here/../common.sh"
 export SLURM_CONF=$CLUSTER/slurm.conf DASK_ESPRESSO_CLUSTER=slurm
 trap 'stop; clean_up' EXIT

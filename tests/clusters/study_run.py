@@ -1,0 +1,211 @@
+"""A small study on a cluster, and all that has to hold at its end."""
+
+from __future__ import annotations
+
+import collections
+import re
+import subprocess
+import sys
+import time
+
+import h5py
+import psutil
+import yaml
+from batch_systems import call, wait_for, worker_processes
+
+from dask_espresso import read_store
+from dask_espresso.errors import InputError
+
+# It tells the process id of its dask worker, which is the parent of its supervisor.
+SCRIPT = """\
+import os
+import time
+from pathlib import Path
+
+import dask_espresso
+
+params = dask_espresso.get_data_from_stdin()
+supervisor = Path(f"/proc/{os.getppid()}/stat").read_text()
+worker = int(supervisor.rpartition(")")[2].split()[1])
+time.sleep(params["duration"])
+print(dask_espresso.encode_transport_data({"square": params["i"] ** 2, "worker": worker}))
+"""
+
+
+class StudyRun:
+    """A study of squares in a directory of its own, run by a driver process or a driver job.
+
+    Parameters
+    ----------
+    batch : Batch
+        Where it runs.
+    directory : Path
+        Empty.
+    record_property : callable
+        Takes what :meth:`fault` measures.
+    count, duration
+        How many simulations, and how many seconds each.
+    **options
+        For :meth:`Batch.profile`.
+    """
+
+    def __init__(self, batch, directory, record_property, *, count=40, duration=0.5, **options):
+        self.batch, self.directory, self.count = batch, directory, count
+        self.path = directory / "study.yaml"
+        self.profile = batch.profile(directory, **options)
+        self.driver = None
+        self._record_property = record_property
+        self._fault = None
+        (directory / "square.py").write_text(SCRIPT)
+        study = {
+            "name": "squares",
+            "engine": "python",
+            "script": "square.py",
+            "parameters": {"i": list(range(count)), "duration": duration},
+        }
+        self.path.write_text(yaml.safe_dump(study))
+
+    # ---- the driver ------------------------------------------------------------------------------
+
+    def start(self):
+        """Start a driver process here."""
+        command = [sys.executable, "-m", "dask_espresso", "run"]
+        with (self.directory / "driver.log").open("a") as log:
+            self.driver = subprocess.Popen(
+                [*command, self.path, "--profile", self.profile],
+                cwd=self.directory,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def submit(self, *arguments):
+        """Submit the driver job that comes with the package, and give its id."""
+        job_id = self.batch.submit_driver(self.directory, self.path, self.profile, *arguments)
+        self.driver = DriverJob(self.batch, job_id)
+        return job_id
+
+    def submit_by_command(self):
+        """Submit the driver with ``dask-espresso submit``, and give its id."""
+        command = ["dask-espresso", "submit", self.path, "--profile", self.profile]
+        said = call(*command, cwd=self.directory)
+        job_id = self.batch.other(self.batch.full_id(re.search(r"job (\d+)", said)[1]))
+        self.driver = DriverJob(self.batch, job_id)
+        return job_id
+
+    def driver_process(self):
+        """Find the process of the driver, also where it is a job."""
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if str(self.path) in words and "run" in words:
+                return process
+        return None
+
+    def stop(self):
+        """End a driver that a failed test has left."""
+        if isinstance(self.driver, subprocess.Popen) and self.driver.poll() is None:
+            self.driver.kill()
+            self.driver.wait()
+
+    # ---- while it runs ---------------------------------------------------------------------------
+
+    def outcomes(self):
+        """Give what is recorded by now."""
+        try:
+            return list(read_store(self.directory / "squares.h5").outcomes.values())
+        except InputError:
+            return []  # nothing yet
+
+    def wait_for_outcomes(self, count, timeout=60.0):
+        """Wait until so many are recorded."""
+        wait_for(f"{count} outcomes", lambda: len(self.outcomes()) >= count, timeout)
+
+    def wait_for_work(self, workers=2):
+        """Wait until so many workers have given results; give the ids of the worker jobs."""
+        wait_for(f"{workers} workers at work", lambda: len(self._at_work()) >= workers)
+        return self.batch.workers("running")
+
+    def _at_work(self):
+        return {outcome.result["worker"] for outcome in self.outcomes()}
+
+    def fault(self, name):
+        """Take the time until a worker that is not there yet starts its first simulation."""
+        before = {process.pid for process in worker_processes()}
+        self._fault = name, time.time(), before
+
+    # ---- the end ---------------------------------------------------------------------------------
+
+    def completes(self, timeout=120.0):
+        """Wait for the driver; check that everything is there once, and nothing else is left."""
+        assert self.driver.wait(timeout) == 0
+        self._check_store()
+        self._check_recovery()
+        wait_for("an empty queue", lambda: not self.batch.jobs(), 20)
+        wait_for("the end of all processes", lambda: not self.processes(), 20)
+        self._check_files()
+
+    def _check_store(self):
+        outcomes = self.outcomes()
+        assert all(outcome.is_done for outcome in outcomes)
+        squares = {outcome.parameters["i"]: outcome.result["square"] for outcome in outcomes}
+        assert squares == {i: i**2 for i in range(self.count)}
+        # nothing was recorded twice, not even to be replaced
+        assert sorted(outcome.sequence for outcome in outcomes) == list(range(1, self.count + 1))
+        with h5py.File(self.directory / "squares.h5") as file:
+            assert len(set(file["simulation"][:])) == len(file["simulation"]) == self.count
+            assert not file["status"][:].any()
+            assert (file["square"][:] == file["i"][:] ** 2).all()
+
+    def _check_recovery(self):
+        if not self._fault:
+            return
+        name, since, before = self._fault
+        started = [
+            outcome.started - since
+            for outcome in self.outcomes()
+            if outcome.started > since and outcome.result["worker"] not in before
+        ]
+        assert started, f"no worker came after: {name}"
+        self._record_property("recovery", (name, min(started)))
+
+    def _check_files(self):
+        kinds = ("study.yaml", "profile.yaml", "square.py", "squares.h5", "driver.log")
+        kinds += ("squares.sbatch", "squares.sub", "dask-espresso*")
+        known = {path for kind in kinds for path in self.directory.glob(kind)}
+        assert set(self.directory.iterdir()) == known
+
+    def processes(self):
+        """Find all processes of this study."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def _is_ours(self, process):
+        try:
+            words = [*process.cmdline(), process.cwd()]
+        except psutil.Error:
+            return False
+        return any(str(self.directory) in word for word in words)
+
+    def describe(self):
+        """Give the logs and the queue, for the report of a failed test."""
+        states = collections.Counter(outcome.status.label for outcome in self.outcomes())
+        logs = [
+            f"---- {path.name}\n{path.read_text(errors='replace')[-4000:]}"
+            for pattern in ("*.log", "*.err", "*.out", "dask-espresso-logs/*")
+            for path in sorted(self.directory.glob(pattern))
+        ]
+        return "\n".join([f"{dict(states)}", f"{self.batch.jobs()}", *logs])
+
+
+class DriverJob:
+    """A driver that is a job, to be waited for like a process."""
+
+    def __init__(self, batch, job_id):
+        self._batch, self.id = batch, job_id
+
+    def wait(self, timeout):
+        """Give the exit status."""
+        wait_for("the end of the driver job", lambda: self._status() is not None, timeout)
+        return self._status()
+
+    def _status(self):
+        return self._batch.exit_status(self.id)

@@ -1,0 +1,15 @@
+"""What only HTCondor has."""
+
+from batch_systems import wait_for
+
+
+def test_the_driver_is_held_and_released(batch, make_study):
+    study = make_study()
+    driver = study.submit()
+    study.wait_for_work()
+    batch.hold(driver)
+    wait_for("the end of all worker jobs", lambda: not batch.workers(), 20)
+
+    study.fault("driver held, from its being released")
+    batch.release(driver)
+    study.completes()

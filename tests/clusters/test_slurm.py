@@ -1,0 +1,27 @@
+"""What only Slurm has."""
+
+
+def test_the_walltime_of_the_driver_is_shorter_than_the_study(batch, make_study):
+    study = make_study(count=90, duration=1)
+    # it is asked to stop when 40 s are left, or at Slurm's next look within 30 s
+    study.submit("--time=1", "--signal=B:USR1@10")
+    study.completes(240)
+    assert int(batch.describe(study.driver.id)["Restarts"]) >= 1
+
+
+def test_driver_and_workers_are_preempted(batch, make_study):
+    study = make_study()
+    study.submit()
+    study.wait_for_work()
+    study.fault("driver and all worker jobs preempted by a job of 5 s")
+    batch.preempt()
+    study.completes()
+
+
+def test_a_worker_in_the_allocation_of_the_driver_is_lost(batch, make_study):
+    study = make_study(cluster="slurm-allocation")
+    allocation = study.submit_by_command()
+    study.wait_for_work()
+    study.fault("a worker step of the driver's own allocation cancelled")
+    batch.cancel(f"{allocation}.0")
+    study.completes()
