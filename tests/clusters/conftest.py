@@ -31,6 +31,14 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in deselected]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """Have a test that was skipped count as one that failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if SYSTEM and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter):
     """Show how long each fault kept work from going on."""
     properties = (

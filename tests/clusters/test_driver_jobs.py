@@ -16,7 +16,7 @@ from distributed import Client, Security
 address, *files = sys.argv[1:]
 names = ["tls_ca_file", "tls_client_cert", "tls_client_key"]
 security = Security(**dict(zip(names, files))) if files else None
-with Client(address, security=security, timeout=5):
+with Client(address, security=security, timeout=3):
     print("in")
 """
 
@@ -69,7 +69,7 @@ def test_a_driver_on_the_login_node_is_killed_and_started_again(at_work):
 
 
 def test_only_clients_with_a_certificate_of_the_run_get_in(batch, at_work):
-    study = at_work(count=70)
+    study = at_work(count=60)
     address = scheduler_address(batch)
     (tls,) = study.directory.glob(".dask-espresso-tls-*")
     authority, certificate, key = (tls / f"{name}.pem" for name in ("ca", "cert", "key"))

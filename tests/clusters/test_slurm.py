@@ -10,7 +10,7 @@ def test_the_walltime_of_the_driver_is_shorter_than_the_study(batch, make_study)
 
 
 def test_driver_and_workers_are_preempted(batch, make_study):
-    study = make_study()
+    study = make_study(count=20)
     study.submit()
     study.wait_for_work()
     study.fault("driver and all worker jobs preempted by a job of 5 s")

@@ -21,7 +21,7 @@ def test_all_worker_jobs_are_cancelled(batch, at_work):
 
 
 def test_a_node_goes_down(batch, at_work):
-    study = at_work()
+    study = at_work(count=60)
     study.fault("a node down")
     with batch.node_down(batch.workers()[0]):
         time.sleep(5)
@@ -29,7 +29,7 @@ def test_a_node_goes_down(batch, at_work):
 
 
 def test_a_worker_job_is_requeued(batch, at_work):
-    study = at_work()
+    study = at_work(count=60)
     study.fault("a worker job requeued")
     batch.requeue(batch.workers()[0])
     study.completes()
@@ -83,7 +83,7 @@ def test_submissions_are_refused_for_a_while(batch, at_work):
     study = at_work()
     with batch.refusing_jobs():
         batch.cancel(batch.workers()[0])
-        time.sleep(8)
+        time.sleep(5)
     study.fault("submissions refused, from their being allowed again")
     study.completes()
 
@@ -92,7 +92,7 @@ def test_submissions_are_refused_at_first(batch, make_study):
     study = make_study(count=20)
     with batch.refusing_jobs():
         study.start()
-        time.sleep(8)
+        time.sleep(5)
         assert not batch.jobs()
     study.fault("submissions refused at first, from their being allowed")
     study.completes()
