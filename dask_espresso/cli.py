@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import select
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would change the status
             _console.print("Interrupted.", style="bold red")
             sys.exit(75)
 
@@ -245,9 +247,10 @@ def check(study: str | None, profile: str | None, settings: tuple[str, ...], tim
       dask-espresso check lj_pressure.yaml --profile slurm.yaml
     """
     _quiet_dask()
-    from .check import Report, check_profile
+    from .check import check_profile
     from .duration import parse_duration
     from .errors import InputError
+    from .findings import Report
     from .profile import load_profile
     from .study import load_study
 

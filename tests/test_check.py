@@ -15,9 +15,10 @@ import pytest
 from click.testing import CliRunner
 from distributed import Client, LocalCluster
 
-from dask_espresso import check, cluster
-from dask_espresso.check import Report, check_profile
+from dask_espresso import check, cluster, worker_checks
+from dask_espresso.check import check_profile
 from dask_espresso.cli import main
+from dask_espresso.findings import FaultError, Report
 from dask_espresso.profile import Profile
 from dask_espresso.study import load_study
 
@@ -277,7 +278,7 @@ def test_simulation_without_a_time_limit(run, script, report):
 
 
 def test_simulation_that_needs_much(run, script, report, monkeypatch):
-    monkeypatch.setattr(check, "_NARROW", 0.01)
+    monkeypatch.setattr(worker_checks, "_NARROW", 0.01)
     script(
         """
         import time, dask_espresso
@@ -321,7 +322,7 @@ def test_interrupted(study_file, script, number):
             process.send_signal(number)
             time.sleep(0.2)
         assert "it works" not in process.stdout.read()
-    assert process.returncode == 1
+    assert process.returncode == 75
     assert workers
     assert psutil.wait_procs(workers, timeout=10)[1] == []
 
@@ -364,25 +365,27 @@ def answering(report, answer):
 @pytest.mark.parametrize(
     ("scratch", "message"),
     [
-        (check._Scratch("/home", "nfs4", 1 << 40), "on a network file system .nfs4"),
-        (check._Scratch("/tmp", "tmpfs", 1 << 40), "in memory .tmpfs"),
-        (check._Scratch("/tmp", "ext4", 1 << 20), "1.00 MiB is little for 2 simulations"),
+        (worker_checks._Scratch("/home", "nfs4", 1 << 40), "on a network file system .nfs4"),
+        (worker_checks._Scratch("/tmp", "tmpfs", 1 << 40), "in memory .tmpfs"),
+        (worker_checks._Scratch("/tmp", "ext4", 1 << 20), "1.00 MiB is little for 2 simulations"),
     ],
 )
 def test_scratch_directories(report, scratch, message):
-    check._check_scratch(answering(report, lambda: scratch))
+    worker_checks._check_scratch(answering(report, lambda: scratch))
     assert report.lines[0].startswith("ok simulations run in")
     assert re.match(f"note .*{message}.*`export TMPDIR=", report.lines[1])
 
 
 def test_scratch_that_cannot_be_written(report):
-    scratch = check._Scratch("/scratch", error="Permission denied")
-    with pytest.raises(check._FaultError, match=r"cannot run in /scratch \(Permission denied\)"):
-        check._check_scratch(answering(report, lambda: scratch))
+    scratch = worker_checks._Scratch("/scratch", error="Permission denied")
+    with pytest.raises(FaultError, match=r"cannot run in /scratch \(Permission denied\)"):
+        worker_checks._check_scratch(answering(report, lambda: scratch))
 
 
 def test_more_simulations_than_cores(report):
-    check._check_machine(answering(report, lambda: check._Machine("n1", 16, 4, 16 << 30)))
+    worker_checks._check_machine(
+        answering(report, lambda: worker_checks._Machine("n1", 16, 4, 16 << 30))
+    )
     assert report.lines[0].endswith("on 4 cores, with 1.00 GiB of memory each")
     assert report.lines[1].startswith("note 16 simulations at a time share 4 cores")
 
@@ -392,7 +395,7 @@ def test_more_simulations_than_cores(report):
     [(0.0, "ok clocks agree to 0.00 s"), (-60.0, "note the worker's clock is 1 min 0 s behind")],
 )
 def test_clocks(report, offset, message):
-    check._check_clocks(answering(report, lambda: time.time() + offset))
+    worker_checks._check_clocks(answering(report, lambda: time.time() + offset))
     assert report.lines[0].startswith(message)
 
 

@@ -1,0 +1,484 @@
+"""What a check of a profile tries on a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import math
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import psutil
+from dask.utils import format_bytes
+from distributed import KilledWorker, get_worker
+from distributed.system import MEMORY_LIMIT
+
+from .cluster import Cluster
+from .duration import format_duration
+from .engine import Engine, Probe, brief, engine_command, file_hash, probe
+from .findings import (
+    DeadEndError,
+    FaultError,
+    Setting,
+    interfaces,
+    log_tail,
+    many,
+)
+from .outcome import Outcome, Status
+from .study import Simulation, Study
+from .task import Order, Workload, simulate
+
+_LOOK = 0.1  # seconds between looks at what is waited for
+_ANSWER = 60.0  # seconds in which a worker does a small thing, also on a slow file system
+_ENGINE_START = 150.0  # seconds; longer than the engine itself is waited for
+_CLOCK_SAMPLES = 5
+_CLOCK_TOLERANCE = 5.0  # seconds
+_LITTLE_SPACE = 100 << 20  # bytes for one simulation
+_NARROW = 0.5  # share of its time limit that a typical simulation should not take
+
+_NETWORK_FILE_SYSTEM = re.compile(
+    r"nfs|lustre|gpfs|beegfs|cifs|smb|afs|ceph|.*gluster|panfs|pvfs|orangefs|weka|fuse\.sshfs"
+)
+_IN_MEMORY = ("tmpfs", "ramfs")
+
+# what must be the same on both sides, and what only should be: it carries data between them
+_MUST_AGREE = ("python", "distributed", "dask", "dask-espresso")
+_SHOULD_AGREE = ("msgpack", "cloudpickle", "tornado", "numpy")
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class Worker:
+    """A worker that has registered."""
+
+    setting: Setting
+    cluster: Cluster
+    address: str
+
+    def ask(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Have the worker itself call a function: over a connection from scheduler to worker."""
+        answers: dict[str, _T] = self.cluster.client.run(
+            function, *arguments, workers=[self.address]
+        )
+        return answers[self.address]
+
+    def call(self, function: Callable[..., _T], *arguments: Any, within: float = _ANSWER) -> _T:
+        """Have the worker call a function as it runs simulations."""
+        client, end = self.cluster.client, time.monotonic() + within
+        future = client.submit(function, *arguments, workers=[self.address], pure=False)
+        while not future.done():
+            time.sleep(_LOOK)
+            if time.monotonic() > end:
+                raise FaultError(f"the worker did not answer for {format_duration(within)}")
+            if self.address not in client.nthreads():
+                raise DeadEndError(self._gone())
+        try:
+            result: _T = future.result()
+        except KilledWorker:
+            raise DeadEndError(self._gone()) from None
+        return result
+
+    def _gone(self) -> str:
+        return (
+            "the worker has died; the batch system may have ended its job, for its memory or its "
+            f"time{log_tail(self.setting)}"
+        )
+
+
+def _check_network(worker: Worker) -> None:
+    here, there = worker.cluster.client.scheduler.address, worker.address
+    try:
+        addresses = worker.ask(psutil.net_if_addrs)
+    except Exception as error:
+        raise DeadEndError(
+            f"the scheduler, {here}, does not reach the worker, {there} ({error}); open the "
+            "ports between them, or name the network that the nodes share as `interface` under "
+            "`options`"
+        ) from error
+    report = worker.setting.report
+    ends = (
+        f"worker {there}{_on_interface(there, addresses)}",
+        f"scheduler {here}{_on_interface(here, psutil.net_if_addrs())}",
+    )
+    is_encrypted = here.startswith("tls://")
+    report.ok(f"{' and '.join(ends)} reach each other{', encrypted' * is_encrypted}")
+    if worker.setting.profile.cluster == "local":
+        return
+    if not is_encrypted:
+        report.note(
+            "connections are not encrypted: everyone in this network can run programs as you; "
+            "start the scheduler with TLS"
+        )
+    if _is_loopback(here):
+        report.note(
+            "other machines do not reach the scheduler there; for worker jobs on them name the "
+            f"network as `interface` under `options`; this machine has {interfaces()}"
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _on_interface(address: str, networks: dict[str, list[Any]]) -> str:
+    host = urlsplit(address).hostname
+    for name, addresses in networks.items():
+        if any(found.address == host for found in addresses):
+            return f" ({name})"
+    return ""
+
+
+def _check_clocks(worker: Worker) -> None:
+    """Compare the clocks, as exactly as the fastest of several answers allows."""
+    samples = []
+    for _ in range(_CLOCK_SAMPLES):
+        before = time.time()
+        there = worker.ask(time.time)
+        after = time.time()
+        samples.append((after - before, there - (before + after) / 2))
+    round_trip, ahead = min(samples)
+    said = f"{format_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} this one"
+    if abs(ahead) - round_trip / 2 > _CLOCK_TOLERANCE:
+        worker.setting.report.note(
+            f"the worker's clock is {said}: start times in the store are wrong by that, "
+            "simulations may start too late in their job to end, and a worker that is behind may "
+            "take this run's certificate for not valid yet; have the machines' clocks set (NTP)"
+        )
+    else:
+        worker.setting.report.ok(
+            f"clocks agree to {max(abs(ahead), round_trip / 2):.2f} s; "
+            f"a message there and back takes {1000 * round_trip:.0f} ms"
+        )
+
+
+def _check_versions(worker: Worker) -> None:
+    found = worker.cluster.client.get_versions(packages=["dask-espresso"])
+    sides = {
+        "here": found["client"]["packages"],
+        "on the scheduler": found["scheduler"]["packages"],
+        "on the worker": found["workers"][worker.address]["packages"],
+    }
+    python = worker.ask(getattr, sys, "executable")  # works also where this package is missing
+    if differing := _differing(_MUST_AGREE, sides):
+        remedy = (
+            f"set `python: {sys.executable}` under `options`"
+            if worker.setting.is_batch
+            else "start scheduler and workers from this installation"
+        )
+        raise DeadEndError(
+            f"versions differ: {differing} ({python}); {remedy}, or install the same there"
+        )
+    listed = ", ".join(f"{name} {_version(name, sides['here'])}" for name in _MUST_AGREE)
+    worker.setting.report.ok(f"versions agree: {listed}; the worker's Python is {python}")
+    if differing := _differing(_SHOULD_AGREE, sides):
+        worker.setting.report.note(
+            f"versions differ: {differing}; the same ones on both sides spare surprises"
+        )
+
+
+def _differing(packages: Sequence[str], sides: dict[str, dict[str, str | None]]) -> str:
+    """List the packages of which not all sides have the same version, and who has which."""
+    differing = []
+    for package in packages:
+        found: dict[str, list[str]] = {}
+        for where, versions in sides.items():
+            found.setdefault(_version(package, versions), []).append(where)
+        if len(found) > 1:
+            who = (f"{version} {' and '.join(wheres)}" for version, wheres in found.items())
+            differing.append(f"{package} {', '.join(who)}")
+    return "; ".join(differing)
+
+
+def _version(package: str, versions: dict[str, str | None]) -> str:
+    """Give a version as far as it has to agree: for Python that is 3.11, say."""
+    version = versions.get(package) or "missing"
+    return ".".join(version.split(".")[:2]) if package == "python" else version
+
+
+def _check_directory(worker: Worker) -> None:
+    directory, content = Path.cwd(), uuid.uuid4().hex
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(
+                tempfile.NamedTemporaryFile("w", dir=directory, prefix=".dask-espresso-check-")
+            )
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # to where other machines see it
+        except OSError as error:
+            raise FaultError(
+                f"nothing can be written into {directory} ({error.strerror}), where the store "
+                "goes; work in another directory"
+            ) from error
+        found = worker.call(_read, file.name)
+    if found == content:
+        worker.setting.report.ok(f"the worker sees this directory, {directory}")
+    elif worker.setting.is_batch:
+        raise FaultError(
+            f"the worker does not see this directory, {directory} ({found}); work in one that all "
+            "nodes share"
+        )
+    else:
+        worker.setting.report.note(
+            f"the worker does not see this directory, {directory} ({found}); scripts must lie "
+            "where it sees them"
+        )
+
+
+def _check_script(worker: Worker) -> None:
+    study = worker.setting.study
+    if study is None:
+        return
+    path = study.script_path
+    found = worker.call(_hash, str(path))
+    if found == study.script_hash:
+        worker.setting.report.ok(f"the worker sees the script, {path}")
+        return
+    if re.fullmatch("[0-9a-f]{64}", found):
+        raise FaultError(
+            f"{path}: is another one on the worker than the study was loaded with; leave it alone "
+            "while this runs, or keep it on a file system that all nodes share, without copies"
+        )
+    raise FaultError(
+        f"{path}: the worker cannot read it ({found}); keep study and script on a file system "
+        "that all nodes share"
+    )
+
+
+def _check_scratch(worker: Worker) -> None:
+    scratch, report = worker.call(_scratch), worker.setting.report
+    elsewhere = (
+        "`export TMPDIR=/DIRECTORY` under `job_script_prologue` in the profile's `options` takes "
+        "another one"
+    )
+    if scratch.error:
+        raise FaultError(
+            f"simulations cannot run in {scratch.path or 'any directory'} ({scratch.error}); "
+            f"{elsewhere}"
+        )
+    report.ok(
+        f"simulations run in {scratch.path} ({scratch.file_system}), "
+        f"which has {format_bytes(scratch.free)} free"
+    )
+    slots = worker.cluster.client.nthreads()[worker.address]
+    if scratch.free < slots * _LITTLE_SPACE:
+        report.note(
+            f"{format_bytes(scratch.free)} is little for {slots} simulations at a time; {elsewhere}"
+        )
+    if _NETWORK_FILE_SYSTEM.match(scratch.file_system):
+        report.note(
+            f"{scratch.path} is on a network file system ({scratch.file_system}): many short "
+            f"simulations are slow there, and slow others down; {elsewhere}"
+        )
+    if scratch.file_system in _IN_MEMORY:
+        report.note(
+            f"{scratch.path} is in memory ({scratch.file_system}): what simulations write there "
+            f"counts against the memory of the job; {elsewhere}"
+        )
+
+
+def _check_machine(worker: Worker) -> None:
+    machine, report = worker.call(_machine), worker.setting.report
+    each = machine.memory // machine.slots
+    report.ok(
+        f"machine {machine.host}: {many(machine.slots, 'simulation')} at a time on "
+        f"{many(machine.cores, 'core')}, with {format_bytes(each)} of memory each"
+    )
+    if machine.slots > machine.cores:
+        report.note(
+            f"{many(machine.slots, 'simulation')} at a time share {many(machine.cores, 'core')}; "
+            "does the job get the `cores` that the profile says?"
+        )
+
+
+def _check_engines(worker: Worker) -> None:
+    errors = []
+    for engine in worker.setting.engines:
+        started = worker.call(_start, engine, within=_ENGINE_START)
+        if started.found.error:
+            errors.append(started.found.error)
+            continue
+        worker.setting.report.ok(
+            f"engine {engine.name} {started.found.version}, {started.program}, starts in "
+            f"{format_duration(started.elapsed_time)}"
+        )
+    if errors:
+        load = " under `job_script_prologue`" if worker.setting.is_batch else ""
+        raise FaultError(
+            f"{'; '.join(errors)}; set its command under `engines` in the profile, or load the "
+            f"module that has it{load}"
+        )
+
+
+def _check_simulation(worker: Worker) -> None:
+    setting = worker.setting
+    study = setting.study
+    if study is None or setting.failed & {_check_script, _check_engines}:
+        return
+    limit = study.time_limit or setting.timeout
+    one = next(study.simulations())
+    setting.report.wait(f"simulation {_named(one, study)}, at most {format_duration(limit)}")
+    workload = Workload(
+        setting.profile.engine(study.engine), str(study.script_path), study.script_hash, limit
+    )
+    order = Order(one.id, one.parameters, one.replica, one.seed, attempt=1)
+    outcome = worker.call(simulate, workload, order, within=limit + _ANSWER)
+    if outcome.status is Status.TIMED_OUT and study.time_limit is None:
+        setting.report.note(
+            f"simulation {one.id} was not done after {format_duration(limit)}, and was stopped; "
+            "a longer --timeout waits longer"
+        )
+        return
+    if not outcome.is_done:
+        raise FaultError(
+            f"simulation {one.id} {outcome.status.label}: {brief(outcome.error)}; find out more "
+            f"with `dask-espresso try {study.path}`"
+        )
+    setting.report.ok(
+        f"simulation {one.id} done in {format_duration(outcome.elapsed_time)}, "
+        f"{format_bytes(outcome.peak_memory)}"
+    )
+    _warn_of_limits(worker, study, outcome)
+    setting.report.ok(_estimate(worker, study, outcome.elapsed_time))
+
+
+def _named(simulation: Simulation, study: Study) -> str:
+    """Name a simulation by its id and what distinguishes it."""
+    swept = (f"{name} = {simulation.parameters[name]}" for name in study.swept)
+    return ", ".join([simulation.id, *swept])
+
+
+def _warn_of_limits(worker: Worker, study: Study, outcome: Outcome) -> None:
+    """Take note of limits that one simulation keeps, but others may not."""
+    report, machine = worker.setting.report, worker.call(_machine)
+    if study.time_limit and outcome.elapsed_time > _NARROW * study.time_limit:
+        report.note(
+            f"that is {outcome.elapsed_time / study.time_limit:.0%} of the study's `time_limit`; "
+            "simulations that take longer than this one may not keep to it"
+        )
+    if outcome.peak_memory * machine.slots > machine.memory:
+        report.note(
+            f"{machine.slots} such simulations at a time need "
+            f"{format_bytes(outcome.peak_memory * machine.slots)} of memory, of which the worker "
+            f"has {format_bytes(machine.memory)}; ask for more `memory`, or for fewer `cores`"
+        )
+
+
+def _estimate(worker: Worker, study: Study, elapsed_time: float) -> str:
+    """Say what the whole study takes if all simulations are like the first."""
+    slots = sum(worker.cluster.client.nthreads().values()) * worker.setting.max_jobs
+    rounds = math.ceil(study.count / slots)
+    hours = study.count * elapsed_time / 3600
+    cost = f", {hours:.1f} core hours" if hours >= 0.1 else ""
+    waiting = " and all jobs run" if worker.setting.is_batch else ""
+    return (
+        f"all {study.count} simulations take about {format_duration(rounds * elapsed_time)} with "
+        f"{slots} at a time{cost}, if they are like this one{waiting}"
+    )
+
+
+# ---- what the worker does ------------------------------------------------------------------------
+
+
+class _Machine(NamedTuple):
+    host: str
+    slots: int
+    cores: int
+    memory: int
+
+
+class _Scratch(NamedTuple):
+    path: str
+    file_system: str = ""
+    free: int = 0
+    error: str = ""
+
+
+class _Start(NamedTuple):
+    found: Probe
+    program: str
+    elapsed_time: float
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _hash(path: str) -> str:
+    try:
+        return file_hash(path)
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _machine() -> _Machine:
+    worker = get_worker()
+    return _Machine(
+        host=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        slots=worker.state.nthreads,
+        cores=len(os.sched_getaffinity(0)),
+        memory=worker.memory_manager.memory_limit or MEMORY_LIMIT,
+    )
+
+
+def _scratch() -> _Scratch:
+    """Try the directory that simulations get their own ones in."""
+    path = os.environ.get("TMPDIR", "")
+    try:
+        path = tempfile.gettempdir()
+        with tempfile.TemporaryFile() as file:
+            file.write(b"dask_espresso")
+            file.flush()
+    except OSError as error:
+        return _Scratch(path, error=error.strerror or str(error))
+    return _Scratch(path, _file_system(path), shutil.disk_usage(path).free)
+
+
+def _file_system(path: str) -> str:
+    """Give the type of the file system that has a path."""
+    resolved = Path(path).resolve()
+    mounts = [
+        (len(mount.mountpoint), i, mount.fstype)
+        for i, mount in enumerate(psutil.disk_partitions(all=True))
+        if resolved.is_relative_to(mount.mountpoint)
+    ]
+    return max(mounts)[2] if mounts else "unknown"  # of equal ones the last hides the others
+
+
+def _start(engine: Engine) -> _Start:
+    started = time.monotonic()
+    found = probe(engine)
+    command = engine_command(engine)
+    program = " ".join([shutil.which(command[0]) or command[0], *command[1:]])
+    return _Start(found, program, time.monotonic() - started)
+
+
+WORKER_CHECKS = (
+    _check_network,
+    _check_clocks,
+    _check_versions,
+    _check_directory,
+    _check_script,
+    _check_scratch,
+    _check_machine,
+    _check_engines,
+    _check_simulation,
+)
