@@ -28,17 +28,23 @@ import time
 from typing import Any, Dict, List, Optional
 
 TERMINATE_GRACE = 2.0  # seconds between SIGTERM and SIGKILL
+# batch systems send these to every process of a job; the supervisor ends when its worker has ended
+_TO_ALL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(request_fd: int, report_fd: int) -> None:
     """Run the one simulation that the request describes, and report on it."""
+    for fd in (request_fd, report_fd):  # not for the simulation
+        os.set_inheritable(fd, False)
     wakeup, wakeup_write = os.pipe()
     for end in (wakeup, wakeup_write):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wakeup_write)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in _TO_ALL:
+        signal.signal(number, signal.SIG_IGN)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
     request = _read_request(request_fd)
@@ -54,9 +60,8 @@ def main(request_fd: int, report_fd: int) -> None:
     _kill_everything()
     _report(report_fd, report)
     if report["worker_is_gone"] and request["directory_is_temporary"]:
-        import shutil
-
-        shutil.rmtree(request["directory"], ignore_errors=True)
+        # shutil would cost time to import, and gives up on deeply nested directories
+        os.execvp("rm", ["rm", "-rf", "--", request["directory"]])
 
 
 def _read_request(fd: int) -> Dict[str, Any]:
@@ -79,7 +84,7 @@ def _start(request: Dict[str, Any]) -> int:
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *_TO_ALL):
                 signal.signal(number, signal.SIG_DFL)
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # should this supervisor be killed
             if os.getppid() != supervisor:
