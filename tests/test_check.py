@@ -135,7 +135,9 @@ def test_a_worker_job(programs, run, report, here):
 
 
 def test_a_running_scheduler(run, report):
-    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0") as running:
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0"
+    ) as running:
         assert run(Profile(cluster=running.scheduler_address)) == []
     assert any(line.startswith("note connections are not encrypted") for line in report.lines)
     assert any("done in" in line for line in report.lines)

@@ -198,10 +198,10 @@ def test_a_refused_submission_is_tried_again(slurm, study):
 
 @pytest.mark.slow
 def test_a_worker_leaves_before_its_job_ends_and_is_replaced(slurm, study):
-    (slurm / "walltime").write_text("20")
-    assert run_study(study(12), profile(options={"cores": 1})).exit_status == 0
+    (slurm / "walltime").write_text("25")
+    assert run_study(study(34), profile(options={"cores": 1})).exit_status == 0
     outcomes = read_store(Path("s.h5")).outcomes.values()
-    assert squares() == sorted(i * i for i in range(12))
+    assert squares() == sorted(i * i for i in range(34))
     assert len({o.job_id for o in outcomes}) >= 2
     assert not list(slurm.glob("jobs/*.name"))
 
