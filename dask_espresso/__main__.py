@@ -1,5 +1,5 @@
 """``python -m dask_espresso`` is the command line ``dask-espresso``."""
 
-from .cli import main
+from .cli import program
 
-main()
+program()

@@ -166,7 +166,7 @@ def run(
         f"{path}: {counts or 'nothing recorded'} of {summary.total}; this run recorded "
         f"{summary.started} in {format_duration(summary.elapsed_time)}"
     )
-    if summary.interrupted:
+    if summary.exit_status == 75:
         click.echo(f"stopped by {summary.interrupted}; the same command goes on")
     elif summary.exit_status:
         click.echo(f"see why: dask-espresso status {path}; again: --retry-failed")
@@ -425,6 +425,24 @@ def job_script_(profile: str) -> None:
     from .profile import load_profile
 
     click.echo(job_script(load_profile(profile)))
+
+
+def program() -> None:
+    """Run the command line as a process of its own.
+
+    The signals by which batch systems end a job come at any time: before there is a driver to
+    take them they end the process in order, and when its work is done they change nothing.
+    """
+    _on_stop_signals(lambda *_: sys.exit(75))
+    try:
+        main()
+    finally:
+        _on_stop_signals(signal.SIG_IGN)
+
+
+def _on_stop_signals(handler: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, handler)
 
 
 def _quiet_dask() -> None:

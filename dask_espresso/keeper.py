@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 _BACK_OFF = (2.0, 60.0)  # seconds: after the first failure, and at most
 _SHORT_LIVED = 30.0  # seconds; a job lost sooner than that after its start counts as a failure
 _MISSING = 15.0  # seconds in which a nanny brings a worker back
+_HEARTBEATS = 1.5  # seconds in which every living worker sends one
 _SETTLED = 5.0  # seconds after which a heartbeat has told what a worker does
 _CANCEL_AGAIN = 60.0  # seconds
 _END_TIMEOUT = 10.0  # seconds in which cancelled jobs leave the queue
@@ -59,6 +60,7 @@ class _WorkerJob:
     complete_since: float | None = None
     missing_since: float | None = None
     leaving_since: float | None = None
+    silent_since: float | None = None
     idle_since: float | None = None
     is_well: bool = False  # it has done its work, and was ended by us
 
@@ -278,6 +280,9 @@ class Keeper:
             ws.status is WorkerStatus.closing_gracefully for ws in workers
         )
         job.leaving_since = (job.leaving_since or now) if leaving else None
+        # heartbeats carry the time of day, which may jump: the next one sets that right
+        silent = any(time.time() - ws.last_seen > self._hung_after() for ws in workers)
+        job.silent_since = (job.silent_since or now) if silent else None
         idle = bool(workers) and not any(ws.processing for ws in workers)
         job.idle_since = (job.idle_since or now) if idle else None
 
@@ -297,7 +302,7 @@ class Keeper:
             return _Fault("ended", is_failure=short_lived)
         if job.seen and job.seen.state == "held":
             return _Fault(f"was held: {job.seen.reason or 'no reason given'}", is_failure=True)
-        if any(time.time() - ws.last_seen > self._hung_after() for ws in workers):
+        if job.silent_since is not None and now - job.silent_since > _HEARTBEATS:
             return _Fault(f"did not answer for {self._hung_after():.0f} s")
         if job.missing_since is not None and now - job.missing_since > _MISSING:
             return _Fault(f"lost a worker{self._see_log(job)}", is_failure=short_lived)

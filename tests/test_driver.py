@@ -167,6 +167,20 @@ def test_interrupted_then_run_again(here, number):
     assert len(started(here)) - before == 12 - recorded
 
 
+def test_signals_at_any_time(here):
+    """While Python starts, while dask is imported, while there is work, at the end."""
+    run = command("run", "study.yaml")
+    for i in range(8):
+        (here / "s.h5").unlink(missing_ok=True)
+        with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            time.sleep(0.6 + 0.4 * i)
+            process.send_signal(signal.SIGUSR1)
+            said, errors = (text.decode() for text in process.communicate())
+        assert process.returncode in (0, 75), errors
+        assert "Traceback" not in errors
+        assert ("stopped by" in said) <= (process.returncode == 75)
+
+
 def test_killed_again_and_again(here):
     run = command("run", "study.yaml", "--set", "sleep=0.2")
     n_recorded = 0

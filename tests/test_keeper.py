@@ -220,7 +220,8 @@ def test_waiting_in_the_queue_is_no_failure(batch):
 def test_a_worker_that_hangs_is_replaced(batch):
     keeper = started(batch)
     batch.scheduler.workers[batch.queue["1"].name].last_seen -= 61
-    assert look(keeper, batch) == [("2", "working"), ("1", "ending")]
+    assert look(keeper, batch) == [("1", "working"), ("2", "working")]
+    assert look(keeper, batch, 2) == [("2", "working"), ("1", "ending")]
     assert look(keeper, batch) == [("2", "working"), ("3", "waiting")]
 
 
@@ -232,6 +233,17 @@ def test_a_driver_that_was_stopped_itself_blames_no_worker(batch):
     for worker in batch.scheduler.workers.values():
         worker.last_seen = time.time()
     assert look(keeper, batch) == [("1", "working"), ("2", "working")]
+
+
+def test_a_clock_that_jumps_blames_no_worker(batch):
+    keeper = started(batch)
+    for worker in batch.scheduler.workers.values():
+        worker.last_seen -= 3600
+    look(keeper, batch)
+    for worker in batch.scheduler.workers.values():
+        worker.last_seen = time.time()
+    for _ in range(3):
+        assert look(keeper, batch) == [("1", "working"), ("2", "working")]
 
 
 def test_several_processes_a_job():
