@@ -98,9 +98,7 @@ class HTCondorQueue:
         Of condor_q, such as the name of another schedd.
     """
 
-    _ATTRIBUTES = (
-        "ClusterId,ProcId,JobStatus,JobBatchName,HoldReason,LastHoldReason,LastRejMatchReason"
-    )
+    _ATTRIBUTES = "ClusterId,ProcId,JobStatus,JobBatchName,HoldReason,LastRejMatchReason"
     _STATES: ClassVar = {1: "waiting", 2: "running", 5: "held", 6: "running", 7: "running"}
 
     def __init__(self, arguments: Sequence[str] = ()) -> None:

@@ -19,8 +19,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import dask
-
 from .batch import BatchError, Queue, UnknownQueue
 from .cluster import Cluster, batch_system, open_cluster, remove_if_empty
 from .driver import check_time_limit
@@ -115,11 +113,10 @@ def _check_configuration(setting: Setting) -> None:
     profile, report = setting.profile, setting.report
     name = f"profile {profile.path.name}" if profile.path else "no profile"
     if setting.is_batch:
-        section = profile.cluster.partition("-")[0]
-        cores = profile.options.get("cores") or dask.config.get(f"jobqueue.{section}.cores")
+        cores = profile.option("cores")
         most = "up to " if isinstance(profile.jobs, Jobs) else ""
-        jobs = f"{most}{many(setting.max_jobs, 'worker job')} of {many(cores, 'core')}"
-        slots = f"{most}{many(setting.max_jobs * cores, 'simulation')} at a time"
+        jobs = f"{most}{many(profile.max_jobs, 'worker job')} of {many(cores, 'core')}"
+        slots = f"{most}{many(profile.max_jobs * cores, 'simulation')} at a time"
         report.ok(f"{name}: {profile.cluster}, {jobs}: {slots}")
     else:
         where = "this machine" if profile.cluster == "local" else f"the scheduler {profile.cluster}"

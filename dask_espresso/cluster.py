@@ -32,7 +32,7 @@ from .certificates import temporary_security
 from .errors import InputError
 from .jobqueue import Job, JobQueueCluster, cluster_class
 from .keeper import Keeper
-from .profile import JOBQUEUE_CLUSTERS, Profile
+from .profile import JOBQUEUE_CLUSTERS, Profile, config_section
 
 CONNECT_TIMEOUT = "10s"
 
@@ -150,7 +150,10 @@ def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> tuple[An
 
     The stack closes it and removes the certificates.
     """
-    arguments: dict[str, Any] = {"config_name": _section(profile), **_job_options(profile)}
+    arguments: dict[str, Any] = {
+        "config_name": config_section(profile.cluster),
+        **_job_options(profile),
+    }
     on_loopback = {"dashboard_address": "127.0.0.1:0"}
     arguments["scheduler_options"] = on_loopback | profile.options.get("scheduler_options", {})
     arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))
@@ -194,12 +197,10 @@ def batch_system(profile: Profile) -> tuple[Any, Queue]:
 
 def _job_options(profile: Profile) -> dict[str, Any]:
     """Give the options of a worker job, with defaults where dask-jobqueue's own are traps."""
-    section = _section(profile)
     options = dict(profile.options)
     for name, value in _DEFAULTS.items():
-        if options.get(name) is None:
-            site = dask.config.get(f"jobqueue.{section}.{name.replace('_', '-')}", None)
-            options[name] = value if site is None else site
+        chosen = profile.option(name)
+        options[name] = value if chosen is None else chosen
     if profile.cluster == "htcondor":
         # a job's environment is empty otherwise, even PATH, and does not tell the job's id
         directives = options.get("job_extra_directives") or {}
@@ -214,11 +215,6 @@ def _job_options(profile: Profile) -> dict[str, Any]:
             **directives,
         }
     return options
-
-
-def _section(profile: Profile) -> str:
-    """Name the section of dask-jobqueue's configuration, with a site's own defaults."""
-    return "slurm" if profile.cluster == "slurm-allocation" else profile.cluster
 
 
 def log_directory(profile: Profile) -> Path | None:

@@ -30,7 +30,7 @@ from .profile import Profile, load_profile
 from .progress import Counts, Display
 from .roster import Roster, read_roster, remove_roster, write_roster
 from .store import Entry, Store, check_store, open_store
-from .study import Simulation, Study
+from .study import Study
 from .task import LEAVE_BEFORE, Order, ScriptChangedError, Workload, run_simulation
 
 MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
@@ -224,15 +224,15 @@ class Driver:
         self._longest = self._total_time = 0.0  # of the simulations that ended here, in seconds
         self._roster = Roster()
         self._recorded_here = 0
-        self._todo = (s for s in study.simulations() if self._wants(s, retry_failed))
-        self.todo = sum(self._wants(s, retry_failed) for s in study.simulations())
+        self._todo = (s for s in study.simulations() if self._wants(s.id, retry_failed))
         ids = {simulation.id for simulation in study.simulations()}
+        self.todo = sum(self._wants(i, retry_failed) for i in ids)
         recorded = collections.Counter(s for i, s in store.statuses.items() if i in ids)
         self._counts = Counts(total=study.count, recorded=dict(recorded))
         self._counts.before = self._counts.n_recorded
 
-    def _wants(self, simulation: Simulation, retry_failed: bool) -> bool:
-        status = self._store.statuses.get(simulation.id)
+    def _wants(self, simulation_id: str, retry_failed: bool) -> bool:
+        status = self._store.statuses.get(simulation_id)
         return status is None or (retry_failed and status is not Status.DONE)
 
     def work(self, cluster: Cluster, worker_timeout: float) -> None:

@@ -16,7 +16,7 @@ import psutil
 from .cluster import log_directory
 from .engine import Engine
 from .errors import DaskEspressoError
-from .profile import JOBQUEUE_CLUSTERS, Jobs, Profile
+from .profile import JOBQUEUE_CLUSTERS, Profile
 from .roster import Roster
 from .study import Study
 
@@ -84,12 +84,6 @@ class Setting:
     def is_batch(self) -> bool:
         """Whether workers are jobs of a batch system."""
         return self.profile.cluster in JOBQUEUE_CLUSTERS
-
-    @property
-    def max_jobs(self) -> int:
-        """How many worker jobs there are at most."""
-        jobs = self.profile.jobs
-        return jobs.maximum if isinstance(jobs, Jobs) else jobs
 
     def note_jobs(self, roster: Roster) -> None:
         """Remember the worker jobs, to look for them when they should be gone."""

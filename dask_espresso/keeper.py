@@ -214,9 +214,11 @@ class Keeper:
             stalled = now - self._last_look > _setting("hung-after") / 2
             self._last_look = now
             await self._forget_ended(queued, now)
+            registered = {ws.name: ws for ws in self._cluster.scheduler.workers.values()}
             for job in list(self._jobs):
-                self._update(job, queued, now)
-                fault = None if stalled else self._fault(job, queued, now)
+                workers = [registered[name] for name in job.worker_names & registered.keys()]
+                self._update(job, workers, queued, now)
+                fault = None if stalled else self._fault(job, workers, queued, now)
                 if fault:
                     await self._replace(job, fault)
             await self._shrink(now)
@@ -257,11 +259,16 @@ class Keeper:
         names = job.worker_names
         return [ws for ws in self._cluster.scheduler.workers.values() if ws.name in names]
 
-    def _update(self, job: _WorkerJob, queued: dict[str, QueuedJob] | None, now: float) -> None:
+    def _update(
+        self,
+        job: _WorkerJob,
+        workers: list[Any],
+        queued: dict[str, QueuedJob] | None,
+        now: float,
+    ) -> None:
         """Take note of where a job is between submission and end."""
         if queued is not None:
             job.seen = queued.get(job.id)
-        workers = self._workers(job)
         if len(workers) == job.processes:
             if job.complete_since is None:
                 job.complete_since = now
@@ -287,9 +294,12 @@ class Keeper:
         job.idle_since = (job.idle_since or now) if idle else None
 
     def _fault(
-        self, job: _WorkerJob, queued: dict[str, QueuedJob] | None, now: float
+        self,
+        job: _WorkerJob,
+        workers: list[Any],
+        queued: dict[str, QueuedJob] | None,
+        now: float,
     ) -> _Fault | None:
-        workers = self._workers(job)
         lived = None if job.complete_since is None else now - job.complete_since
         short_lived = lived is None or lived < _SHORT_LIVED
         if job.leaving_since is not None and now - job.leaving_since > _SETTLED:

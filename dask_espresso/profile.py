@@ -252,8 +252,18 @@ class Profile(pydantic.BaseModel):
             return min(limits, default=None)
         if self.cluster not in JOBQUEUE_CLUSTERS or self.cluster == "slurm-allocation":
             return None  # an allocation is older than its steps; they are told when it ends
-        default = dask.config.get(f"jobqueue.{self.cluster}.walltime", None)
+        default = site_default(self.cluster, "walltime")
         return parse_walltime(self.options.get("walltime", default), self.cluster)
+
+    @property
+    def max_jobs(self) -> int:
+        """How many worker jobs there are at most."""
+        return self.jobs.maximum if isinstance(self.jobs, Jobs) else self.jobs
+
+    def option(self, name: str) -> Any:
+        """Give one of the options, or else the site's own default; None where there is neither."""
+        value = self.options.get(name)
+        return site_default(self.cluster, name) if value is None else value
 
     def engine(self, name: str) -> Engine:
         """Give an engine by its name.
@@ -311,6 +321,16 @@ def load_profile(path_or_name: str | Path | None = None) -> Profile:
 # ---- options -------------------------------------------------------------------------------------
 
 
+def config_section(cluster: str) -> str:
+    """Name the section of dask-jobqueue's configuration that a kind of cluster belongs to."""
+    return "slurm" if cluster == "slurm-allocation" else cluster
+
+
+def site_default(cluster: str, name: str) -> Any:
+    """Give an option's default in Dask's configuration, where a site can set it; else None."""
+    return dask.config.get(f"jobqueue.{config_section(cluster)}.{name}", None)
+
+
 @functools.cache
 def option_names(cluster: str) -> frozenset[str]:
     """Name the arguments that a profile's options may set.
@@ -349,10 +369,8 @@ def _check_names(cluster: str, options: dict[str, Any]) -> None:
 
 def _check_jobqueue(cluster: str, options: dict[str, Any]) -> None:
     _check_names(cluster, options)
-    section = "slurm" if cluster == "slurm-allocation" else cluster
     for name in ("cores", "memory", *(["disk"] if cluster == "htcondor" else [])):
-        site_default = dask.config.get(f"jobqueue.{section}.{name}", None)
-        if options.get(name, site_default) is None:
+        if options.get(name, site_default(cluster, name)) is None:
             example = {"cores": "cores: 16", "memory": "memory: 32 GB", "disk": "disk: 4 GB"}[name]
             raise BadValueError(f"has no {name} for a worker job; add `{example}`", "options")
     for name in ("cores", "processes"):

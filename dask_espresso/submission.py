@@ -11,14 +11,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import dask
 from dask.utils import parse_bytes
 
 from .batch import outside_of_job
 from .errors import InputError
-from .profile import DRIVER_CLUSTERS, Jobs, Profile
+from .profile import DRIVER_CLUSTERS, Profile
 from .templates import template
 
 _MARK = "# Written by `dask-espresso submit`"
@@ -195,34 +193,27 @@ def _directives(name: str, profile: Profile) -> list[str]:
     text = template("slurm", "driver.sbatch").read_text(encoding="utf-8")
     own = [f"--job-name={name}"]
     for option, key in (("--partition", "queue"), ("--account", "account")):
-        if value := _option(profile, key):
+        if value := profile.option(key):
             own.append(f"{option}={shlex.quote(str(value))}")
     more = list(profile.driver or [])
     if profile.cluster == "slurm-allocation":
         own += _allocation(profile)
-        more = [*(_option(profile, "job_extra_directives") or []), *more]
+        more = [*(profile.option("job_extra_directives") or []), *more]
     given = own + _without(re.findall(r"(?m)^#SBATCH (.+)$", text), own)
-    return _without(given, [*(_option(profile, "job_directives_skip") or []), *more]) + more
+    return _without(given, [*(profile.option("job_directives_skip") or []), *more]) + more
 
 
 def _allocation(profile: Profile) -> list[str]:
     """Give the options that make room for all workers beside the driver."""
-    cores = _option(profile, "cores")
-    memory = math.ceil(parse_bytes(_option(profile, "memory")) / cores / 2**20)
-    jobs = profile.jobs.maximum if isinstance(profile.jobs, Jobs) else profile.jobs
-    walltime = _option(profile, "walltime")
+    cores = profile.option("cores")
+    memory = math.ceil(parse_bytes(profile.option("memory")) / cores / 2**20)
+    walltime = profile.option("walltime")
     return [
-        f"--ntasks={jobs}",
+        f"--ntasks={profile.max_jobs}",
         f"--cpus-per-task={cores}",
         f"--mem-per-cpu={memory}M",
         *([f"--time={walltime}"] if walltime else []),
     ]
-
-
-def _option(profile: Profile, name: str) -> Any:
-    """Give an option of the workers, which may stand in dask's own configuration."""
-    value = profile.options.get(name)
-    return dask.config.get(f"jobqueue.slurm.{name}", None) if value is None else value
 
 
 def _without(directives: Sequence[str], others: Sequence[str]) -> list[str]:

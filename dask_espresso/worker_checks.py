@@ -381,7 +381,7 @@ def _warn_of_limits(worker: Worker, study: Study, outcome: Outcome) -> None:
 
 def _estimate(worker: Worker, study: Study, elapsed_time: float) -> str:
     """Say what the whole study takes if all simulations are like the first."""
-    slots = sum(worker.cluster.client.nthreads().values()) * worker.setting.max_jobs
+    slots = sum(worker.cluster.client.nthreads().values()) * worker.setting.profile.max_jobs
     rounds = math.ceil(study.count / slots)
     hours = study.count * elapsed_time / 3600
     cost = f", {hours:.1f} core hours" if hours >= 0.1 else ""
