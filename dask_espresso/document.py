@@ -16,6 +16,9 @@ from .errors import InputError
 
 MAX_SIZE = 1 << 20  # bytes of a file
 _MAX_DEPTH = 50  # of lists in mappings in lists
+_MAX_NODES = 100_000  # keys and values, which take seconds to read
+_MAX_DIGITS = 400  # of a whole number; Python writes no more than 640 decimal ones, if told so
+_MAX_FINDINGS = 50  # shown of what is wrong with one file
 
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=pydantic.BaseModel)
@@ -118,7 +121,7 @@ class Document:
         """
         place = self._place(key_path)
         key = f"{dotted(key_path)}: " if key_path else ""
-        return InputError(f"{place}: {key}{message}")
+        return InputError(f"{place}: {_readable(key + message)}")
 
     def _place(self, key_path: KeyPath) -> str:
         for end in range(len(key_path), -1, -1):
@@ -139,14 +142,17 @@ class Document:
         Raises
         ------
         InputError
-            Says all that is wrong, one a line, in the file's order.
+            Says all that is wrong, one a line, in the file's order, within reason.
         """
         try:
             return model.model_validate(self.data)
         except pydantic.ValidationError as error:
-            found = [_explain(details, model) for details in error.errors()]
+            wrong = error.errors()
+            found = [_explain(details, model) for details in wrong[:_MAX_FINDINGS]]
             found.sort(key=lambda finding: self._line_near(finding[0]))
             lines = [str(self.error(key_path, message)) for key_path, message in found]
+            if len(wrong) > len(found):
+                lines.append(f"{self.path}: and {len(wrong) - len(found)} more")
             raise InputError("\n".join(dict.fromkeys(lines))) from None
 
     def _line_near(self, key_path: KeyPath) -> int:
@@ -192,6 +198,11 @@ def describe(value: Any) -> str:
     if len(said) > 60:
         said = f"{said[:40]} … {said[-10:]}"
     return f"the text {said}" if isinstance(value, str) else f"the number {said}"
+
+
+def _readable(message: str) -> str:
+    """Leave out the middle of a message that quotes very long text."""
+    return message if len(message) <= 4000 else f"{message[:2000]} … {message[-1000:]}"
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -241,7 +252,7 @@ class _Loader(yaml.SafeLoader):
     """
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  as PyYAML declares it
-    depth = 0
+    depth = nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -254,8 +265,11 @@ class _Loader(yaml.SafeLoader):
             what = f"the tag '{tag}' is not allowed"
             _refuse(event, f"{what}; remove it, or put the value in quotes if it is text")
         self.depth += 1
+        self.nodes += 1
         if self.depth > _MAX_DEPTH:
             _refuse(event, f"nested more than {_MAX_DEPTH} deep; make it flatter")
+        if self.nodes > _MAX_NODES:
+            _refuse(event, f"holds more than {_MAX_NODES:,} keys and values; write ranges instead")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -278,6 +292,8 @@ for _tag, _pattern, _first in (
 
 
 def _integer(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError("too many digits")
     return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 
@@ -344,7 +360,7 @@ class _Reader:
 
     def _error(self, line: int | None, message: str) -> InputError:
         place = f":{line}" if line and self._with_line else ""
-        return InputError(f"{self._origin}{place}: {message}")
+        return InputError(f"{self._origin}{place}: {_readable(message)}")
 
     def _value(self, node: yaml.Node, at: KeyPath) -> Any:
         self.lines.setdefault(at, node.start_mark.line + 1)

@@ -15,10 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+import psutil
 
 from .transport import PayloadScanner, TransportError, encode_transport_data
 
@@ -29,7 +32,8 @@ SIMULATIONS = PACKAGE / "simulations"
 # fails; OMPI_MCA_* are the user's own settings of Open MPI.
 _LEAKING = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMI2|PMIX|PALS|HYDRA)_|OMPI_(?!MCA_)|PMIX?$")
 _LOG_HEAD, _LOG_TAIL = 4096, 12288
-_SUPERVISOR_GRACE = 10.0  # seconds that a supervisor may be late before it is killed itself
+_SUPERVISOR_GRACE = 4.0  # seconds that a supervisor may be late before it is killed itself
+_MARK = "DASK_ESPRESSO_SIMULATION"  # in the environment of all that a simulation starts
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,11 @@ class ProcessReport:
             return f"stopped at its time limit of {self.time_limit:g} s"
         if self.exit_code is None:
             return "its supervisor process died"
+        if self.exit_code == -signal.SIGKILL:
+            return (
+                "ended by SIGKILL, as the kernel does where memory runs out; "
+                f"it had used up to {self.peak_memory / 2**20:.0f} MiB"
+            )
         if self.exit_code < 0:
             return f"ended by {signal_name(-self.exit_code)}"
         if self.exit_code > 0:
@@ -247,10 +256,8 @@ def run_process(
     with contextlib.ExitStack() as stack:
         is_temporary = directory is None
         if directory is None:
-            directory = stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="dask-espresso-", ignore_cleanup_errors=True)
-            )
-        environment = simulation_environment(engine)
+            directory = stack.enter_context(_scratch_directory())
+        environment = {**simulation_environment(engine), _MARK: uuid.uuid4().hex}
         command = _absolute_command(engine_command(engine), environment)
         request = {
             "command": [*command, os.fspath(script)],
@@ -260,6 +267,19 @@ def run_process(
             "time_limit": time_limit,
         }
         return _supervise(request, encode_transport_data(parameters).encode(), on_output)
+
+
+@contextlib.contextmanager
+def _scratch_directory() -> Iterator[str]:
+    """Make an empty directory, and remove it with all that is in it by then."""
+    made = tempfile.TemporaryDirectory(prefix="dask-espresso-", ignore_cleanup_errors=True)
+    try:
+        yield made.name
+    finally:
+        try:
+            made.cleanup()
+        except RecursionError:  # shutil gives up on deeply nested directories
+            subprocess.run(["rm", "-rf", "--", made.name], check=False)
 
 
 def _absolute_command(command: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
@@ -291,7 +311,20 @@ def _supervise(
         with process:
             to_supervisor.write(json.dumps(request).encode() + b"\n")
             to_supervisor.flush()
-            return _Conversation(process, report, request["time_limit"], on_output).hold(stdin)
+            return _Conversation(process, report, request, on_output).hold(stdin)
+
+
+def _kill_marked(mark: str) -> None:
+    """Kill what a simulation has started, where its supervisor could not."""
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        there = psutil.process_iter(["environ"])
+        left = [p for p in there if (p.info["environ"] or {}).get(_MARK) == mark]
+        if not left:
+            return
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 class _Conversation:
@@ -301,12 +334,13 @@ class _Conversation:
         self,
         process: subprocess.Popen[bytes],
         report: IO[bytes],
-        time_limit: float | None,
+        request: dict[str, Any],
         on_output: Callable[[bytes], None] | None,
     ) -> None:
         self._process = process
         self._report = report
-        self._time_limit = time_limit
+        self._time_limit: float | None = request["time_limit"]
+        self._mark: str = request["environment"][_MARK]
         self._on_output = on_output
         self._stderr = BoundedText()
         self._log = BoundedText()
@@ -324,13 +358,9 @@ class _Conversation:
     def hold(self, stdin: bytes) -> ProcessReport:
         """Feed the simulation, hear it out, and give the report."""
         started = time.monotonic()
-        report = self._exchange(memoryview(stdin))
-        said = json.loads(report) if report else {}
+        said = self._exchange(memoryview(stdin))
         error = said.get("error", "")
-        try:
-            self._scanner.close()
-        except TransportError as oversize:
-            error = error or str(oversize)
+        self._scanner.close()
         return ProcessReport(
             exit_code=said.get("exit_code"),
             timed_out=said.get("timed_out", False),
@@ -344,7 +374,7 @@ class _Conversation:
             output=self._scanner,
         )
 
-    def _exchange(self, stdin: memoryview) -> bytes:
+    def _exchange(self, stdin: memoryview) -> dict[str, Any]:
         """Move data until the supervisor has reported and every pipe is closed."""
         process, poll = self._process, select.poll()
         assert process.stdin
@@ -362,12 +392,18 @@ class _Conversation:
         poll.register(process.stdin.fileno(), select.POLLOUT)
         end = None if self._time_limit is None else self._time_limit + _SUPERVISOR_GRACE
         deadline = None if end is None else time.monotonic() + end
+        is_late = False
         while readers:
-            late = deadline is not None and time.monotonic() > deadline
-            if late:
-                process.kill()  # the kernel then kills the simulation
+            is_late = deadline is not None and time.monotonic() > deadline
+            ready = [fd for fd, _ in poll.poll(500)]
+            is_over = self._report.fileno() not in readers
+            is_late = is_late and not is_over and self._report.fileno() not in ready
+            if is_late or (is_over and not (report and ready)):
+                # the supervisor hangs, or has not killed all that the simulation had started
+                process.kill()
+                _kill_marked(self._mark)
                 break
-            for fd, _ in poll.poll(None if deadline is None else 1000):
+            for fd in ready:
                 if fd in readers:
                     data = os.read(fd, 1 << 20)
                     if data:
@@ -377,7 +413,7 @@ class _Conversation:
                         del readers[fd]
                 else:
                     stdin = self._write(stdin, poll)
-        return bytes(report)
+        return json.loads(report) if report else {"timed_out": is_late}
 
     def _write(self, stdin: memoryview, poll: select.poll) -> memoryview:
         assert self._process.stdin

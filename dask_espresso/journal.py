@@ -1,8 +1,9 @@
 r"""An append-only file of checksummed, fsynced records.
 
 Layout: the line ``dask_espresso journal 1``, then records. A record is the
-marker ``\xc1REC``, the payload's length and CRC-32 (little-endian, 32 bit
-each), the payload. Every driver begins with a record that describes the store.
+marker ``\xc1REC``, the payload's length, a CRC-32 of marker, length and payload
+(little-endian, 32 bit each), the payload. Every driver begins with a record that
+describes the store.
 ``\xc1`` occurs in no msgpack or UTF-8 text, so that reading finds the
 next record behind a damaged one.
 """
@@ -23,11 +24,16 @@ logger = logging.getLogger(__name__)
 _MAGIC = b"dask_espresso journal "
 _FIRST_LINE = _MAGIC + b"1\n"
 _MARKER = b"\xc1REC"
-_HEAD = struct.Struct("<4sII")
+_HEAD, _LENGTH = struct.Struct("<4sII"), struct.Struct("<4sI")
 
 
 def _frame(payload: bytes) -> bytes:
-    return _HEAD.pack(_MARKER, len(payload), zlib.crc32(payload)) + payload
+    return _HEAD.pack(_MARKER, len(payload), _checksum(payload)) + payload
+
+
+def _checksum(payload: bytes | memoryview) -> int:
+    # with marker and length, so that zeros, as they are left of lost blocks, are no empty record
+    return zlib.crc32(payload, zlib.crc32(_LENGTH.pack(_MARKER, len(payload))))
 
 
 def read_journal(path: Path) -> tuple[list[bytes], int]:
@@ -74,7 +80,7 @@ def _whole_records(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
     while (start := data.find(_MARKER, start)) >= 0 and start + _HEAD.size <= len(data):
         _, size, checksum = _HEAD.unpack_from(data, start)
         payload = view[start + _HEAD.size : start + _HEAD.size + size]
-        if len(payload) == size and zlib.crc32(payload) == checksum:
+        if len(payload) == size and _checksum(payload) == checksum:
             yield start, bytes(payload)
             start += _HEAD.size + size
         else:

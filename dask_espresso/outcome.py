@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
+import re
 from typing import Any
 
 import msgpack
@@ -11,6 +13,7 @@ import numpy as np
 
 _ARRAY, _COMPLEX, _INTEGER, _TUPLE = 1, 2, 3, 4
 _MAX_DEPTH = 64
+_MAX_BITS = 2048  # of a whole number: Python writes no more than 640 digits, if told so
 _HOLDABLE = "numbers, strings, booleans, None, numpy arrays, lists and dicts of these"
 
 
@@ -152,6 +155,9 @@ def storable(value: Any, where: str = "result", depth: int = 0) -> Any:
         value = value.item()
     if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        bits = value.bit_length()
+        raise TypeError(f"{where} is a whole number of {bits} bits, which the store cannot hold")
     plain: Any
     for plain in (int, float, complex, str):
         if isinstance(value, plain):
@@ -207,11 +213,15 @@ def pack_plain(value: Any) -> bytes:
     return packed
 
 
-def _unextend(code: int, data: bytes) -> Any:
+def _unextend(code: int, data: bytes, depth: int = 0) -> Any:
+    if depth > _MAX_DEPTH:  # each level costs msgpack a good piece of the C stack
+        raise ValueError(f"nested more than {_MAX_DEPTH} deep")
     if code == _ARRAY:
         unpacker = msgpack.Unpacker(max_buffer_size=0)
         unpacker.feed(data)
         dtype, shape = unpacker.unpack()
+        if not re.fullmatch(r"[<>|=][biufcU]\d+", dtype):  # numpy reads much more into a text
+            raise ValueError(f"{dtype!r} is no type of an array")
         return np.frombuffer(data, dtype, offset=unpacker.tell()).reshape(shape).copy()
     if code == _COMPLEX:
         return complex(*msgpack.unpackb(data))
@@ -219,7 +229,10 @@ def _unextend(code: int, data: bytes) -> Any:
         return int(data)
     if code == _TUPLE:
         items = msgpack.unpackb(
-            data, ext_hook=_unextend, strict_map_key=False, unicode_errors="surrogatepass"
+            data,
+            ext_hook=functools.partial(_unextend, depth=depth + 1),
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
         )
         return tuple(items)
     raise ValueError(f"extension type {code} is unknown")

@@ -28,10 +28,26 @@ _PROTOCOL = 5
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 # base64 of a pickle of protocol 2 to 5 begins like this (0x80, then the protocol's number)
-_PICKLE_START = re.compile(rb"gA[I-X][A-Za-z0-9+/]")
+_PICKLE_START = re.compile(rb"gA[I-X](?=[A-Za-z0-9+/])")
 _PICKLE_BEGUN = re.compile(rb"g(A[I-X]?)?\Z")
 # the first opcode after the protocol's number: FRAME, or whatever a pickle too small for one holds
 _FIRST_OPCODES = b"\x95}])(KMJGXN\x88\x89\x8c\x8d\x8a\x8bBC\x8e\x96\x8fcIFVSULT"
+# What pickles of plain data may name: none of it runs code. Anything that a script prints is looked
+# at, what it read elsewhere too.
+_PLAIN = {
+    "builtins": "bytearray complex dict float frozenset int list set",
+    "_codecs": "encode",  # the bytes in old pickles
+    "collections": "Counter OrderedDict defaultdict deque",
+    "datetime": "date datetime time timedelta timezone",
+    "decimal": "Decimal",
+    "numpy": "dtype ndarray",
+    "numpy.core.multiarray": "_reconstruct scalar",
+    "numpy.core.numeric": "_frombuffer",
+}
+
+_TRIES = 8  # how often a payload is looked for in a stretch of base64
+_FIRST_CHECK = 256  # characters after which a candidate is looked at although its end is not here
+_MAX_PICKLE = 1 << 48  # bytes; most random texts would be longer
 
 
 class TransportError(ValueError):
@@ -53,6 +69,37 @@ class _PortableUnpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+class _PlainUnpickler(_PortableUnpickler):
+    """Unpickles plain data only, for what a stranger could have written."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name not in _PLAIN.get(module.replace("numpy._core", "numpy.core"), "").split():
+            raise pickle.UnpicklingError(
+                f"it holds {module}.{name}, which is no plain data; "
+                "give numbers, strings, numpy arrays, lists and dicts of these"
+            )
+        return super().find_class(module, name)
+
+
+class _Beginning(io.BytesIO):
+    """The beginning of what may be a pickle; notes how long that would be at least."""
+
+    wanted = 0
+
+    def read(self, size: Any = -1) -> bytes:
+        self.wanted = max(self.wanted, self.tell() + size)
+        return super().read(size)
+
+    def readinto(self, buffer: Any) -> int:
+        self.wanted = max(self.wanted, self.tell() + len(buffer))
+        return super().readinto(buffer)
+
+    def readline(self, size: Any = -1) -> bytes:
+        line = super().readline(size)
+        self.wanted = max(self.wanted, self.tell() + (not line.endswith(b"\n")))
+        return line
+
+
 def _numpy_major() -> int:
     import numpy
 
@@ -65,8 +112,8 @@ def encode_transport_data(data: Any) -> str:
     Parameters
     ----------
     data
-        Any object that can be pickled and needs no further context:
-        numbers, strings, numpy arrays, lists and dicts of these.
+        Numbers, strings, booleans, None, numpy arrays, lists, tuples, sets and
+        dicts of these; dates, times and decimals.
 
     Returns
     -------
@@ -140,7 +187,7 @@ class PayloadScanner:
     """Finds the payload in a simulation's standard output, whatever else is printed there.
 
     Fed piece by piece, it keeps payloads only and hands everything else on, so
-    that its memory does not grow with the noise.
+    that its memory does not grow with the noise. No payload can run code.
 
     Attributes
     ----------
@@ -159,6 +206,8 @@ class PayloadScanner:
         self._pending = bytearray()
         self._is_candidate = False  # does _pending begin like a payload?
         self._searched = 0
+        self._check_at = 0
+        self._tries = 0  # with the text up to the next character that is not base64
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of output."""
@@ -200,24 +249,59 @@ class PayloadScanner:
 
     def _step(self, *, last: bool) -> bool:
         """Deal with the next stretch of noise or the next candidate; say whether to go on."""
+        if self._tries >= _TRIES:
+            end = _NOT_BASE64.search(self._pending)
+            self._pass_noise(end.start() if end else len(self._pending))
+            if end is None:
+                return False
+            self._tries = 0
         if not self._is_candidate:
             start = _PICKLE_START.search(self._pending)
+            # a payload's first three characters may already be here
+            begun = start or _PICKLE_BEGUN.search(self._pending)
+            size = begun.start() if begun else len(self._pending)
+            if _NOT_BASE64.search(self._pending, 0, size):
+                self._tries = 0
+            self._pass_noise(size)
             if start is None:
-                # a payload's first three characters may already be here
-                begun = _PICKLE_BEGUN.search(self._pending)
-                self._pass_noise(begun.start() if begun else len(self._pending))
                 return False
-            self._pass_noise(start.start())
             self._is_candidate = True
             self._searched = 0
+            self._check_at = _FIRST_CHECK
         end = _NOT_BASE64.search(self._pending, self._searched)
         if end is None and not last:
             self._searched = len(self._pending)
-            if self._searched > self.MAX_ENCODED_SIZE:
-                raise TransportError("a payload of more than 4 GiB: write such results to a file")
-            return False
+            return self._searched >= self._check_at and not self._is_promising()
         self._take(end.start() if end else len(self._pending))
+        self._tries = 0
         return True
+
+    def _is_promising(self) -> bool:
+        """Say whether the candidate, of which the end is not here yet, is worth keeping."""
+        self._check_at = min(4 * self._searched, self.MAX_ENCODED_SIZE + 1)
+        if self._searched > self.MAX_ENCODED_SIZE:
+            size = self.MAX_ENCODED_SIZE >> 20
+            self.broken = f"it has more than {size} MiB: write such results to a file"
+            self._tries = _TRIES
+        else:
+            candidate = bytes(memoryview(self._pending)[: self._searched // 4 * 4])
+            stream = _Beginning(_decode_unpadded(candidate))
+            try:
+                _PlainUnpickler(stream).load()
+                return True
+            except Exception as error:  # unpickling garbage raises nearly anything
+                if stream.getbuffer().nbytes < stream.wanted < _MAX_PICKLE:
+                    return True
+                self._note_broken(error, candidate)
+            self._tries += 1
+            self._pass_noise(1)
+        self._is_candidate = False
+        return False
+
+    def _note_broken(self, error: Exception, candidate: bytes) -> None:
+        # a word of a message is no broken payload, a long or framed one is
+        if not self.broken and len(candidate) >= 32:
+            self.broken = f"{type(error).__name__}: {error}: {_excerpt(candidate)}"
 
     def _take(self, size: int) -> None:
         """Look for a payload in the candidate that is the first `size` bytes of what is pending."""
@@ -227,7 +311,7 @@ class PayloadScanner:
         # a few tries find that payload, more would only be spent on garbage
         starts = (found.start() for found in _PICKLE_START.finditer(candidate))
         plausible = (start for start in starts if _looks_like_pickle(candidate, start))
-        for start in itertools.islice(plausible, 8):
+        for start in itertools.islice(plausible, _TRIES):
             used = self._decode(candidate[start:])
             if used:
                 self._pass_noise(start)
@@ -243,11 +327,9 @@ class PayloadScanner:
             whole = candidate[:padding]
         try:
             stream = io.BytesIO(_decode_unpadded(whole))
-            value = _PortableUnpickler(stream).load()
+            value = _PlainUnpickler(stream).load()
         except Exception as error:  # unpickling garbage raises nearly anything
-            # a word of a message is no broken payload, a long or framed one is
-            if not self.broken and len(candidate) >= 32:
-                self.broken = f"{type(error).__name__}: {error}: {_excerpt(candidate)}"
+            self._note_broken(error, candidate)
             return 0
         if len(self.payloads) < 2:
             self.payloads.append(value)

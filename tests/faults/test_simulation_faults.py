@@ -1,0 +1,437 @@
+"""Simulations that misbehave: each has its own outcome, in time, and harms nothing but itself."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from distributed import Client, LocalCluster
+
+from dask_espresso.engine import PACKAGE, SIMULATIONS, Engine, file_hash, probe, run_process
+from dask_espresso.outcome import Status, pack, unpack
+from dask_espresso.task import Order, Workload, simulate
+
+LATE = 5  # seconds after its time limit in which a simulation has to be gone
+MARK = ("DASK_ESPRESSO_TEST", uuid.uuid4().hex)  # in the environment of all that is started here
+
+# what the scripts below begin with
+PRELUDE = """
+import ctypes, os, resource, shutil, signal, sys, time
+import dask_espresso
+
+def give(result):
+    print(dask_espresso.encode_transport_data(result), flush=True)
+
+def daemon():
+    # as daemons are made: a session of its own, no terminal, no parent; deaf to all but SIGKILL
+    if os.fork():
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    time.sleep(600)
+"""
+
+
+@dataclass
+class Fault:
+    """What a script does, and what has to become of it."""
+
+    code: str
+    status: Status = Status.FAILED
+    error: str = ""
+    time_limit: float = 20.0
+    parameters: dict = field(default_factory=dict)
+
+
+def done(code, **options):
+    return Fault(code, Status.DONE, "$", **options)
+
+
+def hangs(code, **options):
+    return Fault(code, Status.TIMED_OUT, "stopped at its time limit of 1 s", 1.0, **options)
+
+
+LARGE = {"text": "x" * 1_000_000}  # more than a pipe holds
+
+FAULTS = {
+    # ---- processes
+    "leaves daemons": done("for _ in range(5): daemon()\ngive({})"),
+    "leaves a child in a group of its own": done("""
+        if not os.fork():
+            os.setpgid(0, 0)
+            time.sleep(600)
+        give({})
+    """),
+    "leaves a child that forks on and on": done("""
+        if not os.fork():
+            while not os.fork(): pass
+            os._exit(0)
+        give({})
+    """),
+    "leaves daemons and hangs": hangs("daemon()\ntime.sleep(600)"),
+    "ignores SIGTERM": hangs("signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)"),
+    "waits for a child that changed its group": hangs("""
+        child = os.fork()
+        if not child:
+            os.setpgid(0, 0)
+            time.sleep(600)
+        os.waitpid(child, 0)
+    """),
+    "becomes another program": hangs("os.execvp('sleep', ['sleep', '600'])"),
+    "stops itself": hangs("os.kill(os.getpid(), signal.SIGSTOP)"),
+    "stops its group": hangs("daemon()\nos.killpg(0, signal.SIGSTOP)"),
+    "kills its group": Fault("daemon()\nos.killpg(0, signal.SIGKILL)", error="ended by SIGKILL"),
+    "kills its supervisor": Fault(
+        "daemon()\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(600)",
+        error="its supervisor process died",
+    ),
+    "ends its supervisor, as batch systems end all processes of a job": done("""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(os.getppid(), number)
+        time.sleep(0.2)
+        daemon()
+        give({})
+    """),
+    "stops its supervisor": hangs("""
+        daemon()
+        os.kill(os.getppid(), signal.SIGSTOP)
+        time.sleep(600)
+    """),
+    # ---- pipes
+    "closes standard output and goes on": Fault(
+        "os.close(1)\ntime.sleep(0.3)", error="no payload on standard output.*printed nothing"
+    ),
+    "closes all": Fault("os.closerange(0, 1000)", error="no payload on standard output"),
+    "closes all and hangs": hangs("os.closerange(0, 1000)\ntime.sleep(600)"),
+    "writes into all that is open": done("""
+        for fd in range(3, 100):
+            try: os.write(fd, b"garbage")
+            except OSError: pass
+        give({})
+    """),
+    "never reads its parameters": done("time.sleep(0.3)\ngive({})", parameters=LARGE),
+    "never reads its parameters and hangs": hangs("time.sleep(600)", parameters=LARGE),
+    "refuses its parameters": done("os.close(0)\ntime.sleep(0.3)\ngive({})", parameters=LARGE),
+    # ---- results
+    "gives no result": Fault("", error="no payload on standard output.*it printed nothing"),
+    "gives two results": Fault("give({})\ngive({})", error="two payloads on standard output"),
+    "gives a result and hangs": hangs("give({})\ntime.sleep(600)"),
+    "gives a result without a line's end": done(
+        "sys.stdout.write(dask_espresso.encode_transport_data({}))"
+    ),
+    "gives half a result": Fault(
+        "print(dask_espresso.encode_transport_data(list(range(99)))[:200])", error="broken payload"
+    ),
+    "gives a result with its bytes in disorder": Fault(
+        "text = dask_espresso.encode_transport_data({'a': list(range(99))})\n"
+        "print(text[:24] + text[40:] + text[24:40])",
+        error="broken payload",
+    ),
+    "gives a result that runs a program": Fault(
+        """
+        class Forged:
+            def __reduce__(self):
+                return os.mkdir, (os.path.dirname(__file__) + "/forged",)
+        give({"a": Forged()})
+        """,
+        error="broken payload.*posix.mkdir.*no plain data",
+    ),
+    "gives an object of its own": Fault(
+        "class Mine: pass\ngive({'a': Mine()})", error="broken payload.*__main__.Mine"
+    ),
+    "gives a number without end": Fault(
+        "give({'a': [10 ** 5000]})",
+        error=r"result\['a'\]\[0\] is a whole number of 16610 bits, which the store cannot hold",
+    ),
+    "prints binary garbage": Fault(
+        "import random\nos.write(1, random.Random(1).randbytes(1 << 20))", error="no payload"
+    ),
+    "prints binary garbage around its result": done("""
+        os.write(1, bytes(range(256)) * 1000)
+        os.write(1, dask_espresso.encode_transport_data({}).encode())
+        os.write(1, bytes(range(256)) * 1000)
+    """),
+    # ---- limits of the machine
+    "dumps core": Fault(
+        "resource.setrlimit(resource.RLIMIT_CORE, [resource.getrlimit(resource.RLIMIT_CORE)[1]]*2)"
+        "\nos.abort()",
+        error="ended by SIGABRT",
+    ),
+    "reads where no memory is": Fault("ctypes.string_at(0)", error="ended by SIGSEGV"),
+    "wants more memory than its limit": Fault(
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\nbytearray(2 << 30)",
+        error="exit code 1.*MemoryError",
+    ),
+    # what the kernel does to a process that a cgroup's or the machine's memory is too small for
+    "uses up the memory": Fault(
+        "block = bytearray(b'1') * (300 << 20)\nos.kill(os.getpid(), signal.SIGKILL)",
+        error=r"ended by SIGKILL.*where memory runs out.*up to 3\d\d MiB",
+    ),
+    "uses up its processor time": Fault(
+        "resource.setrlimit(resource.RLIMIT_CPU, (1, 2))\nwhile True: pass",
+        error="ended by SIGXCPU",
+    ),
+    # ---- its directory
+    "nests directories without end": done(
+        "for _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')\ngive({})"
+    ),
+    "makes its directory unreadable": done("""
+        os.makedirs("a/b")
+        open("a/b/c", "w").close()
+        os.chmod("a/b", 0)
+        os.chmod("a", 0)
+        give({})
+    """),
+    "removes its directory": done("shutil.rmtree(os.getcwd())\ngive({})"),
+}
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path, monkeypatch):
+    """The directory that simulations get theirs in."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    return scratch
+
+
+@pytest.fixture
+def engine():
+    """Plain Python; nothing that it starts is left in the end."""
+    yield Engine("python", environment=(MARK,))
+    there = marked()
+    assert gone([process.pid for process in there], 5), there
+
+
+def marked():
+    """Find the processes that have the mark."""
+    found = psutil.process_iter(["environ"])
+    return [process for process in found if MARK in (process.info["environ"] or {}).items()]
+
+
+def gone(pids, timeout):
+    """Wait until none of the processes is there any more; say whether that came to be."""
+    end = time.monotonic() + timeout
+    while any(map(psutil.pid_exists, pids)) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not any(map(psutil.pid_exists, pids))
+
+
+@pytest.fixture
+def write_script(script):
+    return lambda code: script(PRELUDE + textwrap.dedent(code))
+
+
+def run(engine, script, parameters=(), time_limit=None):
+    workload = Workload(engine, str(script), file_hash(script), time_limit)
+    return simulate(workload, Order("id", dict(parameters), replica=0, seed=1, attempt=1))
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_each_fault_has_its_own_outcome(engine, write_script, tmp_path, scratch, fault):
+    path = write_script(fault.code)
+    probe(engine)  # once a session; not part of what is timed
+    before = [set(place.iterdir()) for place in (Path.cwd(), tmp_path, scratch)]
+    started = time.monotonic()
+    outcome = run(engine, path, fault.parameters, fault.time_limit)
+    assert time.monotonic() - started < fault.time_limit + LATE
+    assert outcome.status is fault.status, outcome.error
+    assert re.match(fault.error, outcome.error, re.DOTALL), outcome.error
+    assert unpack(pack(outcome)).error == outcome.error
+
+    assert not marked()
+    # no directory is left, no core file, and nothing that a forged result made
+    assert [set(place.iterdir()) for place in (Path.cwd(), tmp_path, scratch)] == before
+    assert run(engine, SIMULATIONS / "echo.py", {"n": 1}).result["n"] == 1
+
+
+def test_a_directory_replaced_by_a_link_is_not_followed(engine, write_script, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/data").touch()
+    path = write_script(f"""
+        here = os.getcwd()
+        os.rmdir(here)
+        os.symlink({str(tmp_path / "precious")!r}, here)
+        give({{}})
+    """)
+    assert run(engine, path).is_done
+    assert (tmp_path / "precious/data").exists()
+
+
+# ---- much data -----------------------------------------------------------------------------------
+
+
+def memory(key):
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{key}:\s+(\d+) kB", status)[1]) * 1024
+
+
+@contextlib.contextmanager
+def growth_below(limit):
+    """Check how much memory this process needs at most in the meantime, beyond what it has."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    before = memory("VmRSS")
+    yield
+    assert memory("VmHWM") - before < limit
+
+
+GIGABYTE = """
+    import base64, random
+    p = dask_espresso.get_data_from_stdin()
+    chunk = {
+        "lines": b"step 17 energy -1.5\\n" * 52429,
+        "zeros": bytes(1 << 20),
+        "a line without end": base64.b64encode(random.Random(1).randbytes(768 << 10)),
+        "starts of results": b"gAWV" * (256 << 10),
+    }[p["kind"]]
+    for _ in range(p["megabytes"]):
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(p["fd"], rest):]
+    print()
+    give({"a": 1})
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "fd", "megabytes"),
+    [
+        ("lines", 1, 1024),
+        ("lines", 2, 1024),
+        ("zeros", 1, 1024),
+        ("a line without end", 1, 256),
+        ("starts of results", 1, 256),
+    ],
+)
+def test_a_gigabyte_of_output_needs_no_memory(engine, write_script, kind, fd, megabytes):
+    path = write_script(GIGABYTE)
+    with growth_below(200e6):
+        outcome = run(engine, path, {"kind": kind, "fd": fd, "megabytes": megabytes}, 120)
+    assert outcome.result == {"a": 1}, outcome.error
+    assert len(outcome.log) < 20_000
+
+
+def test_a_result_of_200_megabytes(engine, write_script):
+    path = write_script("""
+        import numpy
+        give({"a": numpy.arange(25_000_000)})
+    """)
+    with growth_below(2e9):  # its text, its pickle, the array and the record
+        outcome = run(engine, path, time_limit=60)
+        record = pack(outcome)
+    assert outcome.is_done, outcome.error
+    assert len(record) > 200e6
+    np.testing.assert_array_equal(unpack(record).result["a"], np.arange(25_000_000))
+
+
+def test_a_result_larger_than_the_limit_is_refused(engine, write_script, monkeypatch):
+    monkeypatch.setattr("dask_espresso.transport.PayloadScanner.MAX_ENCODED_SIZE", 1 << 20)
+    path = write_script("give({'a': 'x' * 10_000_000})\ntime.sleep(0.3)")
+    with growth_below(200e6):
+        outcome = run(engine, path, time_limit=10)
+    assert outcome.status is Status.FAILED
+    assert "more than 1 MiB: write such results to a file" in outcome.error
+
+
+# ---- a full disk ---------------------------------------------------------------------------------
+
+SMALL_DISK = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+SMALL_DISK += ['mount -t tmpfs -o size=8m none "$TMPDIR" && exec "$@"', "sh"]
+
+
+def can_mount(directory):
+    with contextlib.suppress(FileNotFoundError):
+        environment = {**os.environ, "TMPDIR": str(directory)}
+        return not subprocess.run([*SMALL_DISK, "true"], env=environment, check=False).returncode
+    return False
+
+
+def test_full_scratch_directory(write_script, scratch):
+    if not can_mount(scratch):
+        pytest.skip("needs user namespaces")
+    path = write_script("open('trajectory', 'wb').write(bytes(64 << 20))")
+    worker = f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_simulation_faults import SIMULATIONS, Engine, run
+        print(run(Engine("python"), {str(path)!r}).error)
+        print(run(Engine("python"), SIMULATIONS / "echo.py", {{"n": 1}}).result["n"] == 1)
+    """
+    command = [*SMALL_DISK, sys.executable, "-c", textwrap.dedent(worker)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert re.fullmatch(r"exit code 1.*No space left on device\nTrue\n", said, re.DOTALL), said
+
+
+# ---- the end of a worker -------------------------------------------------------------------------
+
+FAMILY = """
+    for _ in range(3): daemon()
+    p = dask_espresso.get_data_from_stdin()
+    with open(p["file"] + "~", "w") as file: print(os.getpid(), os.getppid(), file=file)
+    os.rename(p["file"] + "~", p["file"])
+    time.sleep(600)
+"""
+
+
+def wait_for_family(file):
+    """Wait until a simulation is at work; give its processes, and its supervisor."""
+    end = time.monotonic() + 30
+    while not file.exists() or len(marked()) < 4:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return {*(process.pid for process in marked()), *map(int, file.read_text().split())}
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGHUP], ids=lambda n: n.name
+)
+def test_nothing_outlives_its_worker(engine, write_script, tmp_path, scratch, number):
+    path, file = write_script(FAMILY), tmp_path / "family"
+    code = f"""
+        from dask_espresso.engine import Engine, run_process
+        run_process({engine!r}, {str(path)!r}, {{"file": {str(file)!r}}})
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)]) as worker:
+        family = wait_for_family(file)
+        worker.send_signal(number)
+    assert gone(family, 5)
+    assert not list(scratch.iterdir())
+
+
+def test_nothing_outlives_a_dask_worker_that_is_killed(engine, write_script, tmp_path):
+    path, file = write_script(FAMILY), tmp_path / "family"
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        (worker,) = client.run(os.getpid).values()
+        order = {"file": str(file)}
+        futures = [client.submit(run_process, engine, path, order, pure=False) for _ in range(2)]
+        family = wait_for_family(file)
+        os.kill(worker, signal.SIGKILL)
+        assert gone(family, 5)
+        for future in futures:  # the nanny starts a new worker, which would do it all again
+            future.cancel()
+
+
+def test_what_the_supervisor_runs_is_the_standard_library_alone():
+    """It starts with every simulation, so that each import in it is paid for each time."""
+    imports = re.findall(r"^(?:import|from) (\w+)", (PACKAGE / "supervisor.py").read_text(), re.M)
+    assert set(imports) <= sys.stdlib_module_names
+    assert shutil.which("rm")  # what removes the directory of a worker that died
