@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .files import aside_of, file_number, is_open_at, write_all
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = 10.0  # seconds between two signs of life
 STALE = 60.0  # seconds without one after which an owner on another host counts as dead
+_SETTLE = 2.0  # seconds in which of two drivers that take a store over at once one wins
+_READERS = 0.5  # seconds in which those who only look at a claim let go of its lock
 
 
 class Claim:
@@ -28,6 +31,7 @@ class Claim:
     On one host the kernel's file lock decides: it goes when its owner goes,
     however that happens. Between hosts, where file locks cannot be relied on,
     the claim file's age does: a living owner touches it every few seconds.
+    A new owner's claim is a new file: the one before can tell that it has lost the store.
 
     Parameters
     ----------
@@ -38,18 +42,13 @@ class Claim:
     ------
     InputError
         If another driver holds the store; the message says which.
+    OSError
+        If the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = _open_locked(path)
-        try:
-            _wait_until_stale(path)
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, json.dumps(_myself()).encode(), 0)
-        except BaseException:
-            os.close(self._fd)
-            raise
+        self._fd = _take(path)
         self._released = threading.Event()
         threading.Thread(target=self._keep_alive, name="claim", daemon=True).start()
 
@@ -60,7 +59,7 @@ class Claim:
     def is_ours(self) -> bool:
         """Whether the file on disk is still the one that this driver holds."""
         try:
-            return self.path.stat().st_ino == os.fstat(self._fd).st_ino
+            return is_open_at(self.path, self._fd)
         except OSError:
             return False
 
@@ -72,8 +71,11 @@ class Claim:
     def release(self) -> None:
         """Give the store up."""
         self._released.set()
-        if self.is_ours:
-            self.path.unlink(missing_ok=True)
+        try:
+            if self.is_ours:
+                self.path.unlink(missing_ok=True)
+        except OSError as error:  # the next driver on this host sees that nobody holds it
+            logger.warning("%s: cannot be removed: %s", self.path, error.strerror)
         os.close(self._fd)
 
 
@@ -91,79 +93,164 @@ def holder(path: Path) -> dict[str, Any]:
     owner = read_claim(path)
     if not owner:
         return {}
-    if owner.get("host") == socket.gethostname():
-        return owner if _is_locked(path) else {}
-    return owner if _age(path) < STALE else {}
+    try:
+        if _is_here(owner) and _is_free(path):
+            return {}
+        return owner if _age(path) < STALE else {}
+    except BlockingIOError:
+        return owner
+    except OSError:  # it has just been released
+        return {}
 
 
 def _myself() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
+        "boot": _boot(),
         "pid": os.getpid(),
         "job_id": os.environ.get("SLURM_JOB_ID", ""),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
 
 
-def _open_locked(path: Path) -> int:
+def _boot() -> str:
+    """Name this start of this machine: other machines may have the same name."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _is_here(owner: dict[str, Any]) -> bool:
+    """Say whether the kernel here knows if an owner lives."""
+    return owner.get("host") == socket.gethostname() and owner.get("boot", "") == _boot()
+
+
+def _take(path: Path) -> int:
+    """Put a claim of this driver's in place, and give its descriptor."""
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd, aside = _write_aside(path)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            _put(aside, path)
+            return fd
+        except FileNotFoundError:  # released at this moment: once more
             os.close(fd)
-            raise _refused(path) from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-                os.close(fd)
-                raise
-        # the owner before may have deleted the file between open and lock
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_ino == os.fstat(fd).st_ino:
-                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        finally:
+            with contextlib.suppress(OSError):
+                aside.unlink(missing_ok=True)
+
+
+def _write_aside(path: Path) -> tuple[int, Path]:
+    """Write a claim that has its content and its lock before anybody sees it."""
+    aside = aside_of(path)
+    fd = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        _lock(fd)
+        write_all(fd, json.dumps(_myself()).encode())
+    except BaseException:
+        os.close(fd)
+        aside.unlink(missing_ok=True)
+        raise
+    return fd, aside
+
+
+def _put(aside: Path, path: Path) -> None:
+    """Give the claim its name, where no living driver's has it."""
+    try:
+        os.link(aside, path)
+        return
+    except FileExistsError:
+        pass
+    except OSError:
+        if not path.exists():  # a file system without hard links
+            aside.replace(path)
+            return
+    before = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        owner = read_claim(path)
+        is_dead = (_lock_before_refusing(before, path) and _is_here(owner)) or _is_same_job(owner)
+        if not is_dead:
+            _wait_until_stale(path)
+        if not is_open_at(path, before):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        number = aside.stat().st_ino
+        aside.replace(path)
+    finally:
+        os.close(before)
+    if not is_dead:  # another one on a third host may have thought so too: the last one has it
+        time.sleep(_SETTLE)
+        if file_number(path) != number:
+            raise _refused(path)
+
+
+def _is_same_job(owner: dict[str, Any]) -> bool:
+    """Say whether the owner was this job, which has been requeued since."""
+    job_id = os.environ.get("SLURM_JOB_ID")
+    return bool(job_id) and owner.get("job_id") == job_id
+
+
+def _lock_before_refusing(fd: int, path: Path) -> bool:
+    """Lock a claim that nobody holds; False where the file system has no locks."""
+    deadline = time.monotonic() + _READERS
+    while True:
+        try:
+            return _lock(fd)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise _refused(path) from None
+            time.sleep(_READERS / 10)
+
+
+def _lock(fd: int, how: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        return False
+    return True
+
+
+def _is_free(path: Path) -> bool:
+    """Say whether locks work here and nobody holds it; BlockingIOError if somebody does."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _lock(fd, fcntl.LOCK_SH)
+    finally:
         os.close(fd)
 
 
-def _is_locked(path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-    return False
+def _touched(path: Path) -> float:
+    """Give the time of an owner's last sign of life."""
+    with path.open("rb") as file:  # opened, so that an NFS server is asked
+        return os.fstat(file.fileno()).st_mtime
 
 
 def _age(path: Path) -> float:
     """Give the claim's age in seconds, by the clock of the server that keeps the file."""
-    probe = path.with_name(f".{path.name}.{os.getpid()}.now")
-    try:
+    now, probe = time.time(), aside_of(path)
+    with contextlib.suppress(OSError):  # a reader may not write here
         probe.touch()
         now = probe.stat().st_mtime
-        return now - path.stat().st_mtime
-    finally:
-        probe.unlink(missing_ok=True)
+        probe.unlink()
+    return now - _touched(path)
 
 
 def _wait_until_stale(path: Path) -> None:
     """Wait out an owner on another host that gives no sign of life; refuse a living one."""
-    owner = read_claim(path)
-    job_id = os.environ.get("SLURM_JOB_ID")
-    same_job = job_id and owner.get("job_id") == job_id  # our own job, requeued
-    if not owner or owner.get("host") == socket.gethostname() or same_job:
+    age, last = _age(path), _touched(path)
+    if age >= STALE:
         return
-    age = _age(path)
-    if age < STALE:
-        logger.warning(
-            "%s was held by the %s, %.0f s ago; waiting to see if it is alive",
-            path, describe_owner(owner), age,
-        )  # fmt: skip
-    while age < STALE:
-        time.sleep(1)
-        before, age = age, _age(path)
-        if age < before:
+    who = _who(read_claim(path))
+    logger.warning("%s was held by %s, %.0f s ago; waiting to see if it is alive", path, who, age)
+    # no longer than that also where its clock was ahead
+    end = time.monotonic() + STALE - max(age, 0)
+    while time.monotonic() < end:
+        time.sleep(min(1, HEARTBEAT))
+        if _touched(path) != last:
             raise _refused(path)
 
 
@@ -173,10 +260,14 @@ def describe_owner(owner: dict[str, Any]) -> str:
     return f"driver on {owner.get('host')}, pid {owner.get('pid')}{job}"
 
 
+def _who(owner: dict[str, Any]) -> str:
+    return f"the {describe_owner(owner)}" if owner else "another driver"
+
+
 def _refused(path: Path) -> InputError:
     owner = read_claim(path)
     since = f", since {owner['since']}" if owner.get("since") else ""
     return InputError(
-        f"{path.with_suffix('')}: in use by the {describe_owner(owner)}{since}; "
+        f"{path.with_suffix('')}: in use by {_who(owner)}{since}; "
         "wait for it, stop it, or use another --store"
     )

@@ -29,7 +29,7 @@ from .outcome import Outcome, Status, pack
 from .profile import Profile, load_profile
 from .progress import Counts, Display
 from .roster import Roster, read_roster, remove_roster, write_roster
-from .store import Entry, Store, check_store, open_store
+from .store import Entry, Store, open_store
 from .study import Study
 from .task import LEAVE_BEFORE, Order, ScriptChangedError, Workload, run_simulation
 
@@ -121,7 +121,6 @@ def run_study(
         walltime=profile.walltime,
     )
     check_time_limit(study, profile)
-    check_store(path, study, changed_script=changed_script)
     with (
         open_store(path, study, changed_script=changed_script) as opened,
         _stop_signals() as stop,

@@ -15,10 +15,11 @@ from .claim import describe_owner
 from .duration import format_duration
 from .engine import brief
 from .errors import InputError
+from .hdf5 import StoreContents
 from .outcome import Outcome, Status
 from .roster import JobReport, Roster, read_roster
 from .statistics import pool
-from .store import StoreContents, read_store
+from .store import read_store
 from .study import Study
 
 _MAX_REASONS = 5

@@ -8,75 +8,33 @@ misses nothing that is published while it reads.
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import errno
 import json
+import logging
 import os
 import struct
-import tempfile
-import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import h5py
-
-from . import __version__
 from .claim import Claim, holder
-from .columns import ABSENT, DIMENSION, ColumnWriter, read_columns, tabulate, unflatten
 from .errors import InputError, ResumableError
-from .journal import Journal, read_journal, sync_directory
-from .outcome import FIELDS, Outcome, Status, unpack
+from .files import file_number, remove_leftovers
+from .hdf5 import StoreContents, read_hdf5, write_hdf5
+from .journal import Journal, read_journal
+from .outcome import Outcome, Status, unpack
 
 if TYPE_CHECKING:
     from .study import Study
 
-FORMAT = 1
+logger = logging.getLogger(__name__)
+
 # a journal record begins with one of these; an outcome's sequence number follows
 _DESCRIPTION, _OUTCOME = b"D", b"O"
 _SEQUENCE = struct.Struct("<Q")
 # What every simulation of one store has in common; the script's hash is compared separately.
 _IDENTITY = ("name", "engine", "seed")
 _MIN_PUBLISH = 64  # records below which a running driver does not publish
-_COLUMNS = tuple(name for name in FIELDS if name not in ("id", "parameters", "result"))
-_ATTRIBUTES: dict[str, dict[str, Any]] = {
-    "status": {
-        "flag_values": [int(status) for status in Status],
-        "flag_meanings": " ".join(status.label.replace(" ", "_") for status in Status),
-    },
-    "replica": {"long_name": "number of the replica"},
-    "seed": {"long_name": "the simulation's own seed"},
-    "attempts": {"long_name": "number of times it was started"},
-    "exit_code": {"long_name": "exit code, or minus the number of a signal"},
-    "started": {"units": "seconds since 1970-01-01", "calendar": "standard"},
-    "elapsed_time": {"units": "s"},
-    "cpu_time": {"units": "s"},
-    "peak_memory": {"units": "B", "long_name": "largest resident memory of one process"},
-    "script_hash": {"long_name": "SHA-256 of the script"},
-    "sequence": {"long_name": "order of recording"},
-}
-
-
-@dataclasses.dataclass
-class StoreContents:
-    """All that a store holds.
-
-    Attributes
-    ----------
-    study : dict
-        The study as it was run last; see :meth:`dask_espresso.study.Study.from_snapshot`.
-    script_hash : str
-        SHA-256 of the script as it was run last.
-    outcomes : dict of str to Outcome
-        By the simulation's id; in the order of the study where published.
-    owner : dict
-        The driver that is at work on it now: host, pid, job_id; empty where none is.
-    """
-
-    study: dict[str, Any]
-    script_hash: str
-    outcomes: dict[str, Outcome]
-    owner: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def journal_path(path: Path) -> Path:
@@ -111,10 +69,14 @@ def read_store(path: str | os.PathLike[str]) -> StoreContents:
     >>> store = read_store("lj_pressure.h5")                       # doctest: +SKIP
     >>> [o.result["pressure"] for o in store.outcomes.values()]    # doctest: +SKIP
     """
-    path = Path(path)
+    return _read(Path(path))
+
+
+def _read(path: Path, description: dict[str, Any] | None = None) -> StoreContents:
+    """Read a store; if none of its descriptions can be read, it has the given one."""
     for attempt in range(5):
         try:
-            return _read(path)
+            return _read_once(path, description)
         except OSError as error:
             # on NFS a file replaced while it is read goes stale: read the new one
             if error.errno != errno.ESTALE or attempt == 4:
@@ -122,91 +84,55 @@ def read_store(path: str | os.PathLike[str]) -> StoreContents:
     raise AssertionError
 
 
-def _read(path: Path) -> StoreContents:
+def _read_once(path: Path, description: dict[str, Any] | None) -> StoreContents:
+    # the journal first: what is published meanwhile is then in the file
     records, _ = read_journal(journal_path(path))
-    contents = _read_published(path)
+    contents = read_hdf5(path)
     if contents is None and not records:
         raise InputError(f"{path}: there is no such store; `dask-espresso run` makes it")
+    try:
+        contents = _with_journal(records, contents, description)
+    except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
+        raise InputError(
+            f"{journal_path(path)}: holds what no driver wrote ({error}); move it away"
+        ) from error
+    if contents is None:
+        raise InputError(
+            f"{journal_path(path)}: what it says of its study is damaged; "
+            "`dask-espresso run` with that study mends it"
+        )
+    contents.owner = holder(claim_path(path))
+    return contents
+
+
+def _with_journal(
+    records: list[bytes], contents: StoreContents | None, description: dict[str, Any] | None
+) -> StoreContents | None:
+    """Add a journal's records to what is published; None if nothing says of which study it is."""
+    descriptions = [json.loads(record[1:]) for record in records if record[:1] == _DESCRIPTION]
+    if contents is None:
+        described = next(iter(descriptions), description)
+        if described is None:
+            return None
+        contents = StoreContents(outcomes={}, **described)
+    for described in descriptions:
+        if not _is_same(described["study"], contents.study):
+            raise ValueError("outcomes of another study than the HDF5 file")
+        contents.study = described["study"]
+        contents.script_hash = described["script_hash"]
     for record in records:
-        kind, body = record[:1], record[1:]
-        if kind == _DESCRIPTION:
-            description = json.loads(body)
-            if contents is None:
-                contents = StoreContents(outcomes={}, **description)
-            if not _is_same(description["study"], contents.study):
-                raise InputError(f"{journal_path(path)}: belongs to another study than {path}")
-            contents.study = description["study"]
-            contents.script_hash = description["script_hash"]
-        elif kind == _OUTCOME and contents is not None:
-            outcome = unpack(body[_SEQUENCE.size :])
-            (outcome.sequence,) = _SEQUENCE.unpack_from(body)
+        if record[:1] == _OUTCOME:
+            outcome = unpack(record[1 + _SEQUENCE.size :])
+            (outcome.sequence,) = _SEQUENCE.unpack_from(record, 1)
+            contents.n_unpublished += 1
             before = contents.outcomes.get(outcome.id)
             if before is None or before.sequence <= outcome.sequence:
                 contents.outcomes[outcome.id] = outcome
-    if contents is None:
-        raise InputError(f"{journal_path(path)}: its first record is damaged; move it away")
-    contents.owner = holder(claim_path(path))
     return contents
 
 
 def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(one.get(key) == other.get(key) for key in _IDENTITY)
-
-
-def _read_published(path: Path) -> StoreContents | None:
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        if error.errno == errno.ESTALE:
-            raise
-        raise InputError(f"{path}: not an HDF5 file ({error}); name another --store") from error
-    with file:
-        version = file.attrs.get("dask_espresso_format")
-        if version is None:
-            raise InputError(f"{path}: an HDF5 file, but no store of dask_espresso")
-        if int(version) > FORMAT:
-            raise InputError(
-                f"{path}: written by a newer dask_espresso ({file.attrs.get('source')}); "
-                f"update this one ({__version__})"
-            )
-        return StoreContents(
-            study=json.loads(file.attrs["study"]),
-            script_hash=str(file.attrs["script_hash"]),
-            outcomes=_read_outcomes(file),
-        )
-
-
-def _read_outcomes(file: h5py.File) -> dict[str, Outcome]:
-    ids = [text.decode() for text in file[DIMENSION][:]]
-    fields = dict(_outcome_columns(file))
-    parameters = _rows(file, "parameter", len(ids))
-    results = _rows(file, "result", len(ids))
-    outcomes = {}
-    for i, name in enumerate(ids):
-        values = {field: column[i] for field, column in fields.items()}
-        values["status"] = Status(values["status"])
-        done = values["status"] is Status.DONE
-        outcomes[name] = Outcome(
-            id=name, parameters=parameters[i], result=results[i] if done else None, **values
-        )
-    return outcomes
-
-
-def _outcome_columns(file: h5py.File) -> Iterable[tuple[str, list[Any]]]:
-    for path, values in read_columns(file, "outcome"):
-        if path[0] in _COLUMNS:
-            yield path[0], values
-
-
-def _rows(file: h5py.File, role: str, size: int) -> list[dict[str, Any]]:
-    rows: list[dict[tuple[str, ...], Any]] = [{} for _ in range(size)]
-    for path, values in read_columns(file, role):
-        for row, value in zip(rows, values, strict=True):
-            if value is not ABSENT:
-                row[path] = value
-    return [unflatten(row) for row in rows]
 
 
 class Entry(NamedTuple):
@@ -236,13 +162,14 @@ class Store:
         self._study = study
         self._claim = claim
         self._sequence = max((o.sequence for o in keep.outcomes.values()), default=0)
-        self._published = len(keep.outcomes)
-        self._is_changed = bool(keep.outcomes) and (
-            keep.study != study.snapshot() or keep.script_hash != study.script_hash
-        )
-        description = {"study": study.snapshot(), "script_hash": study.script_hash}
-        self._journal = Journal(journal_path(path), _DESCRIPTION + json.dumps(description).encode())
-        self._unpublished = sum(r[:1] == _OUTCOME for r in read_journal(journal_path(path))[0])
+        self._file_number = file_number(path)
+        self._published, self._unpublished = keep.n_published, keep.n_unpublished
+        description = _description(study)
+        self._is_changed = keep.published_as not in (None, description)
+        record = _DESCRIPTION + json.dumps(description).encode()
+        self._journal = Journal(journal_path(path), record, lambda: claim.is_ours)
+        if keep.published_as is None:  # only the journal knows the study: twice, damage is local
+            self._journal.append([record])
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, {len(self.statuses)} outcomes)"
@@ -263,8 +190,6 @@ class Store:
         """
         if not entries:
             return
-        if not self._claim.is_ours:
-            raise ResumableError(f"{self.path}: another driver has taken the store over")
         records = [
             _OUTCOME + _SEQUENCE.pack(self._sequence + i) + entry.record
             for i, entry in enumerate(entries, 1)
@@ -272,13 +197,31 @@ class Store:
         try:
             self._journal.append(records)
         except OSError as error:
+            self._check_ours()
             raise ResumableError(
                 f"{self._journal.path}: {error.strerror}; make room and run again: "
                 "all that was recorded before is safe"
             ) from error
+        self._check_ours()
         self._sequence += len(entries)
         self._unpublished += len(entries)
         self.statuses.update((entry.id, entry.status) for entry in entries)
+
+    def _check_ours(self) -> None:
+        if not self._claim.is_ours:
+            raise ResumableError(
+                f"{self.path}: another driver has taken the store over, or its claim "
+                f"{self._claim.path.name} was deleted; this one stops"
+            )
+
+    def _check_in_place(self) -> None:
+        """Expect the HDF5 file to be the one that this driver has found, or has published."""
+        self._check_ours()
+        if not self._is_in_place():
+            raise ResumableError(
+                f"{self.path}: was moved, deleted or replaced during the run; put it back and run "
+                f"again: {self._journal.path.name} holds what was not in it yet"
+            )
 
     @property
     def should_publish(self) -> bool:
@@ -293,30 +236,59 @@ class Store:
         ResumableError
             If it cannot be written; the journal then still holds everything.
         """
+        self._check_in_place()
         if not self._unpublished and not self._is_changed:
             return
-        contents = read_store(self.path)
-        order = {s.id: i for i, s in enumerate(self._study.simulations())}
-        outcomes = sorted(contents.outcomes.values(), key=lambda o: order.get(o.id, len(order)))
         try:
-            write_store(self.path, outcomes, self._study.snapshot(), self._study.script_hash)
+            self._journal.put_back()
+            outcomes = self._all_outcomes()
+            self._file_number = write_hdf5(
+                self.path, outcomes, **_description(self._study), may_replace=self._may_publish
+            )
+            self._published, self._unpublished, self._is_changed = len(outcomes), 0, False
             self._journal.restart()
         except OSError as error:
+            self._check_in_place()
             raise ResumableError(
                 f"{self.path}: could not be published ({error}); {self._journal.path} holds "
                 "everything, and the next run publishes it"
             ) from error
-        self._published, self._unpublished, self._is_changed = len(outcomes), 0, False
+
+    def _all_outcomes(self) -> list[Outcome]:
+        """Read back all that is to be published, in the order of the study."""
+        outcomes = _read(self.path, _description(self._study)).outcomes
+        if missing := self.statuses.keys() - outcomes.keys():
+            raise ResumableError(
+                f"{self._journal.path}: {len(missing)} outcomes that were recorded cannot be read "
+                "back: it was damaged during the run; nothing was published; run again to run "
+                "those again"
+            )
+        order = {s.id: i for i, s in enumerate(self._study.simulations())}
+        return sorted(outcomes.values(), key=lambda o: order.get(o.id, len(order)))
+
+    def _is_in_place(self) -> bool:
+        try:
+            return file_number(self.path) == self._file_number
+        except OSError:
+            return False
+
+    def _may_publish(self) -> bool:
+        return self._claim.is_ours and self._is_in_place()
 
     def close(self) -> None:
         """Let go of the store; a journal that holds nothing new is removed."""
-        if self._unpublished or not self.path.exists():
-            self._journal.close()
-            if not self.statuses:
+        try:
+            if self._may_publish() and not self._unpublished:
                 self._journal.remove()
-        else:
-            self._journal.remove()
-        self._claim.release()
+        except OSError as error:  # the next run removes it
+            logger.warning("%s: cannot be removed: %s", self._journal.path, error.strerror)
+        finally:
+            self._journal.close()
+            self._claim.release()
+
+
+def _description(study: Study) -> dict[str, Any]:
+    return {"study": study.snapshot(), "script_hash": study.script_hash}
 
 
 def check_store(path: Path, study: Study, *, changed_script: str | None = None) -> StoreContents:
@@ -350,7 +322,7 @@ def check_store(path: Path, study: Study, *, changed_script: str | None = None) 
     _check_writable(path)
     if not path.exists() and not read_journal(journal_path(path))[0]:
         return StoreContents(study.snapshot(), study.script_hash, {})
-    contents = read_store(path)
+    contents = _read(path, _description(study))
     if not _is_same(contents.study, study.snapshot()):
         raise InputError(_other_study(path, contents.study, study.snapshot()))
     if contents.outcomes and contents.script_hash != study.script_hash and not changed_script:
@@ -366,8 +338,10 @@ def check_store(path: Path, study: Study, *, changed_script: str | None = None) 
 def _check_writable(path: Path) -> None:
     # root may write anything, but a file made read-only is meant to stay as it is
     for place in (path, journal_path(path), path.parent):
-        if place.exists() and (not os.access(place, os.W_OK) or not place.stat().st_mode & 0o222):
-            raise InputError(f"{place}: read-only; make it writable or name another --store")
+        with contextlib.suppress(FileNotFoundError):  # an ending driver takes its files away
+            is_writable = os.access(place, os.W_OK)
+            if place.stat().st_mode & 0o222 == 0 or not is_writable:
+                raise InputError(f"{place}: read-only; make it writable or name another --store")
 
 
 def _other_study(path: Path, there: dict[str, Any], wanted: dict[str, Any]) -> str:
@@ -386,109 +360,23 @@ def open_store(path: Path, study: Study, *, changed_script: str | None = None) -
     driver holds is refused too.
     """
     check_store(path, study, changed_script=changed_script)
-    claim = Claim(claim_path(path))
     try:
-        _remove_leftovers(path)
-        contents = check_store(path, study, changed_script=changed_script)
-        store = Store(path, study, claim, contents)
-    except BaseException:
-        claim.release()
-        raise
+        claim = Claim(claim_path(path))
+        try:
+            # now it is nobody else's, also if another driver only stands still
+            for place in (path, journal_path(path), claim_path(path)):
+                remove_leftovers(place)
+            contents = check_store(path, study, changed_script=changed_script)
+            store = Store(path, study, claim, contents)
+        except BaseException:
+            claim.release()
+            raise
+    except OSError as error:
+        raise ResumableError(
+            f"{path}: cannot be written ({error.strerror}); nothing was run yet"
+        ) from error
     if changed_script == "rerun":
         for outcome in contents.outcomes.values():
             if outcome.script_hash != study.script_hash:
                 del store.statuses[outcome.id]
     return store
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove what a killed driver was building aside; this driver holds the claim."""
-    for leftover in path.parent.glob(f".{path.stem}.*.tmp"):
-        leftover.unlink(missing_ok=True)
-
-
-def write_store(
-    path: Path, outcomes: list[Outcome], study: dict[str, Any], script_hash: str
-) -> None:
-    """Replace the HDF5 file by one with these outcomes, at once and as a whole.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; the old file is then untouched.
-    """
-    fd, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".tmp", dir=path.parent)
-    os.close(fd)
-    aside = Path(name)
-    try:
-        with h5py.File(aside, "w", locking=False, track_order=True) as file:
-            _write_attributes(file, study, script_hash)
-            _write_columns(file, outcomes, study)
-        _take_permissions(aside, path)
-        with aside.open("rb+") as written:
-            os.fsync(written.fileno())
-        aside.replace(path)
-        sync_directory(path.parent)
-    except RuntimeError as error:  # how h5py reports some failed writes
-        raise OSError(errno.EIO, str(error)) from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _take_permissions(aside: Path, path: Path) -> None:
-    """Give the new file the permissions of the old one, or those of any new file."""
-    umask = os.umask(0)
-    os.umask(umask)
-    aside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask)
-
-
-def _write_attributes(file: h5py.File, study: dict[str, Any], script_hash: str) -> None:
-    file.attrs["Conventions"] = "CF-1.11"
-    file.attrs["title"] = study["name"]
-    file.attrs["source"] = f"dask_espresso {__version__}"
-    file.attrs["dask_espresso_format"] = FORMAT
-    file.attrs["study"] = json.dumps(study)
-    file.attrs["script_hash"] = script_hash
-    file.attrs["published"] = time.time()
-
-
-def _write_columns(file: h5py.File, outcomes: list[Outcome], study: dict[str, Any]) -> None:
-    writer = ColumnWriter(file, [outcome.id for outcome in outcomes])
-    names: dict[str, list[str]] = {"parameter": [], "result": [], "outcome": []}
-
-    def write(role: str, path: tuple[str, ...], values: list[Any]) -> None:
-        attributes = _ATTRIBUTES.get(path[0]) if role == "outcome" else None
-        names[role].append(writer.write(path, values, role, attributes))
-
-    for path, values in tabulate([outcome.parameters for outcome in outcomes]).items():
-        write("parameter", path, values)
-    for path, values in tabulate([outcome.result or {} for outcome in outcomes]).items():
-        write("result", path, values)
-    for field in _COLUMNS:
-        values = [getattr(outcome, field) for outcome in outcomes]
-        write("outcome", (field,), [int(v) if isinstance(v, Status) else v for v in values])
-    _write_coordinates(file, names)
-    _write_default_plot(file, names)
-
-
-def _write_coordinates(file: h5py.File, names: dict[str, list[str]]) -> None:
-    """Name the parameters as coordinates, the way CF does."""
-    replica = [name for name in names["outcome"] if name.endswith("replica")]
-    coordinates = [n for n in names["parameter"] if "shapes" not in file[n].attrs] + replica
-    for name in names["result"] + names["outcome"]:
-        along = file[name].dims[0]
-        if name not in coordinates and along and along[0].name == f"/{DIMENSION}":
-            file[name].attrs["coordinates"] = " ".join(coordinates)
-
-
-def _write_default_plot(file: h5py.File, names: dict[str, list[str]]) -> None:
-    """Tell h5web and other NeXus readers what to plot first."""
-
-    def first(role: str) -> list[str]:
-        kinds = ("float", "int")
-        return [n for n in names[role] if file[n].attrs["kind"] in kinds and file[n].ndim == 1]
-
-    axes = [n for n in first("parameter") if len(set(file[n][:].tolist())) > 1]
-    signals = sorted(first("result"), key=lambda n: f"{n}_sem" not in file)
-    if axes and signals:
-        file.attrs.update(NX_class="NXdata", signal=signals[0], axes=axes[0])

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import threading
@@ -14,6 +15,7 @@ from dask_espresso.errors import InputError
 def quick(monkeypatch):
     monkeypatch.setattr(claim, "HEARTBEAT", 0.2)
     monkeypatch.setattr(claim, "STALE", 3.0)
+    monkeypatch.setattr(claim, "_SETTLE", 0.5)
 
 
 @pytest.fixture
@@ -87,3 +89,134 @@ def test_claim_taken_away_is_noticed(path):
     assert not held.is_ours
     held.release()
     assert path.exists()
+
+
+def on_host(monkeypatch, name):
+    """Be on another host: nothing of this one's file locks is seen there."""
+    monkeypatch.setattr("fcntl.flock", lambda fd, how: None)
+    monkeypatch.setattr("socket.gethostname", lambda: name)
+
+
+def test_owner_that_was_taken_over_notices(path, monkeypatch):
+    on_host(monkeypatch, "alpha")
+    first = Claim(path)
+    os.utime(path, (0, 0))
+    on_host(monkeypatch, "beta")
+    second = Claim(path)
+    assert second.is_ours
+    assert not first.is_ours
+    first.release()
+    assert second.is_ours
+    second.release()
+
+
+def test_dead_owner_of_tomorrow_is_taken_over(foreign):
+    """Its file server's clock has been put back since."""
+    os.utime(foreign, (time.time() + 3600,) * 2)
+    started = time.monotonic()
+    Claim(foreign).release()
+    assert time.monotonic() - started < 10
+
+
+def test_of_two_that_take_over_at_once_one_wins(foreign, monkeypatch):
+    """On two hosts, each having found the owner before them dead."""
+    ends = []
+
+    def take_over():
+        try:
+            ends.append(Claim(foreign))
+        except InputError as error:
+            ends.append(str(error))
+
+    on_host(monkeypatch, "alpha")
+    os.utime(foreign, (0, 0))
+    threads = [threading.Thread(target=take_over) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (won,) = [end for end in ends if isinstance(end, Claim)]
+    (lost,) = [end for end in ends if end is not won]
+    assert "in use by the driver on alpha" in lost
+    assert won.is_ours
+    won.release()
+    assert list(foreign.parent.iterdir()) == []
+
+
+def test_a_claim_without_a_name_is_waited_for(path):
+    """Whoever has it may be alive, on another host."""
+    path.touch()
+    started = time.monotonic()
+    Claim(path).release()
+    assert time.monotonic() - started > 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_where_there_are_no_locks_signs_of_life_decide(path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    held = Claim(path)
+    assert holder(path)["pid"] == os.getpid()
+    with pytest.raises(InputError, match="in use by the driver on"):
+        Claim(path)
+    assert held.is_ours
+    held.release()
+
+
+def test_where_there_are_no_hard_links(path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    held = Claim(path)
+    with pytest.raises(InputError, match="in use by the driver on"):
+        Claim(path)
+    held.release()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_machine_of_the_same_name_is_another_one(path, monkeypatch):
+    monkeypatch.setattr(claim, "_boot", lambda: "another start")
+    held = Claim(path)
+    monkeypatch.undo()
+    assert holder(path)["pid"] == os.getpid()  # as far as can be told from here
+    held.release()
+
+
+def test_looking_at_a_claim_refuses_nobody(path):
+    Claim(path).release()
+    stop = threading.Event()
+
+    def look():
+        while not stop.is_set():
+            holder(path)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(200):
+            path.write_text(json.dumps({**claim._myself(), "pid": 1}))  # of a dead driver
+            Claim(path).release()
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_claim_that_cannot_be_deleted(path, monkeypatch, caplog):
+    def denied(*_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    held = Claim(path)
+    monkeypatch.setattr(os, "unlink", denied)
+    held.release()
+    assert "cannot be removed: Permission denied" in caplog.text
+
+
+def test_reader_that_may_not_write(foreign, monkeypatch):
+    def denied(self, **_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("pathlib.Path.touch", denied)
+    assert holder(foreign)["pid"] == 7

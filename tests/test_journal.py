@@ -1,11 +1,15 @@
+import errno
 import logging
+import os
+from pathlib import Path
 
 import pytest
 
+from dask_espresso import journal as journal_module
 from dask_espresso.errors import InputError
 from dask_espresso.journal import Journal, read_journal
 
-RECORDS = [b"one", b"two" * 100, b"\xc1REC", b""]
+RECORDS = [b"one", b"two" * 100, b"\xc1REC", b"\0"]
 
 
 @pytest.fixture
@@ -78,3 +82,102 @@ def test_not_a_journal(tmp_path, content, message):
 
 def test_no_journal(tmp_path):
     assert read_journal(tmp_path / "a.journal") == ([], 0)
+
+
+def test_driver_before_can_tell_that_it_has_lost_the_journal(tmp_path):
+    """It has stood still for so long that another one took the store over."""
+    path = tmp_path / "a.journal"
+    first = Journal(path, b"first", may_replace=lambda: not path.exists())
+    first.append([b"one"])
+    second = Journal(path, b"second")
+    with pytest.raises(OSError, match="taken the store over"):
+        first.append([b"late"])
+    first.remove()
+    second.append([b"two"])
+    second.close()
+    assert read_journal(path)[0] == [b"first", b"one", b"second", b"two"]
+
+
+def test_what_is_appended_during_the_copying_is_taken_along(tmp_path, monkeypatch):
+    path = tmp_path / "a.journal"
+    first = Journal(path, b"first")
+    replace = journal_module.replace_file
+
+    def interrupted(*arguments, **options):
+        first.append([b"late"])
+        return replace(*arguments, **options)
+
+    monkeypatch.setattr(journal_module, "replace_file", interrupted)
+    second = Journal(path, b"second")
+    assert b"late" in read_journal(path)[0]
+    assert read_journal(path)[0][-1] == b"second"
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("how", ["unlink", "move"])
+def test_journal_taken_away_is_put_back(tmp_path, caplog, how):
+    path = tmp_path / "a.journal"
+    journal = Journal(path, b"d")
+    journal.append([b"one"])
+    if how == "move":
+        path.rename(tmp_path / "moved")
+    else:
+        path.unlink()
+    journal.append([b"two"])
+    assert read_journal(path)[0] == [b"d", b"one", b"two"]
+    assert "moved or deleted, and has been written again" in caplog.text
+    path.unlink()
+    journal.restart()
+    assert read_journal(path)[0] == [b"d"]
+    journal.close()
+
+
+@pytest.mark.parametrize("at", [0, 10, 22])
+def test_damage_of_the_first_line_costs_nothing(journal, at):
+    data = bytearray(journal.path.read_bytes())
+    data[at] ^= 1
+    journal.path.write_bytes(data)
+    assert read_journal(journal.path)[0] == [b"description", *RECORDS]
+
+
+def test_lost_blocks_are_no_records(journal):
+    """A file system may leave zeros where it has not written yet."""
+    data = journal.path.read_bytes()
+    journal.path.write_bytes(data + b"\xc1REC" + bytes(4096))
+    assert read_journal(journal.path)[0] == [b"description", *RECORDS]
+    journal.path.write_bytes(bytes(len(data)))
+    assert read_journal(journal.path) == ([], 0)
+    Journal(journal.path, b"again").close()
+    assert read_journal(journal.path)[0] == [b"again"]
+
+
+def test_what_cannot_be_appended_leaves_no_trace(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "a.journal", b"d")
+    write = os.write
+
+    def full(fd, data):
+        if len(data) > 50:
+            return write(fd, data[:50])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            journal.append([b"x" * 80])
+    journal.append([b"y"])
+    journal.close()
+    assert read_journal(journal.path)[0] == [b"d", b"y"]
+
+
+def test_file_systems_that_cannot_sync_a_directory(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def refuse(fd):
+        if Path(f"/proc/self/fd/{fd}").is_dir():
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    Journal(tmp_path / "a.journal", b"d").close()
+    assert read_journal(tmp_path / "a.journal")[0] == [b"d"]

@@ -1,6 +1,9 @@
+import errno
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -10,16 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dask_espresso.errors import InputError
+from dask_espresso.errors import InputError, ResumableError
+from dask_espresso.files import aside_of
+from dask_espresso.hdf5 import write_hdf5
+from dask_espresso.journal import Journal, read_journal
 from dask_espresso.outcome import Outcome, Status, pack, storable
-from dask_espresso.store import (
-    Entry,
-    claim_path,
-    journal_path,
-    open_store,
-    read_store,
-    write_store,
-)
+from dask_espresso.store import Entry, claim_path, journal_path, open_store, read_store
 from dask_espresso.study import load_study
 from dask_espresso.transport import decode_transport_data, encode_transport_data
 
@@ -83,7 +82,7 @@ def write(path, results):
         Outcome(id=f"{i:016x}", parameters={"x": i}, result=storable(result), error="é")
         for i, result in enumerate(results)
     ]
-    write_store(path, outcomes, STUDY, "hash")
+    write_hdf5(path, outcomes, STUDY, "hash")
 
 
 @settings(max_examples=150, deadline=None)
@@ -164,7 +163,7 @@ def mixed(tmp_path):
         )
         for i in range(4)
     ]
-    write_store(path, outcomes, STUDY, "hash")
+    write_hdf5(path, outcomes, STUDY, "hash")
     return path
 
 
@@ -332,3 +331,231 @@ def test_newer_format_read_only_and_other_study(tmp_path, study):
 def test_reading_what_is_not_there(tmp_path):
     with pytest.raises(InputError, match="no such store"):
         read_store(tmp_path / "s.h5")
+
+
+# ---- what goes wrong -----------------------------------------------------------------------------
+
+
+def taken_over(path):
+    """Have a driver on another host take the store over."""
+    claim_path(path).unlink()
+    claim_path(path).write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+
+
+def test_driver_that_lost_its_claim_leaves_the_store_alone(tmp_path, study):
+    path = tmp_path / "s.h5"
+    store = open_store(path, study)
+    store.record(entries(study, 3))
+    taken_over(path)
+    other = Journal(journal_path(path), read_journal(journal_path(path))[0][0])
+    for act in (lambda: store.record(entries(study, 3, start=3)), store.publish):
+        with pytest.raises(ResumableError, match="another driver has taken the store over"):
+            act()
+    store.close()
+    other.close()
+    assert not path.exists()
+    assert claim_path(path).exists()
+    claim_path(path).unlink()
+    assert len(read_store(path).outcomes) == 3
+
+
+@pytest.mark.parametrize("name", ["s.h5", "s.journal"])
+def test_driver_that_stands_still_before_a_rename_cannot_make_it(
+    tmp_path, study, monkeypatch, name
+):
+    """What it has built aside is gone when it wakes up, and the store another one's."""
+    path = tmp_path / "s.h5"
+    replace = Path.replace
+    first = open_store(path, study)
+    first.record(entries(study, 3))
+    if name == "s.journal":
+        journal_path(path).unlink()
+
+    def sleepy(self, target):
+        if self.name.startswith(f".{name}."):
+            monkeypatch.setattr(Path, "replace", replace)
+            os.close(first._claim._fd)  # as if on another host, where the lock is not seen
+            second = open_store(path, study)
+            second.record(entries(study, 2, start=3))
+            second.publish()
+            second.close()
+            first._claim._fd = os.open(tmp_path / "study.yaml", os.O_RDONLY)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", sleepy)
+    with pytest.raises(ResumableError, match="taken the store over"):
+        first.publish()
+    first.close()
+    assert len(read_store(path).outcomes) == (5 if name == "s.h5" else 2)
+
+
+def test_journal_removed_under_the_driver(tmp_path, study):
+    path = tmp_path / "s.h5"
+    with open_store(path, study) as store:
+        store.record(entries(study, 3))
+        store.publish()
+        store.record(entries(study, 3, start=3))
+        journal_path(path).unlink()
+        store.publish()
+    assert len(read_store(path).outcomes) == 6
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_store_removed_under_the_driver(tmp_path, study, is_published):
+    path = tmp_path / "s.h5"
+    with open_store(path, study) as store:
+        store.record(entries(study, 3))
+        store.publish()
+        path.rename(tmp_path / "moved.h5")
+        if not is_published:
+            store.record(entries(study, 3, start=3))
+        with pytest.raises(ResumableError, match="was moved, deleted or replaced during the run"):
+            store.publish()
+    (tmp_path / "moved.h5").rename(path)
+    with open_store(path, study) as store:
+        store.publish()
+    assert len(read_store(path).outcomes) == (3 if is_published else 6)
+
+
+def test_journal_damaged_under_the_driver(tmp_path, study):
+    path = tmp_path / "s.h5"
+    with open_store(path, study) as store:
+        store.record(entries(study, 3))
+        data = bytearray(journal_path(path).read_bytes())
+        data[-10] ^= 1
+        with journal_path(path).open("rb+") as file:
+            file.write(data)
+        with pytest.raises(ResumableError, match="1 outcomes that were recorded cannot be read"):
+            store.publish()
+    with open_store(path, study) as store:
+        assert len(store.statuses) == 2
+
+
+@pytest.mark.parametrize("at", [0, 22, 40])  # first line, its version, description
+def test_damage_at_the_beginning_costs_no_outcome(tmp_path, study, at):
+    path = tmp_path / "s.h5"
+    with open_store(path, study) as store:
+        store.record(entries(study, 3))
+    data = bytearray(journal_path(path).read_bytes())
+    data[at] ^= 1
+    journal_path(path).write_bytes(data)
+    assert len(read_store(path).outcomes) == 3
+    with open_store(path, study) as store:
+        assert len(store.statuses) == 3
+
+
+def test_lost_block_at_the_beginning_costs_no_outcome(tmp_path, study):
+    path = tmp_path / "s.h5"
+    with open_store(path, study) as store:
+        store.record(entries(study, 3))
+    data = journal_path(path).read_bytes()
+    first = data.index(read_journal(journal_path(path))[0][2]) - 12
+    journal_path(path).write_bytes(bytes(first) + data[first:])
+    with pytest.raises(InputError, match="`dask-espresso run` with that study mends it"):
+        read_store(path)
+    with open_store(path, study) as store:
+        assert len(store.statuses) == 3
+    assert len(read_store(path).outcomes) == 3
+
+
+def test_stores_whose_names_begin_alike(tmp_path, study):
+    asides = [
+        aside_of(tmp_path / name)
+        for name in ("s.2.h5", "s.h5.h5", "s.h5.abcd.h5", "s.2.journal", "a.h5.claim")
+    ]
+    for aside in asides:  # being published
+        aside.touch()
+    aside_of(tmp_path / "s.h5").touch()
+    open_store(tmp_path / "s.h5", study).close()
+    assert sorted(tmp_path.glob(".*")) == sorted(asides)
+
+
+def test_changed_study_is_published_also_after_a_kill(tmp_path, study):
+    path = tmp_path / "s.h5"
+    with open_store(path, study) as store:
+        store.record(entries(study, 20))
+        store.publish()
+    shorter = study.model_copy(update={"replicas": 2})
+    killed = open_store(path, shorter)
+    killed._claim.release()
+    with open_store(path, shorter) as store:
+        store.publish()
+    assert h5py.File(path).attrs["study"] == json.dumps(shorter.snapshot())
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "replace", "open"])
+def test_no_room_to_begin_with(tmp_path, study, monkeypatch, call):
+    open_file = os.open
+
+    def full(*arguments):
+        if call == "open" and not arguments[1] & os.O_CREAT:
+            return open_file(*arguments)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, full)
+        with pytest.raises(ResumableError, match="No space left on device"):
+            open_store(tmp_path / "s.h5", study)
+    open_store(tmp_path / "s.h5", study).close()
+
+
+def test_journal_that_vanishes_while_it_is_looked_at(tmp_path, study, monkeypatch):
+    """Its driver has just ended."""
+    path = tmp_path / "s.h5"
+
+    def access(place, _):
+        if Path(place).suffix == ".journal":
+            Path(place).unlink()
+        return True
+
+    Journal(journal_path(path), b"D").close()
+    monkeypatch.setattr(os, "access", access)
+    open_store(path, study).close()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from dask_espresso.hdf5 import write_hdf5
+from dask_espresso.journal import Journal, read_journal
+from dask_espresso.outcome import Outcome
+outcomes = [Outcome(f"{i:016x}", {"x": i}, result={"y": [i]}, log="x" * 90) for i in range(40)]
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
+try:
+    write_hdf5(Path(sys.argv[1]), outcomes, {"name": "s"}, "hash")
+except OSError:
+    sys.exit(75)
+"""
+
+
+@pytest.mark.parametrize("size", [1000, 7_000, 21_000, 30_000])
+def test_full_disk_while_publishing(tmp_path, size):
+    """The HDF5 library itself would crash."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "s.h5"), str(size)],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (75, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_link_to_a_store_elsewhere(tmp_path, study):
+    (tmp_path / "scratch").mkdir()
+    link, target = tmp_path / "s.h5", tmp_path / "scratch" / "s.h5"
+    link.symlink_to(target)
+    with open_store(link, study) as store:
+        store.record(entries(study, 3))
+        store.publish()
+    assert link.is_symlink()
+    assert len(read_store(target).outcomes) == 3
+
+
+def test_permissions_are_kept(tmp_path, study):
+    path = tmp_path / "s.h5"
+    for mode in (None, 0o640):
+        with open_store(path, study) as store:
+            store.record(entries(study, 3))
+            store.publish()
+        if mode:
+            assert path.stat().st_mode & 0o777 == mode
+        path.chmod(0o640)

@@ -1,0 +1,111 @@
+"""Files that are replaced as a whole: built aside, fsynced, renamed.
+
+A driver that has lost its store to another one may stand still anywhere and go on at any time.
+What it is building aside is removed by the one that took over (:func:`remove_leftovers`), so that
+its rename fails; and before it renames it looks whether the store is still its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+Buffer = bytes | memoryview
+_RANDOM = 8  # characters of a name aside, so that it is nobody else's
+
+
+def replace_file(path: Path, *parts: Buffer, may_replace: Callable[[], bool] | None = None) -> int:
+    """Replace a file, or make it, at once and as a whole.
+
+    Parameters
+    ----------
+    path : Path
+        If it is a link, what it leads to is replaced.
+    *parts : bytes-like
+        The content, in pieces.
+    may_replace : callable, optional
+        Asked at the last moment.
+
+    Returns
+    -------
+    int
+        Descriptor of the new file, open for appending; the caller closes it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or may not be replaced; the old file is then untouched.
+    """
+    path = path.resolve()
+    aside = aside_of(path)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    fd = os.open(aside, flags, 0o666)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.fchmod(fd, path.stat().st_mode & 0o777)
+        for part in parts:
+            write_all(fd, part)
+        os.fsync(fd)
+        if may_replace and not may_replace():
+            raise OSError(errno.EBUSY, "another driver has taken the store over")
+        aside.replace(path)
+        sync_directory(path.parent)
+    except BaseException:
+        os.close(fd)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise
+    return fd
+
+
+def aside_of(path: Path) -> Path:
+    """Give a name, beside a file and nobody else's, to build its next version under."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:_RANDOM]}.tmp")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what drivers before were building aside of a file."""
+    path = path.resolve()
+    for leftover in path.parent.glob(f".{path.name}.{'?' * _RANDOM}.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+def write_all(fd: int, data: Buffer) -> None:
+    """Write all of it."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def is_open_at(path: Path, fd: int) -> bool:
+    """Say whether a path still leads to the file that is open."""
+    return file_number(path) == os.fstat(fd).st_ino
+
+
+def file_number(path: Path) -> int | None:
+    """Give a number that no other file there has; None where there is no file."""
+    # opening asks an NFS server, where stat would do with what it said a minute ago
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return os.fstat(fd).st_ino
+    finally:
+        os.close(fd)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename in this directory survive a power failure."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # there is nothing to be done about it
+            raise
+    finally:
+        os.close(fd)
