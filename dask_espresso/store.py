@@ -245,6 +245,7 @@ class Store:
             self._file_number = write_hdf5(
                 self.path, outcomes, **_description(self._study), may_replace=self._may_publish
             )
+            self._check_in_place()  # not before it is there does the journal forget
             self._published, self._unpublished, self._is_changed = len(outcomes), 0, False
             self._journal.restart()
         except OSError as error:

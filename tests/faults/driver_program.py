@@ -39,17 +39,16 @@ from dask_espresso.engine import Probe
 from dask_espresso.outcome import Outcome, Status, pack
 
 # the calls at which a fault may happen; "tear" writes half of what these get
-WRITES = ("write", "pwrite")
+WRITES = ("write",)
 CALLS = {
     os: (
-        *WRITES, "open", "fsync", "ftruncate", "replace", "unlink", "utime", "chmod",
+        *WRITES, "open", "fsync", "ftruncate", "link", "replace", "unlink", "utime", "fchmod",
         "mkdir", "rmdir",
     ),
     fcntl: ("flock",),
     h5py.Group: ("create_dataset",),
-    h5py.File: ("close",),
     # Python 3.10 keeps references of its own
-    getattr(pathlib, "_NormalAccessor", None): ("replace", "unlink", "chmod", "mkdir", "rmdir"),
+    getattr(pathlib, "_NormalAccessor", None): ("link", "replace", "unlink", "mkdir", "rmdir"),
 }  # fmt: skip
 _CAP_DAC_OVERRIDE = 0b1110  # and those of its kind: root may then not do more than others
 
@@ -137,7 +136,7 @@ class Faults:
 
 def _refuse_to_grow(name, args):
     makes = name == "open" and args[1] & os.O_CREAT and not Path(args[0]).exists()
-    if makes or name in (*WRITES, "create_dataset", "mkdir"):
+    if makes or name in (*WRITES, "link", "mkdir"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -241,6 +240,7 @@ def install(options):
         driver.open_cluster = stand_in
         Security.temporary = keys
         claim.HEARTBEAT, claim.STALE = options.stale / 10, options.stale
+        claim._SETTLE = options.stale / 10
     if options.host:
         socket.gethostname = lambda: options.host
         fcntl.flock = lambda fd, how: None

@@ -254,8 +254,8 @@ def log_on_a_full_disk(trial):
 
 
 def calls_that_fail(trial):
-    fails = [("fail", n) for n in call_numbers() if calls[n - 1] != "close"]
-    grows = (*driver_program.WRITES, "open", "mkdir", "create_dataset")
+    fails = [("fail", n) for n in call_numbers() if calls[n - 1] != "create_dataset"]
+    grows = (*driver_program.WRITES, "open", "link", "mkdir")
     full = [("full", n) for n in call_numbers() if calls[n - 1] in grows]
     action, at = trial.pick(fails + full)
     trial.run(*STOPPED_EARLY, action=action, at=at)
@@ -384,9 +384,8 @@ def another_driver_while_one_stands_still(trial):
 
 def taken_over_while_standing_still(trial):
     """A driver on one host stands still until one on another host counts it as dead."""
-    # once it has its claim; no look at the claim helps it if it stands still right at a rename
-    numbers = [n for n in call_numbers() if n > 4 and calls[n - 1] not in ("replace", "unlink")]
-    at = trial.pick(numbers)
+    # once it has its claim
+    at = trial.pick([n for n in call_numbers() if n > calls.index("link") + 1])
     first = trial.start(action="stop", at=at, host="alpha", pace=0.005)
     first.wait()
     with contextlib.suppress(FileNotFoundError):
@@ -441,7 +440,8 @@ MISHAPS = {
 def files_change_while_it_runs(trial):
     what = trial.pick(list(MISHAPS))
     # between the first and the last publishing: there is something to lose, and time to see it
-    numbers = range(calls.index("chmod") + 4, len(calls) - calls[::-1].index("chmod"))
+    last = len(calls) - calls[::-1].index("create_dataset")
+    numbers = range(calls.index("replace", calls.index("create_dataset")) + 3, last)
     at = trial.rng.choice([n for n in call_numbers() if n in numbers])
     process = trial.start(action="stop", at=at, as_user=True)
     process.wait()
@@ -479,7 +479,9 @@ def _names(store):
 def reader_who_may_not_write(trial):
     """Looks at a study of somebody else, whose driver is at work, here or on another host."""
     place = trial.pick(["", "elsewhere"])
-    process = trial.start(host=place, action="stop", at=trial.rng.randrange(80, len(calls)))
+    process = trial.start(
+        host=place, action="stop", at=trial.rng.randrange(calls.index("create_dataset"), len(calls))
+    )
     process.wait()
     trial.here.chmod(0o555)
     trial.run(arguments=("status", "s.h5"), as_user=True)
