@@ -45,6 +45,9 @@ _PLAIN = {
     "numpy.core.numeric": "_frombuffer",
 }
 
+# What properties of ESPResSo's particles give: an array, which only refuses to be written to.
+_ARRAY_LOCKED = ("espressomd.utils", "array_locked")
+
 _TRIES = 8  # how often a payload is looked for in a stretch of base64
 _FIRST_CHECK = 256  # characters after which a candidate is looked at although its end is not here
 _MAX_PICKLE = 1 << 48  # bytes; most random texts would be longer
@@ -55,13 +58,15 @@ class TransportError(ValueError):
 
 
 class _PortableUnpickler(pickle.Unpickler):
-    """Unpickles arrays of numpy 1 with numpy 2 and the other way round.
+    """Unpickles arrays of another numpy, and of ESPResSo without ESPResSo.
 
     numpy 2 renamed its private package ``numpy.core``, which pickled arrays
     name, to ``numpy._core``.
     """
 
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == _ARRAY_LOCKED:
+            module, name = "numpy", "ndarray"
         if module.split(".")[:2] in (["numpy", "core"], ["numpy", "_core"]):
             rest = module.split(".", 2)[2:]
             package = "_core" if _numpy_major() >= 2 else "core"
@@ -73,7 +78,8 @@ class _PlainUnpickler(_PortableUnpickler):
     """Unpickles plain data only, for what a stranger could have written."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if name not in _PLAIN.get(module.replace("numpy._core", "numpy.core"), "").split():
+        plain = _PLAIN.get(module.replace("numpy._core", "numpy.core"), "").split()
+        if name not in plain and (module, name) != _ARRAY_LOCKED:
             raise pickle.UnpicklingError(
                 f"it holds {module}.{name}, which is no plain data; "
                 "give numbers, strings, numpy arrays, lists and dicts of these"

@@ -1,6 +1,7 @@
 import pickle
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -145,3 +146,18 @@ def test_script_side_sees_nothing_that_is_installed_beside_the_package(script):
     environment = {"PYTHONPATH": str(PACKAGE / "for_scripts")}
     done = subprocess.run([*bare, path], env=environment, capture_output=True, check=True)
     assert decode_transport_data(done.stdout) == {"numpy": False}
+
+
+def test_arrays_of_espresso_come_through_without_espresso(monkeypatch):
+    module = types.ModuleType("espressomd.utils")
+    module.array_locked = type("array_locked", (np.ndarray,), {"__module__": module.__name__})
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "espressomd", types.ModuleType("espressomd"))
+        patched.setitem(sys.modules, "espressomd.utils", module)
+        locked = np.arange(3.0).view(module.array_locked)
+        locked.flags.writeable = False
+        text = encode_transport_data({"pos": locked})
+    scanner, _ = scan(text.encode())
+    for value in (scanner.payload()["pos"], decode_transport_data(text)["pos"]):
+        assert type(value) is np.ndarray
+        assert value.tolist() == [0, 1, 2]

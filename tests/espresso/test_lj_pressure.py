@@ -103,3 +103,19 @@ def test_bad_parameters_are_refused(start, changes, message):
     process = start("lj_pressure.py", SMALL | changes)
     assert process.returncode != 0
     assert f"ValueError: {message}" in process.stderr
+
+
+def test_arrays_of_particles_come_through(pypresso, tmp_path):
+    """They are of a class that only ESPResSo has."""
+    script = tmp_path / "positions.py"
+    script.write_text(
+        "import dask_espresso, espressomd\n"
+        "system = espressomd.System(box_l=[dask_espresso.get_data_from_stdin()['box']] * 3)\n"
+        "particles = system.part.add(pos=[[1, 2, 3], [4, 5, 6]])\n"
+        "result = {'pos': particles.pos, 'box': system.box_l}\n"
+        "print(dask_espresso.encode_transport_data(result))\n"
+    )
+    result = dask_espresso.dask_espresso_task(pypresso[0], str(script), box=9.0).compute()
+    assert type(result["box"]) is np.ndarray
+    assert result["pos"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert result["box"].tolist() == [9, 9, 9]
