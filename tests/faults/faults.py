@@ -11,17 +11,20 @@ import random
 import signal
 import socket
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import driver_program
 import psutil
-from trial import REAL_TIMEOUT, HangError, Trial, until
+from test_simulation_faults import FAULTS as MISBEHAVIOURS
+from test_simulation_faults import PRELUDE
+from trial import REAL_TIMEOUT, SIMULATIONS, STUDY, HangError, Trial, until
 
 from dask_espresso.errors import InputError
 from dask_espresso.journal import read_journal
-from dask_espresso.outcome import unpack
+from dask_espresso.outcome import Status, unpack
 from dask_espresso.store import read_store
 
 HOST = socket.gethostname()
@@ -211,6 +214,38 @@ def scheduler_struck(trial):
     arguments = ("run", "study.yaml", "--profile", "profile.yaml")
     trial.finish("profile.yaml", real=True, arguments=arguments)
     cluster.stop()
+
+
+def simulations_misbehave(trial):
+    """Half of a study does, each in a way of its own; the other half is none the worse for it."""
+    # those that shall not read their parameters could not tell that it is their turn
+    known = [name for name, fault in MISBEHAVIOURS.items() if not fault.parameters]
+    places = trial.rng.sample(range(1, SIMULATIONS + 1), SIMULATIONS // 2)
+    bad = dict(zip(places, trial.rng.sample(known, SIMULATIONS // 2), strict=True))
+    codes = {x: textwrap.dedent(MISBEHAVIOURS[name].code) for x, name in bad.items()}
+    good = "give({'y': params['x'] ** 2, 'seed': params['seed']})"
+    (trial.here / "script.py").write_text(
+        f"{PRELUDE}\nparams = dask_espresso.get_data_from_stdin()\n"
+        f"exec({codes!r}.get(params['x'], {good!r}))\n"
+    )
+    study = STUDY.replace("sleep: 0.3", "sleep: 0").replace("retries: 50", "time_limit: 10 s")
+    (trial.here / "study.yaml").write_text(study)
+    trial.found.tried = len(bad)
+    for _ in range(2):  # the second run finds nothing to do
+        trial.run(1, real=True)
+        trial.expect_none_left()
+    outcomes = read_store(trial.store).outcomes
+    if len(outcomes) != SIMULATIONS:
+        trial.wrong(f"{len(outcomes)} of {SIMULATIONS} outcomes", "lost")
+    for outcome in outcomes.values():
+        x = outcome.parameters["x"]
+        fault = MISBEHAVIOURS[bad[x]] if x in bad else None
+        if outcome.status is not (fault.status if fault else Status.DONE):
+            trial.wrong(f"{bad.get(x, 'a good one')} is {outcome.status.label}: {outcome.error}")
+        elif not fault and outcome.result["y"] != x**2:
+            trial.wrong(f"a wrong value: {outcome}", "lost")
+        if len(trial.noted()[outcome.id]) != 1:
+            trial.wrong(f"{outcome.id} recorded more than once", "doubled")
 
 
 # ---- writing fails -------------------------------------------------------------------------------
@@ -533,6 +568,7 @@ FAULTS = [
     Fault("driver killed at every write, fsync, rename …", killed_at_every_call, (10, 130, 500)),
     Fault("driver killed at random moments", killed_at_random_moments, (1, 8, 50)),
     Fault("driver of a real cluster killed", real_driver_killed, (1, 3, 20)),
+    Fault("simulations misbehave, half of a study", simulations_misbehave, (1, 1, 8)),
     Fault("workers, supervisors, simulations struck", simulations_and_workers_struck, (1, 2, 10)),
     Fault("workers and nannies of one's own cluster struck", workers_and_nannies_struck, (1, 2, 6)),
     Fault("scheduler of one's own cluster struck", scheduler_struck, (1, 3, 9)),
