@@ -134,10 +134,8 @@ def _read_outcomes(file: h5py.File) -> dict[str, Outcome]:
     for i, name in enumerate(ids):
         values = {field: column[i] for field, column in fields.items()}
         values["status"] = Status(values["status"])
-        done = values["status"] is Status.DONE
-        outcomes[name] = Outcome(
-            id=name, parameters=parameters[i], result=results[i] if done else None, **values
-        )
+        result = results[i] if values["status"].has_result else None
+        outcomes[name] = Outcome(id=name, parameters=parameters[i], result=result, **values)
     return outcomes
 
 

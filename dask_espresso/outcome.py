@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import cmath
 import dataclasses
 import enum
 import functools
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgpack
@@ -14,6 +16,7 @@ import numpy as np
 _ARRAY, _COMPLEX, _INTEGER, _TUPLE = 1, 2, 3, 4
 _MAX_DEPTH = 64
 _MAX_BITS = 2048  # of a whole number: Python writes no more than 640 digits, if told so
+_PIECE = 1 << 16  # numbers of an array that are looked at together
 _HOLDABLE = "numbers, strings, booleans, None, numpy arrays, lists and dicts of these"
 
 
@@ -24,11 +27,17 @@ class Status(enum.IntEnum):
     FAILED = 1
     TIMED_OUT = 2
     LOST = 3
+    NOT_FINITE = 4
 
     @property
     def label(self) -> str:
         """The status in words."""
         return self.name.lower().replace("_", " ")
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the script gave a result, good or not."""
+        return self in (Status.DONE, Status.NOT_FINITE)
 
 
 @dataclasses.dataclass
@@ -46,13 +55,14 @@ class Outcome:
     status : Status
         How it ended.
     result : dict or None
-        What the script gave, where `status` is done.
+        What the script gave, where `status` is done or not finite.
     attempts : int
         How often it was started; losses of a worker do not count.
     exit_code : int or None
         Exit code, or minus the number of the signal that ended the process.
     error : str
-        What went wrong, with the end of standard error; empty where done.
+        What went wrong, with the end of standard error, or which number is not finite; empty
+        where done.
     log : str
         Standard error and stray standard output, shortened in the middle.
     host, job_id : str
@@ -94,7 +104,7 @@ class Outcome:
 
     @property
     def is_done(self) -> bool:
-        """Whether the simulation gave a result."""
+        """Whether the simulation gave a result, and its numbers are finite."""
         return self.status is Status.DONE
 
 
@@ -188,6 +198,57 @@ def _storable_array(array: np.ndarray[Any, Any], where: str) -> np.ndarray[Any, 
             "(arrays of booleans, integers, floats, complex numbers or strings)"
         )
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=None, subok=False)
+
+
+def not_finite(result: dict[str, Any]) -> str:
+    """Say which number of a result is NaN or infinite.
+
+    Parameters
+    ----------
+    result : dict
+        As :func:`storable` gives it. Its own standard errors, by their names ``…_sem``, may be
+        NaN: that is how :mod:`~dask_espresso.statistics` writes one that is not known.
+
+    Returns
+    -------
+    str
+        The first such number; empty if there is none.
+
+    Examples
+    --------
+    >>> not_finite({"pressure": float("nan"), "pressure_sem": 0.1})
+    "result['pressure'] is nan"
+    >>> not_finite({"pressure": None, "pressure_sem": float("nan")})
+    ''
+    """
+    said = _first_not_finite({k: v for k, v in result.items() if not k.endswith("_sem")})
+    return f"result{said}" if said else ""
+
+
+def _first_not_finite(value: Any) -> str:
+    """Say what follows the value's name: the place in it, and what is there."""
+    if isinstance(value, float | complex):
+        return "" if cmath.isfinite(value) else f" is {value}"
+    if isinstance(value, np.ndarray):
+        count = _count_not_finite(value)
+        return f" is nan or infinite in {count} of {value.size} places" if count else ""
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, list | tuple):
+        items = enumerate(value)
+    elif isinstance(value, dict):
+        items = value.items()
+    for key, item in items:
+        if said := _first_not_finite(item):
+            return f"[{key!r}]{said}"
+    return ""
+
+
+def _count_not_finite(array: np.ndarray[Any, Any]) -> int:
+    if array.dtype.kind not in "fc":
+        return 0
+    flat = array.reshape(-1)
+    pieces = (flat[start : start + _PIECE] for start in range(0, flat.size, _PIECE))
+    return sum(piece.size - int(np.count_nonzero(np.isfinite(piece))) for piece in pieces)
 
 
 def _extend(value: Any) -> msgpack.ExtType:

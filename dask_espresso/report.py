@@ -41,8 +41,8 @@ class Point:
     outcomes: list[Outcome]
 
     def values(self, name: str) -> list[float]:
-        """Give a result of every replica that has it."""
-        results = [o.result for o in self.outcomes if o.result is not None]
+        """Give a result of every replica that is done and has it."""
+        results = [o.result for o in self.outcomes if o.is_done and o.result is not None]
         return [float(r[name]) for r in results if _is_number(r.get(name))]
 
     def pooled(self, name: str) -> tuple[float, float]:
@@ -88,10 +88,10 @@ def status_report(path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``total``, ``done``, ``failed``, ``timed out``, ``lost`` and ``pending`` simulations,
-        ``cpu_time`` and ``elapsed_time`` in seconds summed over them, ``driver`` (who is at
-        work on it, or None), its worker ``jobs`` and what keeps them from coming up (``problem``),
-        and the most frequent ``reasons`` of failure.
+        ``total``, ``done``, ``failed``, ``timed out``, ``lost``, ``not finite`` and ``pending``
+        simulations, ``cpu_time`` and ``elapsed_time`` in seconds summed over them, ``driver`` (who
+        is at work on it, or None), its worker ``jobs`` and what keeps them from coming up
+        (``problem``), and the most frequent ``reasons`` why simulations are not done.
     """
     contents = read_store(path)
     study = Study.from_snapshot(contents.study)
@@ -234,6 +234,11 @@ def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None)
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.add_subplot()
     curves = _curves(rows, x, study)
+    if not curves:
+        raise InputError(
+            f"{path}: no simulation is done, so there is nothing to plot; `dask-espresso status "
+            f"{path}` says why"
+        )
     reference = wca_pressure if (x, y) == ("volume_fraction", "pressure") else None
     for label, curve in curves.items():
         values = [point.pooled(y) for point in curve]

@@ -19,7 +19,7 @@ from distributed.utils import sync
 
 from .engine import Engine, file_hash, probe, run_process
 from .errors import SimulationError
-from .outcome import Outcome, Status, pack, storable
+from .outcome import Outcome, Status, not_finite, pack, storable
 
 logger = logging.getLogger(__name__)
 
@@ -239,6 +239,10 @@ def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:
         outcome.result = _checked_result(report.output.payload())
     except TypeError as error:
         outcome.status, outcome.error = Status.FAILED, str(error)
+        return outcome
+    outcome.error = not_finite(outcome.result)
+    if outcome.error:
+        outcome.status = Status.NOT_FINITE
     return outcome
 
 

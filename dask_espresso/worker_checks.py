@@ -344,15 +344,15 @@ def _check_simulation(worker: Worker) -> None:
             "a longer --timeout waits longer"
         )
         return
-    if not outcome.is_done:
-        raise FaultError(
-            f"simulation {one.id} {outcome.status.label}: {brief(outcome.error)}; find out more "
-            f"with `dask-espresso try {study.path}`"
-        )
-    setting.report.ok(
-        f"simulation {one.id} done in {format_duration(outcome.elapsed_time)}, "
-        f"{format_bytes(outcome.peak_memory)}"
-    )
+    ended = f"simulation {one.id} {outcome.status.label}"
+    took = f"in {format_duration(outcome.elapsed_time)}, {format_bytes(outcome.peak_memory)}"
+    why = f"{brief(outcome.error)}; find out more with `dask-espresso try {study.path}`"
+    if not outcome.status.has_result:
+        raise FaultError(f"{ended}: {why}")
+    if outcome.is_done:
+        setting.report.ok(f"{ended} {took}")
+    else:
+        setting.report.note(f"{ended} {took}: {why}")
     _warn_of_limits(worker, study, outcome)
     setting.report.ok(_estimate(worker, study, outcome.elapsed_time))
 

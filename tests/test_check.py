@@ -269,6 +269,19 @@ def test_simulation_that_fails(run, script):
     )
 
 
+def test_simulation_that_is_not_finite(run, script, report):
+    script(
+        "import dask_espresso\nprint(dask_espresso.encode_transport_data({'p': float('nan')}))",
+        "other.py",
+    )
+    assert run(study=STUDY.replace("echo", "other.py")) == []
+    said = "\n".join(report.lines)
+    assert re.search(
+        r"note simulation \w+ not finite in .*: result\['p'\] is nan; .*`dask-espresso try", said
+    )
+    assert "all 3 simulations take about" in said
+
+
 def test_simulation_without_a_time_limit(run, script, report):
     script("import time; time.sleep(60)", "other.py")
     study = STUDY.replace("echo", "other.py").replace("time_limit: 1 min\n", "")

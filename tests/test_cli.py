@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from dask_espresso.cli import main
+from dask_espresso.report import points
+from dask_espresso.store import read_store
 from dask_espresso.templates import folder
 
 STUDY = """
@@ -26,8 +29,9 @@ SCRIPT = """
     print("hello from the script")
     if params["x"] == 4:
         raise RuntimeError("unstable")
+    y = params["x"] + 0.1 * params["replica"]
     print(dask_espresso.encode_transport_data(
-        {"y": params["x"] + 0.1 * params["replica"], "y_sem": 0.01, "series": [1.0, float("nan")]}))
+        {"y": y, "y_sem": 0.01, "series_sem": [1.0, float("nan")]}))
 """
 
 
@@ -97,7 +101,7 @@ def test_export(store, invoke, tmp_path):
     assert rows[3]["status"] == "failed"
     rows = json.loads((tmp_path / "t.json").read_text())
     assert rows[4]["y"] == 1.1
-    assert rows[0]["series"] == [1.0, None]
+    assert rows[0]["series_sem"] == [1.0, None]
     table = pyarrow.parquet.read_table(tmp_path / "t.parquet")
     assert table["y"].to_pylist()[:4] == [1.0, 2.0, 3.0, None]
     assert ".csv, .json, .parquet" in invoke("export", store, tmp_path / "t.xls", status=2)
@@ -109,6 +113,78 @@ def test_try_shows_everything_and_stores_nothing(here, invoke):
         assert expected in output
     assert "unstable" in invoke("try", "study.yaml", "--set", "x=4", status=1)
     assert sorted(path.name for path in here.iterdir()) == ["script.py", "study.yaml"]
+
+
+@pytest.fixture
+def not_finite(here, script, invoke):
+    """A store in which one replica of x = 2 and both of x = 4 are not finite."""
+    script("""
+        import dask_espresso, os
+        params = dask_espresso.get_data_from_stdin()
+        y = params["x"] + 0.1 * params["replica"]
+        if not os.path.exists(os.path.join(os.path.dirname(__file__), "mended")):
+            y = {2.1: float("nan"), 4.0: float("inf"), 4.1: float("inf")}.get(y, y)
+        print(dask_espresso.encode_transport_data({"y": y, "n": 5, "y_sem": 0.01}))
+    """)
+    output = invoke("run", "study.yaml", status=1)
+    assert "5 done, 3 not finite of 8; this run recorded 8" in output
+    assert "again: --retry-failed" in output
+    return here / "s.h5"
+
+
+def test_status_counts_what_is_not_finite(not_finite, invoke):
+    output = invoke("status", not_finite)
+    assert re.search(r"^not finite +3$", output, re.MULTILINE)
+    assert "2 x not finite: result['y'] is inf" in output
+    assert "1 x not finite: result['y'] is nan" in output
+    report = json.loads(invoke("status", not_finite, "--json"))
+    assert (report["total"], report["done"], report["not finite"], report["failed"]) == (8, 5, 3, 0)
+    assert report["reasons"]["not finite: result['y'] is inf"] == 2
+
+
+def test_what_is_not_finite_is_left_out_of_means(not_finite, invoke, tmp_path):
+    lines = [line.split() for line in invoke("show", not_finite).splitlines()]
+    assert lines[0] == ["x", "done", "y", "n"]
+    assert lines[1] == ["1", "2/2", "1.050(50)", "5"]
+    assert lines[2] == ["2", "1/2", "2.000(10)", "5"]
+    assert lines[4] == ["4", "0/2", "-", "-"]
+    rows = points(read_store(not_finite))
+    assert [row.values("y") for row in rows] == [[1.0, 1.1], [2.0], [3.0, 3.1], []]
+    assert len(rows[3].outcomes) == 2
+    invoke("plot", not_finite, "-o", tmp_path / "curve.svg")
+
+
+def test_what_is_not_finite_is_exported(not_finite, invoke, tmp_path):
+    for suffix in ("csv", "json", "parquet"):
+        assert "8 rows" in invoke("export", not_finite, tmp_path / f"t.{suffix}")
+    with (tmp_path / "t.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["y"] for row in rows] == ["1.0", "2.0", "3.0", "inf", "1.1", "nan", "3.1", "inf"]
+    assert (rows[5]["status"], rows[5]["error"]) == ("not finite", "result['y'] is nan")
+    rows = json.loads((tmp_path / "t.json").read_text())
+    assert (rows[3]["y"], rows[3]["n"], rows[3]["status"]) == (None, 5, "not finite")
+    assert pyarrow.parquet.read_table(tmp_path / "t.parquet")["y"].to_pylist()[3] == math.inf
+
+
+def test_what_is_not_finite_is_taken_up_again(not_finite, invoke):
+    invoke("run", "study.yaml", status=1)
+    (not_finite.parent / "mended").touch()
+    output = invoke("run", "study.yaml", "--retry-failed")
+    assert "8 done of 8; this run recorded 3" in output
+    assert "not finite" not in invoke("status", not_finite)
+
+
+def test_try_shows_what_is_not_finite(not_finite, invoke):
+    output = invoke("try", "study.yaml", "--set", "x=4", status=1)
+    for expected in ("not finite in", "y = inf", "n = 5", "result['y'] is inf"):
+        assert expected in output
+
+
+def test_plot_of_nothing_that_is_done(not_finite, invoke, tmp_path):
+    invoke("run", "study.yaml", "--set", "x=[4]", status=1)
+    output = invoke("plot", not_finite, "-x", "x", "-o", tmp_path / "curve.svg", status=2)
+    assert "no simulation" in output
+    assert not (tmp_path / "curve.svg").exists()
 
 
 def test_init_is_ready_to_run(tmp_path, monkeypatch, invoke):

@@ -104,6 +104,45 @@ def test_failures_are_recorded_retried_and_taken_up_again(here, script):
     assert (summary.exit_status, summary.started) == (0, 1)
 
 
+def test_results_that_are_not_finite_are_kept_and_taken_up_again(here, script):
+    script("""
+        import dask_espresso, os
+        params = dask_espresso.get_data_from_stdin()
+        here = os.path.dirname(__file__)
+        open(here + "/started", "a").write(f"{params['x']}\\n")
+        y = float(params["x"])
+        if y < 3 and not os.path.exists(here + "/mended"):
+            y = float("nan" if y == 1 else "-inf")
+        result = {"y": y, "n": params["x"], "y_sem": float("nan")}
+        print(dask_espresso.encode_transport_data(result))
+    """)
+    study = load_study("study.yaml")
+    summary = run_study(study)
+    assert summary.exit_status == 1
+    assert summary.recorded == {Status.DONE: 10, Status.NOT_FINITE: 2}
+    assert len(started(here)) == 12  # the same seed would give the same
+    outcomes = {o.parameters["x"]: o for o in read_store("s.h5").outcomes.values()}
+    assert np.isnan(outcomes[1].result["y"])
+    assert (outcomes[2].result["y"], outcomes[2].result["n"]) == (-np.inf, 2)
+    assert outcomes[2].error == "result['y'] is -inf"
+    assert (outcomes[2].attempts, outcomes[2].exit_code) == (1, 0)
+    assert (outcomes[3].status, outcomes[3].error) == (Status.DONE, "")
+    assert run_study(study).started == 0
+    (here / "mended").touch()
+    summary = run_study(study, retry_failed=True)
+    assert (summary.exit_status, summary.started) == (0, 2)
+    assert sorted(o.result["y"] for o in read_store("s.h5").outcomes.values()) == list(range(1, 13))
+
+
+def test_results_that_are_not_finite_with_a_mended_script(here, script):
+    script(COUNT.replace("** 2", "* float('inf')"))
+    assert run_study(load_study("study.yaml", {"x": "[1, 2]"})).exit_status == 1
+    script(COUNT)
+    study = load_study("study.yaml", {"x": "[1, 2]"})
+    summary = run_study(study, retry_failed=True, changed_script="keep")
+    assert (summary.exit_status, summary.started) == (0, 2)
+
+
 def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
     script("""
         import dask_espresso, os, psutil, signal

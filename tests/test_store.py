@@ -178,8 +178,41 @@ def test_xarray_reads_it(mixed):
         assert data["clusters"].shape == (4,)
         np.testing.assert_array_equal(data["clusters_shape"][:, 0], [0, 1, 0, 3])
         assert data["status"].values.tolist() == [0, 0, 1, 0]
-        assert data["status"].attrs["flag_meanings"] == "done failed timed_out lost"
+        assert data["status"].attrs["flag_meanings"] == "done failed timed_out lost not_finite"
         assert np.issubdtype(data["started"].dtype, np.datetime64)
+
+
+def test_results_that_are_not_finite_are_kept_and_told_apart(tmp_path, study):
+    path = tmp_path / "s.h5"
+    simulations = list(study.simulations())[:3]
+    results = [
+        {
+            "y": np.nan,
+            "rdf": np.array([1.0, np.inf]),
+            "list": [np.nan],
+            "inner": {"z": 1j * np.inf},
+        },
+        {"y": 2.0, "rdf": np.ones(2), "list": [1.0], "inner": {"z": 1j}},
+        None,
+    ]
+    statuses = [Status.NOT_FINITE, Status.DONE, Status.FAILED]
+    outcomes = [
+        Outcome(id=simulation.id, parameters=simulation.parameters, status=status, result=result)
+        for simulation, status, result in zip(simulations, statuses, results, strict=True)
+    ]
+    with open_store(path, study) as store:
+        store.record([Entry(o.id, o.status, pack(o)) for o in outcomes])
+        unpublished = list(read_store(path).outcomes.values())
+        store.publish()
+    with open_store(path, study) as store:
+        assert list(store.statuses.values()) == statuses
+    for found in (unpublished, list(read_store(path).outcomes.values())):
+        assert [outcome.status for outcome in found] == statuses
+        assert all(same(o.result, result) for o, result in zip(found, results, strict=True))
+    with xarray.open_dataset(path, engine="h5netcdf") as data:
+        np.testing.assert_array_equal(data["y"], [np.nan, 2, np.nan])
+        np.testing.assert_array_equal(data["rdf"][0], [1, np.inf])
+        np.testing.assert_array_equal(data["y"][data["status"] == 0], [2])
 
 
 def test_it_holds_plain_types_only(mixed):
