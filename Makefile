@@ -5,7 +5,9 @@ BIN    := $(VENV)/bin
 STUDY  := configs/lj_pressure_lammps.yaml
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: run test test-clusters test-slurm test-htcondor lint format coverage clean
+FAULTS := --long
+
+.PHONY: run test test-faults test-clusters test-slurm test-htcondor lint format coverage clean
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
 	$(BIN)/dask-espresso run $(STUDY) --profile configs/local.yaml
@@ -14,6 +16,10 @@ run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and
 
 test: $(VENV)/ready           ## the whole test suite; with PYPRESSO=… also on a real ESPResSo
 	$(BIN)/python -m pytest
+
+# Prints one table; FAULTS= is a form of some minutes, FAULTS=--help says what else there is.
+test-faults: $(VENV)/ready    ## thousands of faults, and no outcome lost: about half an hour
+	$(BIN)/python tests/faults/campaign.py $(FAULTS)
 
 # Both at once: they mostly wait. As root, what is missing on a Debian is installed.
 test-clusters: $(VENV)/ready  ## faults on a real Slurm and a real HTCondor, which are started for it

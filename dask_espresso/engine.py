@@ -254,27 +254,29 @@ def run_process(
         Never raises for anything that the simulation does.
     """
     with contextlib.ExitStack() as stack:
-        is_temporary = directory is None
-        if directory is None:
-            directory = stack.enter_context(_scratch_directory())
-        environment = {**simulation_environment(engine), _MARK: uuid.uuid4().hex}
+        scratch = stack.enter_context(_scratch_directory())
+        # MPI and others leave files in TMPDIR if they are killed
+        base = {**os.environ, "TMPDIR": str(scratch / "tmp"), _MARK: uuid.uuid4().hex}
+        environment = simulation_environment(engine, base)
         command = _absolute_command(engine_command(engine), environment)
         request = {
             "command": [*command, os.fspath(script)],
             "environment": environment,
-            "directory": os.fspath(directory),
-            "directory_is_temporary": is_temporary,
+            "directory": os.fspath(directory or scratch / "run"),
+            "scratch": str(scratch),
             "time_limit": time_limit,
         }
         return _supervise(request, encode_transport_data(parameters).encode(), on_output)
 
 
 @contextlib.contextmanager
-def _scratch_directory() -> Iterator[str]:
-    """Make an empty directory, and remove it with all that is in it by then."""
+def _scratch_directory() -> Iterator[Path]:
+    """Make a place to run in and one for temporary files, and remove both with all in them."""
     made = tempfile.TemporaryDirectory(prefix="dask-espresso-", ignore_cleanup_errors=True)
     try:
-        yield made.name
+        for name in ("run", "tmp"):
+            Path(made.name, name).mkdir()
+        yield Path(made.name)
     finally:
         try:
             made.cleanup()

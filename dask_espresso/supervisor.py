@@ -13,7 +13,7 @@ and is killed. Elsewhere it is the simulation's process group that is killed.
 
 Usage: ``python -I -S supervisor.py REQUEST_FD REPORT_FD``. The request is one
 line of JSON with ``command``, ``environment``, ``directory``,
-``directory_is_temporary`` and ``time_limit``; the report is one JSON object.
+``scratch`` (removed where the worker cannot) and ``time_limit``; the report is one JSON object.
 Standard input, output and error are handed to the simulation. End of file on
 REQUEST_FD means that the worker is gone. Needs the standard library only.
 """
@@ -57,11 +57,11 @@ def main(request_fd: int, report_fd: int) -> None:
         os.close(fd)
 
     report = _watch(child, request_fd, wakeup, request["time_limit"])
-    _kill_everything()
+    _remove_shared_memory([child, *_kill_everything()])
     _report(report_fd, report)
-    if report["worker_is_gone"] and request["directory_is_temporary"]:
+    if report["worker_is_gone"]:
         # shutil would cost time to import, and gives up on deeply nested directories
-        os.execvp("rm", ["rm", "-rf", "--", request["directory"]])
+        os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
 
 
 def _read_request(fd: int) -> Dict[str, Any]:
@@ -158,21 +158,35 @@ def _signal_group(leader: int, number: int) -> None:
         pass
 
 
-def _kill_everything() -> None:
-    """Kill what the simulation left behind, until nothing is left."""
+def _kill_everything() -> List[int]:
+    """Kill what the simulation left behind, until nothing is left; give the process ids."""
+    killed = []
     end = time.monotonic() + 3
     while time.monotonic() < end:
         try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+            while True:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                killed.append(pid)
         except ChildProcessError:
-            return
+            break
         for pid in _children():
             try:
                 os.kill(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass
         time.sleep(0.002)
+    return killed
+
+
+def _remove_shared_memory(pids: List[int]) -> None:
+    """Remove what MPICH leaves in the node's memory, a megabyte each, where it is killed."""
+    for pid in pids:
+        try:
+            os.unlink("/dev/shm/mpich_shm_%x_0" % pid)
+        except OSError:
+            pass
 
 
 def _children() -> List[int]:

