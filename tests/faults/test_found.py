@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dask_espresso import certificates, claim, journal
+from dask_espresso import claim, journal
 from dask_espresso.claim import Claim
-from dask_espresso.driver import run_study
 from dask_espresso.errors import DaskEspressoError, ResumableError
 from dask_espresso.journal import Journal, read_journal
 from dask_espresso.outcome import Outcome, pack
@@ -183,31 +182,6 @@ def test_journal_that_vanishes_while_it_is_looked_at(study, path, monkeypatch):
     open_store(path, study).close()
 
 
-def test_keys_of_a_killed_driver_go_though_nothing_is_left_to_do(study, path, monkeypatch):
-    monkeypatch.chdir(path.parent)
-    with open_store(path, study) as store:
-        store.record(entries(study, 0, 20))
-        store.publish()
-    left = path.parent / f"{certificates._PREFIX}x"
-    left.mkdir()
-    assert run_study(study).exit_status == 0
-    assert not left.exists()
-
-
-def test_keys_being_made_are_no_leftovers(tmp_path, monkeypatch):
-    """Another driver starts between the making of their folder and its lock."""
-    make = certificates.tempfile.mkdtemp
-
-    def interrupted(**options):
-        made = make(**options)
-        certificates.remove_leftovers(tmp_path)
-        return made
-
-    monkeypatch.setattr(certificates.tempfile, "mkdtemp", interrupted)
-    with certificates.temporary_security(tmp_path) as security:
-        assert Path(security.tls_ca_file).exists()
-
-
 def test_reader_may_not_write(study, path, monkeypatch):
     with open_store(path, study) as store:
         store.record(entries(study, 0, 3))
@@ -218,12 +192,6 @@ def test_reader_may_not_write(study, path, monkeypatch):
 
     monkeypatch.setattr(Path, "touch", denied)
     assert len(read_store(path).outcomes) == 3
-
-
-def test_standard_error_on_a_full_disk(tmp_path):
-    command = [sys.executable, "-m", "dask_espresso", "status", str(tmp_path / "none.h5")]
-    with Path("/dev/full").open("w") as full:
-        assert subprocess.run(command, check=False, stderr=full).returncode == 2
 
 
 def test_journal_after_a_failed_restart(tmp_path, monkeypatch):
