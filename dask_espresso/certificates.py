@@ -1,18 +1,29 @@
-"""TLS for one run: a key and a certificate that live as long as its driver."""
+"""TLS for one run: a key and a certificate that live as long as its driver.
+
+They are files in a folder whose name tells the driver's host. On that host the kernel's lock
+says whether the driver lives. To drivers on others, who see no lock, the folder's age does.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
+import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from distributed import Security
 
+from .errors import InputError
+
 _PREFIX = ".dask-espresso-tls-"
+_HEARTBEAT = 60.0  # seconds between two signs of life
+_STALE = 600.0  # seconds without one after which a driver on another host counts as dead
 
 
 @contextlib.contextmanager
@@ -28,32 +39,99 @@ def temporary_security(directory: Path) -> Iterator[Security]:
     ------
     distributed.Security
         Names the files; only this user can read them.
+
+    Raises
+    ------
+    InputError
+        If they cannot be written there.
     """
     remove_leftovers(directory)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=directory))
-    with _locked(folder):
+    with contextlib.ExitStack() as stack:
         try:
-            yield _write(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            fd, folder = _make_folder(directory)
+            stack.callback(os.close, fd)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            security = _write(folder)
+        except OSError as error:
+            raise InputError(
+                f"{directory}: the TLS files of driver and workers cannot be written here "
+                f"({error.strerror}); run from a directory where they can"
+            ) from error
+        stack.enter_context(_signs_of_life(fd))
+        yield security
 
 
 def remove_leftovers(directory: Path) -> None:
     """Remove the keys of drivers that are no longer alive."""
     for folder in directory.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError), _locked(folder):
-            shutil.rmtree(folder)
+        with contextlib.suppress(OSError):  # its driver lives, or is just removing it
+            fd, is_locked = _lock(folder)
+            try:
+                if (is_locked and folder.name.startswith(_own_prefix())) or _is_stale(folder):
+                    shutil.rmtree(folder)
+            finally:
+                os.close(fd)
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder as long as this process lives; BlockingIOError if another one does."""
+def _own_prefix() -> str:
+    return f"{_PREFIX}{socket.gethostname()}-"
+
+
+def _make_folder(directory: Path) -> tuple[int, Path]:
+    """Make a folder and lock it; another one if a driver that starts took it for a leftover."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=directory))
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            fd, _ = _lock(folder)
+            if folder.exists():
+                return fd, folder
+            os.close(fd)
+
+
+def _lock(folder: Path) -> tuple[int, bool]:
+    """Hold a folder as long as a file descriptor is open; BlockingIOError if another one does.
+
+    Returns
+    -------
+    int
+        The file descriptor.
+    bool
+        Whether the file system has locks at all.
+    """
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            return fd, False
+        os.close(fd)
+        raise
+    return fd, True
+
+
+def _is_stale(folder: Path) -> bool:
+    """Say whether a folder is old, by the clock of the server that keeps it."""
+    with tempfile.TemporaryFile(dir=folder.parent) as now:
+        return os.fstat(now.fileno()).st_mtime - folder.stat().st_mtime > _STALE
+
+
+@contextlib.contextmanager
+def _signs_of_life(fd: int) -> Iterator[None]:
+    """Keep a folder young."""
+    is_over = threading.Event()
+
+    def touch() -> None:
+        while not is_over.wait(_HEARTBEAT):
+            with contextlib.suppress(OSError):
+                os.utime(fd)
+
+    thread = threading.Thread(target=touch, name="certificates", daemon=True)
+    thread.start()
+    try:
         yield
     finally:
-        os.close(fd)
+        is_over.set()
+        thread.join()
 
 
 def _write(folder: Path) -> Security:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import select
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +13,12 @@ import click
 from rich.console import Console
 
 from . import __version__
-from .errors import DaskEspressoError
+from .errors import DaskEspressoError, InputError
+from .streams import check_output
 
+_console = Console(stderr=True)
 
-class _Console(Console):
-    """Standard error, which may go away while a study runs: that is no reason to stop it."""
-
-    def on_broken_pipe(self) -> None:
-        """Say nothing more."""
-        self.quiet = True
-        _mute()
-
-
-class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
-    """Logs to standard error in the same way."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Give up on standard error if it is gone."""
-        if isinstance(sys.exc_info()[1], BrokenPipeError):
-            _mute()
-        else:
-            super().handleError(record)
-
-
-def _mute_if_gone() -> None:
-    """Before the end, have no log of a library meet a standard error that nobody reads."""
-    with contextlib.suppress(OSError, ValueError):  # not a file at all
-        poll = select.poll()
-        poll.register(sys.stderr.fileno(), 0)
-        if poll.poll(0):
-            _mute()
-
-
-def _mute() -> None:
-    """Send standard error nowhere; what is still buffered would spoil the exit status."""
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stderr.fileno())
-
-
-_console = _Console(stderr=True)
-
+_TALKATIVE = ("distributed", "distributed.client")  # loggers with a level of their own
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _STORE = click.argument("store", type=click.Path(path_type=Path))
 _PROFILE = click.option(
@@ -87,11 +51,9 @@ class _Commands(click.Group):
             return super().main(*args, **kwargs)
         except DaskEspressoError as error:
             if "--debug" in sys.argv:
-                raise
+                traceback.print_exc()
             _console.print(f"Error: {error}", style="bold red", markup=False, soft_wrap=True)
             sys.exit(error.exit_status)
-        finally:
-            _mute_if_gone()
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; click itself would end one that is interrupted with status 1."""
@@ -119,8 +81,11 @@ def main(debug: bool) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,
         format="%(asctime)s %(name)s: %(message)s" if debug else "%(message)s",
-        handlers=[_Handler()],
     )
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("the current directory is gone; change to one that exists") from None
 
 
 @main.command()
@@ -218,6 +183,7 @@ def submit(
     check_store(path.absolute(), loaded, changed_script=changed_script)
     if dry_run:
         click.echo(f"{job.text}\n{job.path} would be submitted with: {job.command}")
+        check_output()
         return
     job_id = job.submit()
     click.echo(f"submitted job {job_id}: {job.path}")
@@ -249,7 +215,6 @@ def check(study: str | None, profile: str | None, settings: tuple[str, ...], tim
     _quiet_dask()
     from .check import check_profile
     from .duration import parse_duration
-    from .errors import InputError
     from .findings import Report
     from .profile import load_profile
     from .study import load_study
@@ -290,7 +255,6 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     """
     from .duration import format_duration
     from .engine import engine_command, probe
-    from .errors import InputError
     from .profile import load_profile
     from .study import load_study
     from .task import Order, Workload, simulate
@@ -308,7 +272,7 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     for name, value in order.script_parameters.items():
         click.echo(f"  {name} = {value!r}")
     workload = Workload(engine, str(loaded.script_path), loaded.script_hash, loaded.time_limit)
-    outcome = simulate(workload, order, on_output=sys.stderr.buffer.write)
+    outcome = simulate(workload, order, on_output=_pass_on)
     click.echo(
         f"{outcome.status.label} in {format_duration(outcome.elapsed_time)}, "
         f"CPU {outcome.cpu_time:.2f} s, memory {outcome.peak_memory / 2**20:.0f} MiB"
@@ -318,6 +282,11 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     if outcome.error:
         click.echo(outcome.error.splitlines()[0])
     sys.exit(0 if outcome.is_done else 1)
+
+
+def _pass_on(output: bytes) -> None:
+    sys.stderr.buffer.write(output)
+    sys.stderr.flush()
 
 
 @main.command()
@@ -339,6 +308,7 @@ def status(store: Path, as_json: bool) -> None:
         click.echo(json.dumps(report, indent=2))
     else:
         print_status(report, _output())
+    check_output()
 
 
 @main.command()
@@ -353,6 +323,7 @@ def show(store: Path) -> None:
     from .report import print_table
 
     print_table(store, _output())
+    check_output()
 
 
 @main.command()
@@ -425,35 +396,23 @@ def job_script_(profile: str) -> None:
     from .profile import load_profile
 
     click.echo(job_script(load_profile(profile)))
-
-
-def program() -> None:
-    """Run the command line as a process of its own.
-
-    The signals by which batch systems end a job come at any time: before there is a driver to
-    take them they end the process in order, and when its work is done they change nothing.
-    """
-    _on_stop_signals(lambda *_: sys.exit(75))
-    try:
-        main()
-    finally:
-        _on_stop_signals(signal.SIG_IGN)
-
-
-def _on_stop_signals(handler: Any) -> None:
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, handler)
+    check_output()
 
 
 def _quiet_dask() -> None:
     """Keep to --debug what dask says of workers that come and go; it asks when it is imported.
 
-    Not an environment variable: workers on a cluster would inherit it, and their logs are wanted.
+    The environment is that of workers on this machine alone: those on a cluster keep their logs.
     """
     import dask
 
     if not click.get_current_context().find_root().params["debug"]:
-        dask.config.set({"logging": {"distributed": "critical"}})
+        dask.config.set(
+            {
+                "logging": dict.fromkeys(_TALKATIVE, "critical"),
+                "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+            }
+        )
 
 
 def _output() -> Console:
@@ -463,7 +422,6 @@ def _output() -> Console:
 
 
 def _overrides(settings: tuple[str, ...]) -> dict[str, str]:
-    from .errors import InputError
 
     for setting in settings:
         if "=" not in setting:

@@ -10,9 +10,9 @@ import shlex
 import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -128,21 +128,25 @@ def _local_cluster(profile: Profile) -> LocalCluster:
         "local_directory": tempfile.gettempdir(),
         **profile.options,
     }
-    with _ignoring_interrupts():
+    with _signals_are_for_the_driver():
         return LocalCluster(**options)
 
 
 @contextlib.contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Have the processes started here ignore Ctrl-C: it is for the driver, which stops them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _signals_are_for_the_driver() -> Iterator[None]:
+    """Have workers never see what a terminal sends to all: the driver stops them.
+
+    Signals that are blocked here stay so in the threads started here, in the workers that these
+    threads start, also later on, and in nothing else.
+    """
+    blocked = {signal.SIGINT, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:
+        resource_tracker.ensure_running()  # multiprocessing's own child; its start unblocks SIGINT
+        signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> tuple[Any, Queue]:

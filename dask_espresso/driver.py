@@ -8,27 +8,26 @@ import contextlib
 import itertools
 import math
 import queue
-import signal
-import threading
 import time
 import traceback
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from distributed import Client, Future, KilledWorker
+from distributed import CancelledError, Client, Future, KilledWorker
 
+from .certificates import remove_leftovers
 from .cluster import Cluster, open_cluster
 from .duration import format_duration
 from .engine import Probe, probe
-from .errors import InputError, ResumableError
+from .errors import DaskEspressoError, InputError, ResumableError
 from .outcome import Outcome, Status, pack
 from .profile import Profile, load_profile
 from .progress import Counts, Display
 from .roster import Roster, read_roster, remove_roster, write_roster
+from .signals import StopRequest, stop_requests
 from .store import Entry, Store, open_store
 from .study import Study
 from .task import LEAVE_BEFORE, Order, ScriptChangedError, Workload, run_simulation
@@ -37,9 +36,10 @@ MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
 _SUSPICIOUS = 2  # after so many losses only one at a time is tried
 _LATENCY = 0.2  # seconds that a worker may have to wait for its next simulation
 _FETCH_TIMEOUT = 5.0  # seconds; a worker that has just died does not answer
+_ANSWER_TIMEOUT = 5.0  # seconds; a scheduler that stands still does not answer
 
+_NO_SCHEDULER = "the Dask scheduler is gone; run again to go on"
 _TICK = 0.2  # seconds between looks at signals and display
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,9 @@ def run_study(
         walltime=profile.walltime,
     )
     check_time_limit(study, profile)
-    with (
-        open_store(path, study, changed_script=changed_script) as opened,
-        _stop_signals() as stop,
-    ):
+    opened = open_store(path, study, changed_script=changed_script)
+    with stop_requests() as stop, opened:
+        remove_leftovers(Path.cwd())
         driver = Driver(study, opened, workload, stop, display or Display(), retry_failed)
         try:
             if driver.todo:
@@ -150,34 +149,6 @@ def check_time_limit(study: Study, profile: Profile) -> None:
             f"a simulation of study {study.name!r} may take {format_duration(limit)}: none could "
             "start; raise the walltime under `options`, or lower the study's `time_limit`"
         )
-
-
-class StopRequest:
-    """A signal that asked the driver to stop, if one did."""
-
-    def __init__(self) -> None:
-        self.signal = ""
-
-    def __call__(self, number: int, _: FrameType | None) -> None:
-        """Take note of the signal; an impatient second one stops at once."""
-        if self.signal:
-            raise KeyboardInterrupt
-        self.signal = signal.Signals(number).name
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[StopRequest]:
-    """Turn the signals that end a driver into a request to stop."""
-    stop = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Driver:
@@ -247,10 +218,14 @@ class Driver:
         Raises
         ------
         ResumableError
-            If there was no worker for that long.
+            If there was no worker for that long, or the scheduler is gone.
         """
-        client = cluster.client
         self._worker_deadline = _Deadline(worker_timeout)
+        with _loss_of_scheduler(cluster.client):
+            self._work(cluster)
+
+    def _work(self, cluster: Cluster) -> None:
+        client = cluster.client
         self._display.say(f"dashboard: {client.dashboard_link}")
         self._check_engine(cluster)
         while not self._stop.signal:
@@ -273,10 +248,13 @@ class Driver:
                     return
                 self._look_after(cluster)
                 time.sleep(_TICK / 4)
-            if not isinstance(future.exception(), KilledWorker):
+            error = future.exception()
+            if error and not isinstance(error, KilledWorker):
+                raise InputError(f"the engine could not be tried on a worker: {_described(error)}")
+            found: Probe | None = self._fetch(cluster.client, [future]).get(key)
+            if found:  # else its worker has died
                 break
-        found: Probe = future.result()
-        if found.error:
+        if found and found.error:
             raise InputError(
                 f"{found.error}; set its command under `engines` in the profile, "
                 "or load the module that has it"
@@ -284,7 +262,7 @@ class Driver:
 
     def _look_after(self, cluster: Cluster) -> None:
         """Tell the keeper what is to be done, and the user what the workers do."""
-        self._counts.slots = sum(cluster.client.nthreads().values())
+        self._counts.slots = _slots(cluster.client)
         if cluster.keeper:
             cluster.keeper.work_left = self.todo - self._recorded_here
             if cluster.keeper.roster != self._roster:
@@ -345,31 +323,36 @@ class Driver:
         """Record what has finished; wait a moment for it if nothing has."""
         batch = self._wait_for_finished()
         results = self._fetch(client, [f for f in batch if f.status == "finished"])
-        entries = []
-        for future in batch:
-            key, (_, order) = future.key, self._flying[future.key]
-            if key in results:
-                status, record, elapsed_time = results[key]
-                self._longest = max(self._longest, elapsed_time)
-                self._total_time += elapsed_time
-                entry: Entry | None = Entry(order.id, Status(status), record)
-            elif future.status == "error" or future.cancelled():
-                entry = self._entry_of_failure(future, order)
-            else:  # its worker died before it could hand the result over: it is computed again
-                future.add_done_callback(self._finished.put)
-                continue
-            del self._flying[key]
-            if self._suspect == order.id:
-                self._suspect = ""
-            if entry and not self._tries_again(entry, order):
-                entries.append(entry)
-        self._counts.running = len(self._flying)
-        self._record(entries)
+        entries: list[Entry] = []
+        try:
+            for future in sorted(batch, key=lambda future: future.key not in results):
+                entries += self._take(future, results)
+        finally:  # a failure that ends the run costs nothing of what has come with it
+            self._counts.running = len(self._flying)
+            self._record(entries)
         for future in batch:  # not before they are recorded: until then they can be had again
             if future.key not in self._flying:
                 future.release()
 
-    def _fetch(self, client: Client, futures: list[Future]) -> dict[str, tuple[int, bytes, float]]:
+    def _take(self, future: Future, results: dict[str, Any]) -> list[Entry]:
+        """Give what is to be recorded of a future that has finished, if anything is."""
+        key, (_, order) = future.key, self._flying[future.key]
+        if key in results:
+            status, record, elapsed_time = results[key]
+            self._longest = max(self._longest, elapsed_time)
+            self._total_time += elapsed_time
+            entry: Entry | None = Entry(order.id, Status(status), record)
+        elif future.status == "error" or future.cancelled():
+            entry = self._entry_of_failure(future, order)
+        else:  # its worker died before it could hand the result over: it is computed again
+            future.add_done_callback(self._finished.put)
+            return []
+        del self._flying[key]
+        if self._suspect == order.id:
+            self._suspect = ""
+        return [entry] if entry and not self._tries_again(entry, order) else []
+
+    def _fetch(self, client: Client, futures: list[Future]) -> dict[str, Any]:
         """Get results from the workers; without those that cannot be had at the moment."""
         try:
             together = client.sync(_gather, client, futures, callback_timeout=_FETCH_TIMEOUT)
@@ -406,13 +389,10 @@ class Driver:
     def _entry_of_failure(self, future: Future, order: Order) -> Entry | None:
         """Say what became of a simulation that no worker could tell of; None if it goes again."""
         if future.status != "error":
-            raise ResumableError("the Dask scheduler is gone; run again to go on")
+            raise ResumableError(_NO_SCHEDULER)
         error = future.exception()
         if isinstance(error, ScriptChangedError):
-            raise ResumableError(
-                f"{error}: changed while the study was running; put it back and run again, "
-                "or run again with --changed-script"
-            )
+            raise ResumableError(str(error))
         if isinstance(error, KilledWorker):
             losses = self._losses[order.id] + error.allowed_failures + 1
             self._losses[order.id] = losses
@@ -420,8 +400,7 @@ class Driver:
                 (self._suspects if losses >= _SUSPICIOUS else self._again).append(order)
                 return None
             return self._entry(order, Status.LOST, f"{self._losses[order.id]} workers died of it")
-        text = "".join(traceback.format_exception_only(type(error), error)).strip()
-        return self._entry(order, Status.FAILED, f"on the worker: {text}")
+        return self._entry(order, Status.FAILED, f"on the worker: {_described(error)}")
 
     def _entry(self, order: Order, status: Status, error: str) -> Entry:
         outcome = Outcome(
@@ -467,6 +446,35 @@ class _Deadline:
                 "`worker_timeout` in the profile to wait longer, or see what is wrong with "
                 "`dask-espresso check`"
             )
+
+
+@contextlib.contextmanager
+def _loss_of_scheduler(client: Client) -> Iterator[None]:
+    """Say that the scheduler is gone, for which dask has many errors."""
+    try:
+        yield
+    except DaskEspressoError:
+        raise
+    except (Exception, CancelledError) as error:
+        if client.status == "running" and not isinstance(error, (OSError, CancelledError)):
+            raise
+        raise ResumableError(_NO_SCHEDULER) from error
+
+
+def _slots(client: Client) -> int:
+    """Say how many simulations can run at a time; none if the scheduler does not answer."""
+    try:
+        return int(client.sync(_count_threads, client, callback_timeout=_ANSWER_TIMEOUT))
+    except asyncio.TimeoutError:
+        return 0
+
+
+async def _count_threads(client: Client) -> int:
+    return sum((await client.nthreads()).values())
+
+
+def _described(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
 
 
 async def _gather(client: Client, futures: list[Future]) -> list[Any]:

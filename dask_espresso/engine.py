@@ -17,7 +17,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -85,16 +85,16 @@ class ProcessReport:
         Holds the payload.
     """
 
-    exit_code: int | None
-    timed_out: bool
-    time_limit: float | None
-    elapsed_time: float
-    cpu_time: float
-    peak_memory: int
-    error: str
-    stderr: str
-    log: str
-    output: PayloadScanner
+    exit_code: int | None = None
+    timed_out: bool = False
+    time_limit: float | None = None
+    elapsed_time: float = 0.0
+    cpu_time: float = 0.0
+    peak_memory: int = 0
+    error: str = ""
+    stderr: str = ""
+    log: str = ""
+    output: PayloadScanner = field(default_factory=lambda: PayloadScanner(lambda noise: None))
 
     def failure(self) -> str:
         """Say what went wrong, with the end of standard error; empty if nothing did."""
@@ -251,10 +251,14 @@ def run_process(
     Returns
     -------
     ProcessReport
-        Never raises for anything that the simulation does.
+        Never raises for anything that the simulation does, or that this machine lacks.
     """
     with contextlib.ExitStack() as stack:
-        scratch = stack.enter_context(_scratch_directory())
+        try:
+            scratch = stack.enter_context(_scratch_directory())
+        except OSError as error:  # Python looks for a place that can be written to
+            where = os.environ.get("TMPDIR", "/tmp")
+            return ProcessReport(error=f"no directory for it could be made in {where}: {error}")
         # MPI and others leave files in TMPDIR if they are killed
         base = {**os.environ, "TMPDIR": str(scratch / "tmp"), _MARK: uuid.uuid4().hex}
         environment = simulation_environment(engine, base)
@@ -271,17 +275,14 @@ def run_process(
 
 @contextlib.contextmanager
 def _scratch_directory() -> Iterator[Path]:
-    """Make a place to run in and one for temporary files, and remove both with all in them."""
-    made = tempfile.TemporaryDirectory(prefix="dask-espresso-", ignore_cleanup_errors=True)
+    """Name a directory that the supervisor makes and removes, whatever becomes of this worker."""
+    path = Path(tempfile.gettempdir(), f"dask-espresso-{uuid.uuid4().hex[:12]}")
     try:
-        for name in ("run", "tmp"):
-            Path(made.name, name).mkdir()
-        yield Path(made.name)
+        yield path
     finally:
-        try:
-            made.cleanup()
-        except RecursionError:  # shutil gives up on deeply nested directories
-            subprocess.run(["rm", "-rf", "--", made.name], check=False)
+        if path.exists():  # the supervisor was killed, or the simulation has made it read-only
+            for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+                subprocess.run([*command, "--", path], check=False, capture_output=True)
 
 
 def _absolute_command(command: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
@@ -295,7 +296,8 @@ def _supervise(
 ) -> ProcessReport:
     request_read, request_write = os.pipe()
     report_read, report_write = os.pipe()
-    with os.fdopen(request_write, "wb") as to_supervisor, os.fdopen(report_read, "rb") as report:
+    to_supervisor = os.fdopen(request_write, "wb", buffering=0)
+    with to_supervisor, os.fdopen(report_read, "rb") as report:
         supervisor = [sys.executable, "-I", "-S", str(PACKAGE / "supervisor.py")]
         command = [*supervisor, str(request_read), str(report_write)]
         try:
@@ -310,9 +312,9 @@ def _supervise(
         finally:
             os.close(request_read)
             os.close(report_write)
-        with process:
-            to_supervisor.write(json.dumps(request).encode() + b"\n")
-            to_supervisor.flush()
+        with process, to_supervisor:  # closed before the process is waited for, which then ends
+            with contextlib.suppress(BrokenPipeError):  # there will be no report, either
+                to_supervisor.write(json.dumps(request).encode() + b"\n")
             return _Conversation(process, report, request, on_output).hold(stdin)
 
 

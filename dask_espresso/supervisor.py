@@ -4,6 +4,7 @@ Run as a program of its own, so that it can promise what a worker cannot:
 
 * the simulation and everything it started is gone when the simulation ends,
   when its time limit is over, and when the worker dies, however it dies;
+* the directory that was made for the simulation is gone as well;
 * exit status, CPU time and peak memory are the kernel's own figures for the
   simulation, not mixed with those of other children of the worker.
 
@@ -12,8 +13,9 @@ behind, in whatever session or process group, becomes the supervisor's child
 and is killed. Elsewhere it is the simulation's process group that is killed.
 
 Usage: ``python -I -S supervisor.py REQUEST_FD REPORT_FD``. The request is one
-line of JSON with ``command``, ``environment``, ``directory``,
-``scratch`` (removed where the worker cannot) and ``time_limit``; the report is one JSON object.
+line of JSON with ``command``, ``environment``, ``directory``, ``scratch`` (a
+directory that is made and removed here, with ``run`` and ``tmp`` in it) and
+``time_limit``; the report is one JSON object.
 Standard input, output and error are handed to the simulation. End of file on
 REQUEST_FD means that the worker is gone. Needs the standard library only.
 """
@@ -48,20 +50,21 @@ def main(request_fd: int, report_fd: int) -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
     request = _read_request(request_fd)
+    scratch = [request["scratch"]]  # with a place to run in, and one for temporary files
+    scratch += [os.path.join(scratch[0], name) for name in ("run", "tmp")]
     try:
+        for directory in scratch:
+            os.mkdir(directory, 0o700)
         child = _start(request)
     except OSError as error:
-        _report(report_fd, {"error": f"{error.strerror}: {error.filename}", "errno": error.errno})
-        return
-    for fd in (0, 1, 2):  # the simulation has its own; keeping them would hide its end of file
-        os.close(fd)
-
-    report = _watch(child, request_fd, wakeup, request["time_limit"])
-    _remove_shared_memory([child, *_kill_everything()])
+        report = {"error": f"{error.strerror}: {error.filename}", "errno": error.errno}
+    else:
+        for fd in (0, 1, 2):  # the simulation has its own; keeping them would hide its end of file
+            os.close(fd)
+        report = _watch(child, request_fd, wakeup, request["time_limit"])
+        _remove_shared_memory([child, *_kill_everything()])
     _report(report_fd, report)
-    if report["worker_is_gone"]:
-        # shutil would cost time to import, and gives up on deeply nested directories
-        os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
+    _remove(scratch)
 
 
 def _read_request(fd: int) -> Dict[str, Any]:
@@ -86,6 +89,7 @@ def _start(request: Dict[str, Any]) -> int:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *_TO_ALL):
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())  # workers block some
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # should this supervisor be killed
             if os.getppid() != supervisor:
                 os._exit(1)
@@ -113,7 +117,7 @@ def _watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) ->
     poll = select.poll()
     poll.register(worker, select.POLLIN)
     poll.register(wakeup, select.POLLIN)
-    timed_out = worker_is_gone = False
+    timed_out = False
     kill_at = None
     while True:
         pid, status, usage = os.wait4(child, os.WNOHANG)
@@ -122,7 +126,6 @@ def _watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) ->
             return {
                 "exit_code": _exit_code(status),
                 "timed_out": timed_out,
-                "worker_is_gone": worker_is_gone,
                 "elapsed_time": now - started,
                 "cpu_time": usage.ru_utime + usage.ru_stime,
                 # kibibytes on Linux, bytes on macOS
@@ -140,9 +143,17 @@ def _watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) ->
             if fd == wakeup:
                 os.read(wakeup, 1 << 12)
             elif not os.read(worker, 1):
-                worker_is_gone = True
                 _signal_group(child, signal.SIGKILL)
                 poll.unregister(worker)
+
+
+def _remove(scratch: List[str]) -> None:
+    try:
+        for directory in reversed(scratch):
+            os.rmdir(directory)
+    except OSError:
+        # shutil would cost time to import, and gives up on deeply nested directories
+        os.execvp("rm", ["rm", "-rf", "--", scratch[0]])
 
 
 def _exit_code(status: int) -> int:

@@ -123,7 +123,7 @@ class Workload:
 
 
 class ScriptChangedError(RuntimeError):
-    """The script is not the one that the run began with."""
+    """The script is not the one that the run began with; the message says what to do."""
 
 
 def run_simulation(workload: Workload, order: Order) -> tuple[int, bytes, float]:
@@ -217,8 +217,7 @@ def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:
         script_hash=workload.script_hash,
         started=time.time(),
     )
-    if file_hash(workload.script) != workload.script_hash:
-        raise ScriptChangedError(workload.script)
+    _check_script(workload)
     report = run_process(
         workload.engine,
         workload.script,
@@ -244,6 +243,21 @@ def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:
     if outcome.error:
         outcome.status = Status.NOT_FINITE
     return outcome
+
+
+def _check_script(workload: Workload) -> None:
+    try:
+        is_changed = file_hash(workload.script) != workload.script_hash
+    except FileNotFoundError:
+        raise ScriptChangedError(
+            f"{workload.script}: not to be found on {socket.gethostname()}; put it where every "
+            "worker sees it and run again"
+        ) from None
+    if is_changed:
+        raise ScriptChangedError(
+            f"{workload.script}: changed while the study was running; put it back and run again, "
+            "or run again with --changed-script"
+        )
 
 
 def _checked_result(payload: Any) -> dict[str, Any]:

@@ -1,7 +1,15 @@
+import os
+import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
-from dask_espresso.certificates import temporary_security
+import pytest
+
+from dask_espresso import certificates
+from dask_espresso.certificates import remove_leftovers, temporary_security
+from dask_espresso.errors import InputError
 
 HOLD = """
 import sys, pathlib, time
@@ -32,3 +40,85 @@ def test_keys_of_a_killed_driver_go_at_the_next_start(tmp_path):
     with temporary_security(tmp_path):
         assert len(list(tmp_path.iterdir())) == 1
     assert not list(tmp_path.iterdir())
+
+
+def interrupted_once(monkeypatch, interruption):
+    """Have something happen between the making of the first folder and its lock."""
+    make, made = certificates.tempfile.mkdtemp, []
+
+    def mkdtemp(**options):
+        made.append(Path(make(**options)))
+        if len(made) == 1:
+            interruption(made[0])
+        return str(made[-1])
+
+    monkeypatch.setattr(certificates.tempfile, "mkdtemp", mkdtemp)
+    return made
+
+
+def test_keys_being_made_are_no_leftovers(tmp_path, monkeypatch):
+    """Another driver starts between the making of their folder and its lock."""
+    made = interrupted_once(monkeypatch, lambda folder: remove_leftovers(tmp_path))
+    with temporary_security(tmp_path) as security:
+        assert Path(security.tls_ca_file).parent == made[1]
+        assert list(tmp_path.iterdir()) == [made[1]]
+
+
+def test_keys_being_made_while_another_driver_looks_at_them(tmp_path, monkeypatch):
+    looking = []
+    made = interrupted_once(monkeypatch, lambda folder: looking.append(certificates._lock(folder)))
+    with temporary_security(tmp_path) as security:
+        assert Path(security.tls_ca_file).parent == made[1]
+        os.close(looking[0][0])
+        remove_leftovers(tmp_path)
+        assert list(tmp_path.iterdir()) == [made[1]]
+
+
+def test_keys_that_their_driver_is_just_removing(tmp_path, monkeypatch):
+    lock = certificates._lock
+    with temporary_security(tmp_path):
+        (folder,) = tmp_path.iterdir()
+
+        def too_late(path):
+            certificates.shutil.rmtree(path)
+            return lock(path)
+
+        monkeypatch.setattr(certificates, "_lock", too_late)
+        remove_leftovers(tmp_path)
+    assert not folder.exists()
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Be a driver on another host, which sees no locks of this one."""
+
+    def move():
+        monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+        monkeypatch.setattr("fcntl.flock", lambda fd, how: None)
+
+    return move
+
+
+def test_keys_of_a_driver_on_another_host_stay(tmp_path, elsewhere, monkeypatch):
+    monkeypatch.setattr(certificates, "_HEARTBEAT", 0.05)
+    with temporary_security(tmp_path) as security:
+        os.utime(Path(security.tls_ca_file).parent, (0, 0))
+        time.sleep(0.5)
+        elsewhere()
+        remove_leftovers(tmp_path)
+        assert Path(security.tls_ca_file).exists()
+
+
+def test_keys_of_a_driver_killed_on_another_host_go(tmp_path, elsewhere):
+    with temporary_security(tmp_path) as security:
+        folder = Path(security.tls_ca_file).parent
+        elsewhere()
+        os.utime(folder, (time.time() - 3600,) * 2)
+        remove_leftovers(tmp_path)
+        assert not folder.exists()
+
+
+def test_no_place_for_keys(tmp_path):
+    with pytest.raises(InputError, match="nowhere: the TLS files .*No such file"):  # noqa: SIM117
+        with temporary_security(tmp_path / "nowhere"):
+            pass

@@ -1,12 +1,15 @@
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
 
+from dask_espresso import certificates
 from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError
 from dask_espresso.outcome import Status
@@ -184,13 +187,13 @@ def test_simulation_that_kills_its_worker_takes_no_innocent_one_along(here, scri
     assert summary.recorded == {Status.DONE: 11, Status.LOST: 1}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
 def test_interrupted_then_run_again(here, number):
     run = command("run", "study.yaml", "--set", "sleep=0.3")
     with subprocess.Popen(run, start_new_session=True, stderr=subprocess.PIPE) as process:
         while len(started(here)) < 5 and process.poll() is None:
             time.sleep(0.05)
-        if number == signal.SIGINT:  # as the terminal does it
+        if number in (signal.SIGINT, signal.SIGHUP):  # as the terminal does it
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
@@ -204,6 +207,47 @@ def test_interrupted_then_run_again(here, number):
     done = subprocess.run(run, capture_output=True, check=True, text=True)
     assert f"recorded {12 - recorded} in" in done.stdout
     assert len(started(here)) - before == 12 - recorded
+
+
+def test_closed_terminal_sends_its_signal_twice(here):
+    with subprocess.Popen(
+        command("run", "study.yaml", "--set", "sleep=0.3"), start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        while len(started(here)) < 5 and process.poll() is None:
+            time.sleep(0.05)
+        for _ in range(2):
+            os.killpg(process.pid, signal.SIGHUP)
+            time.sleep(0.05)
+        assert b"stopped by SIGHUP; the same command goes on" in process.stdout.read()
+    assert process.returncode == 75
+
+
+def test_nohup(here):
+    run = ["nohup", *command("run", "study.yaml", "--set", "sleep=0.1")]
+    with subprocess.Popen(run, start_new_session=True, stderr=subprocess.DEVNULL) as process:
+        while len(started(here)) < 3 and process.poll() is None:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGHUP)
+    assert process.returncode == 0
+
+
+def test_signal_to_all_after_a_worker_has_been_replaced(here):
+    """The new one leaves it to the driver, too."""
+    run = command("run", "study.yaml", "--set", "sleep=0.5")
+    with subprocess.Popen(run, start_new_session=True, stderr=subprocess.PIPE) as process:
+        while len(started(here)) < 1 and process.poll() is None:
+            time.sleep(0.05)
+        (worker,) = [
+            child for child in psutil.Process(process.pid).children()
+            if "spawn_main" in " ".join(child.cmdline())
+        ]  # fmt: skip
+        worker.kill()
+        while len(started(here)) < 4 and process.poll() is None:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 75
 
 
 def test_signals_at_any_time(here):
@@ -274,6 +318,14 @@ def test_what_has_nothing_to_run_or_cannot_run_leaves_the_store_alone(here, stud
     assert ((here / "s.h5").read_bytes(), (here / "s.h5").stat().st_mtime_ns) == before
 
 
+def test_keys_of_a_killed_driver_go_though_nothing_is_left_to_do(here):
+    run_study(load_study("study.yaml"))
+    left = here / f"{certificates._own_prefix()}x"
+    left.mkdir()
+    assert run_study(load_study("study.yaml")).started == 0
+    assert not left.exists()
+
+
 def test_points_taken_out_of_the_study_stay_in_the_store(here, study_file):
     run_study(load_study("study.yaml"))
     study_file(STUDY.replace("stop: 12", "stop: 10"))
@@ -293,6 +345,56 @@ def test_no_scheduler_at_the_address(here, monkeypatch):
     monkeypatch.setattr("dask_espresso.cluster.CONNECT_TIMEOUT", "1s")
     with pytest.raises(InputError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
         run_study(load_study("study.yaml"), Profile(cluster="tcp://127.0.0.1:9"))
+
+
+OWN_CLUSTER = """
+from distributed import LocalCluster
+with LocalCluster(
+    n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0",
+    protocol="tcp",
+) as cluster:
+    print(cluster.scheduler_address, flush=True)
+    input()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGKILL, "the Dask scheduler is gone"), (signal.SIGSTOP, "no worker for 1.0 s")],
+)
+def test_scheduler_that_is_gone(here, number, said):
+    own = [sys.executable, "-c", OWN_CLUSTER]
+    with subprocess.Popen(own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
+        address = cluster.stdout.readline().strip()
+        (here / "profile.yaml").write_text(f"cluster: {address}\nworker_timeout: 1 s\n")
+        run = command("run", "study.yaml", "--profile", "profile.yaml", "--set", "sleep=0.3")
+        with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
+            while len(started(here)) < 4 and process.poll() is None:
+                time.sleep(0.05)
+            cluster.send_signal(number)
+            errors = process.stderr.read()
+        cluster.kill()
+    assert process.returncode == 75
+    assert f"Error: {said}" in errors
+    assert "Traceback" not in errors
+    assert len(read_store("s.h5").outcomes) >= 2
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [("script.py", "script.py: not to be found on .*; put it"), ("study.yaml", "")],
+)
+def test_file_deleted_while_it_runs(here, what, said):
+    run = command("run", "study.yaml", "--set", "sleep=0.2")
+    with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
+        while len(started(here)) < 4 and process.poll() is None:
+            time.sleep(0.05)
+        (here / what).unlink()
+        errors = process.stderr.read()
+    assert process.returncode == (75 if said else 0)
+    assert re.search(said, errors)
+    assert "Traceback" not in errors
+    assert {o.status for o in read_store("s.h5").outcomes.values()} == {Status.DONE}
 
 
 def test_arrays_and_replicas(here, script):

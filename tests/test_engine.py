@@ -126,28 +126,90 @@ def test_nothing_that_the_simulation_started_is_left(python, script, ending):
     assert not is_running(int(report.log.split()[1]))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_outlives_its_worker(script, tmp_path, monkeypatch, number):
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """Where workers have their simulations run."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
-    path = script(textwrap.dedent(ESCAPED) + "time.sleep(600)")
-    worker = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(f"""
-            import os
-            from dask_espresso.engine import Engine, run_process
-            run_process(Engine("python"), {str(path)!r}, {{}},
-                        on_output=lambda data: os.write(1, data))
-        """)],
-        stdout=subprocess.PIPE,
+    return scratch
+
+
+def start_worker(path):
+    """Start a process that runs a simulation, and passes its output on."""
+    code = f"""
+        import os
+        from dask_espresso.engine import Engine, run_process
+        run_process(Engine("python"), {str(path)!r}, {{}},
+                    on_output=lambda data: os.write(1, data))
+    """
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE
     )  # fmt: skip
-    with worker:
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_outlives_its_worker(script, scratch, number):
+    with start_worker(script(textwrap.dedent(ESCAPED) + "time.sleep(600)")) as worker:
         pid = int(worker.stdout.readline().split()[1])
         family = [pid, *(child.pid for child in psutil.Process(worker.pid).children(True))]
         assert len(family) >= 3
         worker.send_signal(number)
     assert wait_until(lambda: not any(map(is_running, family)))
     assert wait_until(lambda: not list(scratch.iterdir()))
+
+
+@pytest.mark.parametrize("leaving", ["", "open('file', 'w')"])
+def test_simulation_that_ends_while_its_worker_stands_still(script, scratch, leaving):
+    """The worker is then killed."""
+    path = script(f"import os, time; print(os.getpid(), flush=True); time.sleep(0.5); {leaving}")
+    with start_worker(path) as worker:
+        pid = int(worker.stdout.readline())
+        worker.send_signal(signal.SIGSTOP)
+        assert wait_until(lambda: not is_running(pid))
+        assert wait_until(lambda: not list(scratch.iterdir()))
+        worker.kill()
+
+
+def test_worker_that_is_interrupted_does_not_wait(python, script, scratch):
+    def interrupt(output):
+        raise SystemExit(75)
+
+    path = script("import time; print('x', flush=True); time.sleep(600)")
+    started = time.monotonic()
+    with pytest.raises(SystemExit):
+        run_process(python, path, {}, on_output=interrupt)
+    assert time.monotonic() - started < 5
+    assert not list(scratch.iterdir())
+
+
+@pytest.mark.parametrize("place", ["missing", "file"])
+def test_no_place_to_run_in(python, script, tmp_path, monkeypatch, place):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / place))
+    failure = run_process(python, script(""), {}).failure()
+    assert "the engine did not start: No" in failure
+    assert f"directory: {tmp_path}/{place}/dask-espresso-" in failure
+
+
+def test_no_place_to_run_in_at_all(python, script, monkeypatch):
+    def none():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    assert "could be made in" in run_process(python, script(""), {}).failure()
+
+
+def test_signals_that_a_worker_blocks_reach_the_simulation(python, script):
+    path = script("""
+        import dask_espresso, signal
+        print(dask_espresso.encode_transport_data(len(signal.pthread_sigmask(0, ()))))
+    """)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        assert run_process(python, path, {}).output.payload() == 0
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def test_supervisor_killed(python, script):

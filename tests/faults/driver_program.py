@@ -33,6 +33,7 @@ from distributed import Security
 from distributed.config import initialize_logging
 
 from dask_espresso import claim, cli, driver, store
+from dask_espresso.__main__ import program
 from dask_espresso.certificates import temporary_security
 from dask_espresso.cluster import Cluster
 from dask_espresso.engine import Probe
@@ -171,11 +172,12 @@ class StandIn:
     """As much of a Dask client as the driver uses; simulations cost nothing."""
 
     dashboard_link = "none"
+    status = "running"
 
     def __init__(self, pace):
         self._pace = pace
 
-    def nthreads(self):
+    async def nthreads(self):
         return {"stand-in": 2}
 
     def submit(self, function, workload, order=None, *, key, pure=True):
@@ -270,12 +272,18 @@ def _give_up_power():
         raise OSError(ctypes.get_errno(), "capset")
 
 
+def run(arguments):
+    """Be `dask-espresso`."""
+    sys.argv = ["dask-espresso", *arguments]
+    program()
+
+
 def run_forked(options, arguments):
     """Be the driver, in a process forked for it, and end as a program of its own would."""
     status = 1
     try:
         calls = install(options)
-        cli.main(arguments, prog_name="dask-espresso")
+        run(arguments)
     except SystemExit as end:
         status = end.code or 0
     except BaseException:
@@ -291,4 +299,4 @@ def run_forked(options, arguments):
 
 if __name__ == "__main__":
     install(Options(**json.loads(sys.argv[1])))
-    cli.main(sys.argv[2:], prog_name="dask-espresso")
+    run(sys.argv[2:])

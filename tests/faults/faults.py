@@ -154,11 +154,15 @@ class OwnCluster:
         self._trial = trial
         self._file = trial.outside / f"scheduler.{len(trial.processes)}.json"
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0")
-        until(self._file.exists, PATIENCE, "the scheduler")
-        address = json.loads(self._file.read_text())["address"]
+        address = until(self._address, PATIENCE, "the scheduler")
         profile = f"cluster: {address}\nworker_timeout: 60 s\n"
         (trial.here / "profile.yaml").write_text(profile)
         self.add_worker()
+
+    def _address(self):
+        """Give the scheduler's address once it is all written."""
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            return json.loads(self._file.read_text())["address"]
 
     def _start(self, kind, *arguments):
         module = f"distributed.cli.dask_{kind}"

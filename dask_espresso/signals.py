@@ -1,0 +1,77 @@
+"""The signals that ask a process to stop: Ctrl-C's, a batch system's, a closed terminal's."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+
+
+class StopRequest:
+    """A signal that asked the driver to stop, if one did."""
+
+    def __init__(self) -> None:
+        self.signal = ""
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        """Take note of the signal; an impatient second one stops at once."""
+        # when a terminal is closed, the system and the shell in it each send a SIGHUP
+        if self.signal and number != signal.SIGHUP:
+            raise KeyboardInterrupt
+        self.signal = self.signal or signal.Signals(number).name
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Turn the signals that end a driver into a request to stop."""
+    stop = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop) for number in _heeded()}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class StoppedError(SystemExit):
+    """A signal came where there is no driver that takes it as a request."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(75)
+        self.signal = signal.Signals(number).name
+
+
+@contextlib.contextmanager
+def orderly_end() -> Iterator[None]:
+    """Have a signal end this process in order, with status 75; what comes at its end is ignored.
+
+    Raises
+    ------
+    StoppedError
+        At a signal.
+    """
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise StoppedError(number)
+
+    heeded = _heeded()
+    for number in heeded:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in heeded:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _heeded() -> list[signal.Signals]:
+    """Give the signals to listen to; nohup has SIGHUP ignored, which is to stay so."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [number for number in _STOP_SIGNALS if number != signal.SIGHUP or hangs_up]
