@@ -14,8 +14,9 @@ run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and
 	$(BIN)/dask-espresso show lj_pressure_lammps.h5
 	$(BIN)/dask-espresso plot lj_pressure_lammps.h5 -o lj_pressure_lammps.png
 
+# Three at a time: they mostly wait.
 test: $(VENV)/ready           ## the whole test suite; with PYPRESSO=… also on a real ESPResSo
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 # Prints one table; FAULTS= is a form of some minutes, FAULTS=--help says what else there is.
 test-faults: $(VENV)/ready    ## thousands of faults, and no outcome lost: about half an hour
