@@ -87,6 +87,30 @@ class _PlainUnpickler(_PortableUnpickler):
         return super().find_class(module, name)
 
 
+# What may be an order to remember an object under a number of a million and more: older versions of
+# Python make room for as many.
+_MAY_BE_LARGE_NUMBER = re.compile(rb"r..(?:[\x10-\xff].|.[\x01-\xff])|p\d{7}", re.DOTALL)
+
+
+def _load_plain(stream: io.BytesIO) -> Any:
+    """Unpickle plain data, in no more memory than it has a right to."""
+    pickled = stream.getvalue()
+    if _MAY_BE_LARGE_NUMBER.search(pickled):
+        _check_numbers(pickled)
+    return _PlainUnpickler(stream).load()
+
+
+def _check_numbers(pickled: bytes) -> None:
+    import pickletools  # scripts need none of this
+
+    try:
+        for opcode, argument, _ in pickletools.genops(pickled):
+            if opcode.name in ("LONG_BINPUT", "PUT") and argument > len(pickled):
+                raise pickle.UnpicklingError(f"it remembers an object as number {argument}")
+    except ValueError:  # not a whole pickle: what is wrong with it is found when it is loaded
+        return
+
+
 class _Beginning(io.BytesIO):
     """The beginning of what may be a pickle; notes how long that would be at least."""
 
@@ -293,7 +317,7 @@ class PayloadScanner:
             candidate = bytes(memoryview(self._pending)[: self._searched // 4 * 4])
             stream = _Beginning(_decode_unpadded(candidate))
             try:
-                _PlainUnpickler(stream).load()
+                _load_plain(stream)
                 return True
             except Exception as error:  # unpickling garbage raises nearly anything
                 if stream.getbuffer().nbytes < stream.wanted < _MAX_PICKLE:
@@ -333,7 +357,7 @@ class PayloadScanner:
             whole = candidate[:padding]
         try:
             stream = io.BytesIO(_decode_unpadded(whole))
-            value = _PlainUnpickler(stream).load()
+            value = _load_plain(stream)
         except Exception as error:  # unpickling garbage raises nearly anything
             self._note_broken(error, candidate)
             return 0

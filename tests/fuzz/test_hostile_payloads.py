@@ -181,6 +181,24 @@ def test_no_result_can_run_code(tmp_path):
         assert set(sys.modules) == before
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        b"r\x86\x32\x0a\x58",
+        b"r\xff\xff\xff\xff",
+        b"r\x00\x00\x10\x00",
+        b"p1477079430\n",
+        b"p9999999\n",
+    ],
+)
+def test_few_bytes_do_not_take_much_memory(reader, order):
+    """Python makes room for as many objects as one is numbered with."""
+    rest = pickle.dumps(RESULT, 2)
+    said = reader(base64.b64encode(rest[:3] + order + rest[3:]) + b"\n")
+    assert said.startswith("error: broken payload")
+    assert "it remembers an object as number" in said
+
+
 def test_what_is_no_plain_data_is_named():
     scanner, _ = scan(encode_transport_data({"a": calling(print, "x" * 10_000)}).encode())
     with pytest.raises(TransportError, match=r"builtins\.print, which is no plain data; give numb"):
