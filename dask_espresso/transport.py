@@ -104,6 +104,7 @@ def _check_numbers(pickled: bytes) -> None:
     import pickletools  # scripts need none of this
 
     try:
+        argument: Any
         for opcode, argument, _ in pickletools.genops(pickled):
             if opcode.name in ("LONG_BINPUT", "PUT") and argument > len(pickled):
                 raise pickle.UnpicklingError(f"it remembers an object as number {argument}")
