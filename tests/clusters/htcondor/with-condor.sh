@@ -15,10 +15,12 @@ as_ordinary_user() {
         mount --make-rprivate /
         mount -t proc proc /proc
         mount -t tmpfs -o mode=1777 tmpfs /dev/shm
-        { grep -v "^dask:" /etc/passwd; echo "dask:x:2000:2000::${HOME:-/}:/bin/bash"; } >/dev/shm/.passwd
-        { grep -v "^dask:" /etc/group; echo "dask:x:2000:"; } >/dev/shm/.group
-        mount --bind /dev/shm/.passwd /etc/passwd
-        mount --bind /dev/shm/.group /etc/group
+        # all of /etc: a package that is installed meanwhile puts new files in place of these two
+        cp -a /etc /dev/shm/.etc
+        sed -i "/^dask:/d" /dev/shm/.etc/passwd /dev/shm/.etc/group
+        echo "dask:x:2000:2000::${HOME:-/}:/bin/bash" >>/dev/shm/.etc/passwd
+        echo "dask:x:2000:" >>/dev/shm/.etc/group
+        mount --bind /dev/shm/.etc /etc
         export USER=dask LOGNAME=dask
         exec unshare --user --map-user=2000 --map-group=2000 -- "$HERE/with-condor.sh" "$@"
         ' with-condor "$@" <&0 &
