@@ -167,12 +167,17 @@ class Journal:
         self._fd = replace_file(self.path, data, may_replace=self._may_replace)
         self._end = len(data)
 
-    def restart(self) -> None:
-        """Forget all records: they have been published."""
+    def restart(self, is_published: Callable[[], bool] = lambda: True) -> None:
+        """Forget all records, unless what they were published to turns out to be gone."""
+        records = os.pread(self._fd, self._end, len(_FIRST_LINE))
         # in place, so that a driver that has lost its store can do no harm
         self._end = len(_FIRST_LINE)
         os.ftruncate(self._fd, self._end)
         self.append([self._description])
+        if not is_published():
+            write_all(self._fd, records)
+            os.fsync(self._fd)
+            self._end += len(records)
 
     def close(self) -> None:
         """Close the file; what was appended is on disk already."""

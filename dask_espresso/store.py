@@ -246,8 +246,9 @@ class Store:
                 self.path, outcomes, **_description(self._study), may_replace=self._may_publish
             )
             self._check_in_place()  # not before it is there does the journal forget
+            self._journal.restart(self._is_in_place)
+            self._check_in_place()
             self._published, self._unpublished, self._is_changed = len(outcomes), 0, False
-            self._journal.restart()
         except OSError as error:
             self._check_in_place()
             raise ResumableError(

@@ -450,6 +450,22 @@ def test_store_removed_under_the_driver(tmp_path, study, is_published):
     assert len(read_store(path).outcomes) == (3 if is_published else 6)
 
 
+def test_store_removed_when_the_journal_is_about_to_forget(tmp_path, study, monkeypatch):
+    path = tmp_path / "s.h5"
+    truncate = os.ftruncate
+
+    def late(fd, size):
+        path.unlink(missing_ok=True)
+        truncate(fd, size)
+
+    with open_store(path, study) as store:
+        store.record(entries(study, 3))
+        monkeypatch.setattr(os, "ftruncate", late)
+        with pytest.raises(ResumableError, match="was moved, deleted or replaced during the run"):
+            store.publish()
+    assert len(read_store(path).outcomes) == 3
+
+
 def test_journal_damaged_under_the_driver(tmp_path, study):
     path = tmp_path / "s.h5"
     with open_store(path, study) as store:
