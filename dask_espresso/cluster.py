@@ -128,8 +128,13 @@ def _local_cluster(profile: Profile) -> LocalCluster:
         "local_directory": tempfile.gettempdir(),
         **profile.options,
     }
-    with _signals_are_for_the_driver():
-        return LocalCluster(**options)
+    try:
+        with _signals_are_for_the_driver():
+            return LocalCluster(**options)
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"{profile.path or profile.cluster}: no worker can be started on this machine: {error}"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -257,8 +257,8 @@ def run_process(
         try:
             scratch = stack.enter_context(_scratch_directory())
         except OSError as error:  # Python looks for a place that can be written to
-            where = os.environ.get("TMPDIR", "/tmp")
-            return ProcessReport(error=f"no directory for it could be made in {where}: {error}")
+            said = error.strerror or error
+            return ProcessReport(error=f"no directory to run in can be made ({said})")
         # MPI and others leave files in TMPDIR if they are killed
         base = {**os.environ, "TMPDIR": str(scratch / "tmp"), _MARK: uuid.uuid4().hex}
         environment = simulation_environment(engine, base)
@@ -399,8 +399,9 @@ class _Conversation:
         is_late = False
         while readers:
             is_late = deadline is not None and time.monotonic() > deadline
-            ready = [fd for fd, _ in poll.poll(500)]
             is_over = self._report.fileno() not in readers
+            # of a supervisor that was killed nothing is to be waited for: this worker may be next
+            ready = [fd for fd, _ in poll.poll(500 if report or not is_over else 0)]
             is_late = is_late and not is_over and self._report.fileno() not in ready
             if is_late or (is_over and not (report and ready)):
                 # the supervisor hangs, or has not killed all that the simulation had started

@@ -53,8 +53,7 @@ def main(request_fd: int, report_fd: int) -> None:
     scratch = [request["scratch"]]  # with a place to run in, and one for temporary files
     scratch += [os.path.join(scratch[0], name) for name in ("run", "tmp")]
     try:
-        for directory in scratch:
-            os.mkdir(directory, 0o700)
+        _make(scratch)
         child = _start(request)
     except OSError as error:
         report = {"error": f"{error.strerror}: {error.filename}", "errno": error.errno}
@@ -145,6 +144,15 @@ def _watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) ->
             elif not os.read(worker, 1):
                 _signal_group(child, signal.SIGKILL)
                 poll.unregister(worker)
+
+
+def _make(scratch: List[str]) -> None:
+    try:
+        for directory in scratch:
+            os.mkdir(directory, 0o700)
+    except OSError as error:
+        said = f"no directory to run in can be made ({error.strerror})"
+        raise OSError(error.errno, said, os.path.dirname(scratch[0])) from None
 
 
 def _remove(scratch: List[str]) -> None:

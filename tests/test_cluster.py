@@ -229,6 +229,16 @@ def test_status_tells_of_the_jobs(slurm):
 # ---- walltime ------------------------------------------------------------------------------------
 
 
+def test_a_worker_that_has_no_place_on_this_machine(tmp_path):
+    (tmp_path / "file").touch()
+    profile = Profile(options={"local_directory": str(tmp_path / "file")})
+    with (
+        pytest.raises(InputError, match="no worker can be started .* Not a directory"),
+        open_cluster(profile),
+    ):
+        pass
+
+
 def test_a_time_limit_longer_than_the_walltime_is_refused(slurm, study):
     short = profile(options={"walltime": "00:01:00"})
     with pytest.raises(
