@@ -10,7 +10,10 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -34,7 +37,7 @@ from .jobqueue import Job, JobQueueCluster, cluster_class
 from .keeper import Keeper
 from .profile import JOBQUEUE_CLUSTERS, Profile, config_section
 
-CONNECT_TIMEOUT = "10s"
+CONNECT_TIMEOUT = 10.0  # seconds
 
 # dask's own settings that a run needs otherwise
 _SETTINGS = {
@@ -110,11 +113,28 @@ def open_cluster(profile: Profile, leftovers: Mapping[str, str] | None = None) -
 
 
 def _connect(address: str) -> Client:
+    """Connect to a scheduler that runs already.
+
+    The client's own timeout does not hold for one that takes the connection and then says nothing,
+    such as a stopped one; in a thread, it can be left behind.
+    """
+    connected: Future[Client] = Future()
+
+    def connect() -> None:
+        try:
+            client = Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
+        except BaseException as error:
+            connected.set_exception(error)
+        else:
+            connected.set_result(client)
+
+    threading.Thread(target=connect, name="connect", daemon=True).start()
     try:
-        return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
-    except (OSError, ValueError) as error:
+        return connected.result(CONNECT_TIMEOUT + 1)
+    except (OSError, ValueError, FutureTimeoutError) as error:
+        said = str(error) or "it says nothing"
         raise InputError(
-            f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler` "
+            f"no Dask scheduler answers at {address} ({said}); start one with `dask scheduler` "
             "or correct the profile's `cluster`"
         ) from error
 

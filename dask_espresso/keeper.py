@@ -166,6 +166,7 @@ class Keeper:
         self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self._news = asyncio.Event()
+        self._is_closing = False
         self.work_left = 0
         self.roster = Roster()
 
@@ -186,10 +187,14 @@ class Keeper:
 
     async def close(self) -> None:
         """Cancel all jobs."""
+        self._is_closing = True
+        self._news.set()
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            # a job that is being submitted just now must be known, to be cancelled
+            await asyncio.wait([self._task], timeout=_END_TIMEOUT)
+            while not self._task.done():  # wait_for can swallow it (Python issue 86296)
+                self._task.cancel()
+                await asyncio.wait([self._task], timeout=1)
         async with self._lock:
             for job in self._jobs:
                 job.is_well = job.complete_since is not None and job.missing_since is None
@@ -228,7 +233,7 @@ class Keeper:
     # ---- one look --------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        while True:
+        while not self._is_closing:
             try:
                 await self.look()
             except Exception:  # whatever it is, it must not end the keeping
@@ -405,6 +410,8 @@ class Keeper:
                 return
             missing = min(missing, 1)
         for _ in range(missing):
+            if self._is_closing:
+                return
             try:
                 self._jobs.append(await self._submit_one())
             except (RuntimeError, ValueError, OSError) as error:

@@ -256,7 +256,7 @@ def test_scheduler_without_workers(run):
 
 
 def test_no_scheduler(run, monkeypatch):
-    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", "0.5s")
+    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", 0.5)
     (fault,) = run(Profile(cluster="tcp://127.0.0.1:9"))
     assert fault.startswith("FAIL no Dask scheduler answers at tcp://127.0.0.1:9")
 

@@ -1,6 +1,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -342,9 +343,19 @@ def test_engine_that_does_not_start_writes_nothing(here):
 
 
 def test_no_scheduler_at_the_address(here, monkeypatch):
-    monkeypatch.setattr("dask_espresso.cluster.CONNECT_TIMEOUT", "1s")
+    monkeypatch.setattr("dask_espresso.cluster.CONNECT_TIMEOUT", 1.0)
     with pytest.raises(InputError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
         run_study(load_study("study.yaml"), Profile(cluster="tcp://127.0.0.1:9"))
+
+
+def test_a_server_at_the_address_that_says_nothing(here):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (here / "profile.yaml").write_text(f"cluster: tcp://127.0.0.1:{server.getsockname()[1]}\n")
+        run = command("run", "study.yaml", "--profile", "profile.yaml")
+        process = subprocess.run(run, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert process.returncode == 2
+    assert "it says nothing" in process.stderr
+    assert not (here / "s.h5").exists()
 
 
 OWN_CLUSTER = """

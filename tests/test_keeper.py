@@ -28,6 +28,7 @@ class FakeBatch:
                 return self.start().__await__()
 
             async def start(self):
+                await asyncio.sleep(batch.submission_takes)
                 if batch.refusal:
                     raise RuntimeError(f"Command exited\nstderr:\n{batch.refusal}\n")
                 self.job_id = str(len(batch.submitted) + 1)
@@ -46,12 +47,13 @@ class FakeBatch:
             address="tls://127.0.0.1:1",
             remove_worker=self.remove_worker,
             retire_workers=self.retire_workers,
-            add_plugin=lambda *_, **__: None,
+            add_plugin=lambda plugin, **_: self.plugins.append(plugin),
         )
         self.processes = processes
-        self.submitted, self.cancelled, self.retired = [], [], []
+        self.submitted, self.cancelled, self.retired, self.plugins = [], [], [], []
         self.queue = {}
         self.refusal = ""
+        self.submission_takes = 0.0
         self.cannot_cancel = self.does_not_answer = False
         self.now = 1000.0
 
@@ -361,3 +363,34 @@ def test_keeps_looking_whatever_happens(batch, caplog):
     asyncio.run(scenario())
     assert len(batch.submitted) == 1
     assert "trying again" in caplog.text
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_worker_that_registers_at_the_very_end_does_not_keep_it_open(batch, steps):
+    keeper = keeper_of(batch, jobs=1)
+
+    async def scenario():
+        await keeper.start()
+        await asyncio.sleep(0.01)
+        batch.plugins[0].add_worker()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(keeper.close())
+        assert await asyncio.wait([closing], timeout=5) == ({closing}, set())
+
+    asyncio.run(scenario())
+    assert batch.queue == {}
+
+
+def test_a_job_that_is_being_submitted_at_the_end_is_cancelled_too(batch):
+    keeper = keeper_of(batch, jobs=20)
+    batch.submission_takes = 0.1
+
+    async def scenario():
+        await keeper.start()
+        await asyncio.sleep(0.15)
+        await keeper.close()
+
+    asyncio.run(scenario())
+    assert len(batch.submitted) == 2
+    assert batch.queue == {}
