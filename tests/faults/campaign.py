@@ -23,7 +23,7 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_
 
 import driver_program
 from faults import FAULTS, learn_calls
-from trial import Findings, HangError, Process, Trial
+from trial import Findings, HangError, ImpossibleError, Process, Trial
 
 BUDGET = 420  # seconds after which only faults that were not tried yet are
 # in memory where possible: a SIGKILL does not see the difference, and an fsync is quick there
@@ -101,13 +101,16 @@ class Campaign:
         trial = Trial(rng, self._place, number, order)
         try:
             row.fault.function(trial)
+        except ImpossibleError as error:
+            trial.found.impossible = str(error)
         except HangError as error:
             trial.wrong(str(error), "hangs")
         except Exception:
             trial.wrong(traceback.format_exc())
         finally:
             trial.close(keep=self._options.keep)
-        trial.found.tried = trial.found.tried or 1
+        if not trial.found.impossible:
+            trial.found.tried = trial.found.tried or 1
         result.write_text(json.dumps(dataclasses.asdict(trial.found)))
         os._exit(0)
 
@@ -137,6 +140,9 @@ class Campaign:
         for row in table:
             cells = [str(cell).rjust(width) for cell, width in zip(row, widths, strict=True)]
             print(" | ".join([str(row[0]).ljust(widths[0]), *cells[1:]]))
+        for row in self._rows:
+            if row.sum.impossible:
+                print(f"NOT TRIED: {row.fault.name}: {row.sum.impossible}")
         kills = sum(row.sum.kills for row in self._rows)
         print(f"seed {self._options.seed}, {elapsed:.0f} s, drivers killed with SIGKILL: {kills}")
 

@@ -5,11 +5,14 @@ Each is a function of a trial. It lets the fault happen, and says what has to ho
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import random
 import signal
 import socket
+import struct
+import subprocess
 import sys
 import textwrap
 import time
@@ -20,7 +23,7 @@ import driver_program
 import psutil
 from test_simulation_faults import FAULTS as MISBEHAVIOURS
 from test_simulation_faults import PRELUDE
-from trial import REAL_TIMEOUT, SIMULATIONS, STUDY, HangError, Trial, until
+from trial import REAL_TIMEOUT, SIMULATIONS, STUDY, HangError, ImpossibleError, Trial, until
 
 from dask_espresso.errors import InputError
 from dask_espresso.journal import read_journal
@@ -33,6 +36,8 @@ STOPPED_EARLY = (0, 2, 75)
 LOCAL = "{cluster: local, options: {n_workers: 2, threads_per_worker: 1}}"
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
+# ext4: fail from now on, and write nothing of what is only in memory (linux/ext4.h)
+_EXT4_IOC_SHUTDOWN, _NOLOGFLUSH = 0x8004587D, 2
 
 
 calls = []  # the names of the calls that an undisturbed driver makes, in order
@@ -89,6 +94,58 @@ def real_driver_killed(trial):
     trial.check()
     trial.finish(real=True)
     trial.expect_none_left()
+
+
+# ---- the power fails -----------------------------------------------------------------------------
+
+# the second is as little careful with what was not fsynced as a file system may be
+DISKS = ("defaults", "data=writeback,noauto_da_alloc")
+
+
+def power_fails(trial):
+    """Stop the disk at every call, with all that was not fsynced, and start from what is on it."""
+    if os.geteuid():
+        raise ImpossibleError("needs root, for a disk of its own")
+    image = trial.outside / "disk"
+    _new_disk(image)
+    options, at = trial.pick([(disk, n) for disk in DISKS for n in call_numbers()])
+    disk = _mount(image, trial.here, options)
+    trial.write_study()
+    os.sync()
+    process = trial.start(action="stop", at=at)
+    process.wait()
+    if trial.rng.random() < 0.5:  # somebody else's fsync writes names, without what is in the files
+        os.fsync(disk)
+    fcntl.ioctl(disk, _EXT4_IOC_SHUTDOWN, struct.pack("I", _NOLOGFLUSH))
+    os.close(disk)
+    process.kill()
+    subprocess.run(["umount", trial.here], check=True)
+    os.close(_mount(image, trial.here, options))
+    trial.check()
+    trial.finish()
+    subprocess.run(["umount", trial.here], check=True)
+
+
+def _new_disk(image):
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    libc = ctypes.CDLL(None)
+    libc.unshare(_CLONE_NEWNS)  # what is mounted goes with this process
+    libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None)
+
+
+def _mount(image, place, options):
+    """Mount a disk and give a descriptor of it."""
+    mounted = subprocess.run(
+        ["mount", "-o", f"loop,{options}", image, place], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        raise ImpossibleError(f"no disk can be mounted: {mounted.stderr.decode().strip()}")
+    disk = os.open(place, os.O_RDONLY)
+    with contextlib.suppress(FileNotFoundError):
+        (place / "lost+found").rmdir()
+    return disk
 
 
 # ---- its processes are killed or stopped ---------------------------------------------------------
@@ -571,6 +628,7 @@ class Fault(NamedTuple):
 FAULTS = [
     Fault("driver killed at every write, fsync, rename …", killed_at_every_call, (10, 130, 500)),
     Fault("driver killed at random moments", killed_at_random_moments, (1, 8, 50)),
+    Fault("power fails at every write, fsync, rename …", power_fails, (4, 50, 500)),
     Fault("driver of a real cluster killed", real_driver_killed, (1, 3, 20)),
     Fault("simulations misbehave, half of a study", simulations_misbehave, (1, 1, 8)),
     Fault("workers, supervisors, simulations struck", simulations_and_workers_struck, (1, 2, 10)),

@@ -52,6 +52,10 @@ class HangError(Exception):
     """Something did not end in time."""
 
 
+class ImpossibleError(Exception):
+    """This machine, or this user, cannot have the fault happen; the message says why."""
+
+
 @dataclasses.dataclass
 class Findings:
     """What came of a trial, or of all trials of a fault; all but `tried` should be nothing."""
@@ -63,6 +67,7 @@ class Findings:
     wrong: int = 0
     kills: int = 0
     recovery: float = 0.0
+    impossible: str = ""  # why it was not tried
     said: list = dataclasses.field(default_factory=list)
 
     @property
@@ -74,6 +79,7 @@ class Findings:
         for name in ("tried", "lost", "doubled", "hangs", "wrong", "kills"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.recovery = max(self.recovery, other.recovery)
+        self.impossible = self.impossible or other.impossible
 
 
 class Process:
