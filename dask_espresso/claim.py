@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .files import aside_of, file_number, is_open_at, write_all
+from .files import aside_of, file_number, is_open_at, open_file, write_all
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,8 @@ class Claim:
 def read_claim(path: Path) -> dict[str, Any]:
     """Say which driver holds the store; empty where none does or it is unknown."""
     try:
-        owner = json.loads(path.read_text())
+        with open_file(path) as file:
+            owner = json.load(file)
         return owner if isinstance(owner, dict) else {}
     except (OSError, ValueError):
         return {}

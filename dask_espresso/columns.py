@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import h5py
@@ -21,8 +22,12 @@ import numpy as np
 from .errors import InputError
 
 DIMENSION = "simulation"
+_REST_NAME = "more"
 STATES = "_states"  # group with a byte a simulation for columns that not every one has
 _MAX_LEAVES = 100  # a dict with more of them is JSON rather than so many columns
+# HDF5 attaches no more than about 4000 columns to a dimension; those in fewest rows share one
+_MAX_COLUMNS = 1000
+_MAX_AXES = 30  # of an array; HDF5 has 32, one is for the simulations and one for complex numbers
 _TEXT = h5py.string_dtype("utf-8")
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %9d"
 
@@ -35,6 +40,7 @@ class _Absent:
 ABSENT = _Absent()
 
 Path = tuple[str, ...]
+REST: Path = ()  # the column of the leaves that have none of their own
 
 
 def flatten(values: dict[str, Any]) -> dict[Path, Any]:
@@ -69,14 +75,38 @@ def unflatten(leaves: dict[Path, Any]) -> dict[str, Any]:
 
 
 def tabulate(rows: Sequence[dict[str, Any]]) -> dict[Path, list[Any]]:
-    """Give one list a leaf, with ABSENT where a row has no such leaf."""
-    columns: dict[Path, list[Any]] = {}
-    for i, row in enumerate(rows):
-        for path, leaf in flatten(row).items():
-            if path not in columns:
-                columns[path] = [ABSENT] * len(rows)
-            columns[path][i] = leaf
+    """Give one list a leaf, with ABSENT where a row has no such leaf.
+
+    Where there are too many of them, what is left of each row is one list of paths and leaves,
+    under the path REST; :func:`untabulate` puts everything together again.
+    """
+    flat = [flatten(row) for row in rows]
+    counts = Counter(path for leaves in flat for path in leaves)
+    kept = {path for path, _ in counts.most_common(_MAX_COLUMNS)}
+    columns: dict[Path, list[Any]]
+    columns = {path: [ABSENT] * len(rows) for path in counts if path in kept}
+    if len(kept) < len(counts):
+        columns[REST] = [ABSENT] * len(rows)
+    for i, leaves in enumerate(flat):
+        for path in leaves.keys() & kept:
+            columns[path][i] = leaves[path]
+        if rest := [[list(path), leaf] for path, leaf in leaves.items() if path not in kept]:
+            columns[REST][i] = rest
     return columns
+
+
+def untabulate(columns: Iterable[tuple[Path, list[Any]]], size: int) -> list[dict[str, Any]]:
+    """Undo :func:`tabulate`."""
+    rows: list[dict[Path, Any]] = [{} for _ in range(size)]
+    for path, values in columns:
+        for row, value in zip(rows, values, strict=True):
+            if value is ABSENT:
+                continue
+            if path == REST:
+                row.update((tuple(names), leaf) for names, leaf in value)
+            else:
+                row[path] = value
+    return [unflatten(row) for row in rows]
 
 
 class ColumnWriter:
@@ -122,7 +152,7 @@ class ColumnWriter:
         str
             The dataset's name: the path joined by dots, changed where the file has that already.
         """
-        name = self._free_name(".".join(map(_safe, path)), role)
+        name = self._free_name(".".join(map(_safe, path)) or _REST_NAME, role)
         dataset = self._write_values(name, values)
         dataset.attrs["role"] = role
         dataset.attrs["path"] = json.dumps(path)
@@ -312,8 +342,8 @@ def _kind_of(value: Any) -> Any:
         return "complex"
     if isinstance(value, str):
         return "str" if _is_plain(value) else "json"
-    # arrays of text, and of no dimension, have no better place than JSON
-    if isinstance(value, np.ndarray) and value.dtype.kind != "U" and value.ndim:
+    # arrays of text, and of no dimension or too many, have no better place than JSON
+    if isinstance(value, np.ndarray) and value.dtype.kind != "U" and 0 < value.ndim <= _MAX_AXES:
         return ("array", value.dtype.str, value.ndim)
     return "json"
 

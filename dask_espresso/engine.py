@@ -23,6 +23,7 @@ from typing import IO, Any
 
 import psutil
 
+from .files import open_file
 from .transport import PayloadScanner, TransportError, encode_transport_data
 
 PACKAGE = Path(__file__).resolve().parent
@@ -468,4 +469,5 @@ def probe(engine: Engine) -> Probe:
 
 def file_hash(path: str | os.PathLike[str]) -> str:
     """Give a file's SHA-256 as hexadecimal digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    with open_file(path) as file:
+        return hashlib.sha256(file.read()).hexdigest()

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 Buffer = bytes | memoryview
 _RANDOM = 8  # characters of a name aside, so that it is nobody else's
@@ -84,6 +86,29 @@ def write_all(fd: int, data: Buffer) -> None:
 def is_open_at(path: Path, fd: int) -> bool:
     """Say whether a path still leads to the file that is open."""
     return file_number(path) == os.fstat(fd).st_ino
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading; never one that could make a reader wait, or that has no end.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is a pipe, a device, a directory.
+    """
+    # without waiting for somebody to write into a pipe
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        is_directory = stat.S_ISDIR(os.fstat(fd).st_mode)
+        os.close(fd)
+        number = errno.EISDIR if is_directory else errno.EINVAL
+        raise OSError(number, os.strerror(number) if is_directory else "Not a regular file", path)
+    return os.fdopen(fd, "rb")
+
+
+def followed(path: Path) -> Path:
+    """Give the file itself where a path is a link, and else the path as it is."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def file_number(path: Path) -> int | None:

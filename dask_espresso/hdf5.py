@@ -15,9 +15,9 @@ import h5py
 import numpy as np
 
 from . import __version__
-from .columns import ABSENT, DIMENSION, ColumnWriter, read_columns, tabulate, unflatten
+from .columns import DIMENSION, ColumnWriter, read_columns, tabulate, untabulate
 from .errors import InputError
-from .files import replace_file
+from .files import open_file, replace_file
 from .outcome import FIELDS, Outcome, Status
 from .seal import check_seal, seal_of
 
@@ -81,7 +81,7 @@ def read_hdf5(path: Path) -> StoreContents | None:
         If it cannot be read.
     """
     try:
-        stream = path.open("rb")
+        stream = open_file(path)
     except FileNotFoundError:
         return None
     # one open file for all of it: at the path there may soon be a new one
@@ -128,8 +128,8 @@ def _read_contents(file: h5py.File) -> StoreContents:
 def _read_outcomes(file: h5py.File) -> dict[str, Outcome]:
     ids = [text.decode() for text in file[DIMENSION][:]]
     fields = dict(_outcome_columns(file))
-    parameters = _rows(file, "parameter", len(ids))
-    results = _rows(file, "result", len(ids))
+    parameters = untabulate(read_columns(file, "parameter"), len(ids))
+    results = untabulate(read_columns(file, "result"), len(ids))
     outcomes = {}
     for i, name in enumerate(ids):
         values = {field: column[i] for field, column in fields.items()}
@@ -143,15 +143,6 @@ def _outcome_columns(file: h5py.File) -> Iterable[tuple[str, list[Any]]]:
     for path, values in read_columns(file, "outcome"):
         if path[0] in _COLUMNS:
             yield path[0], values
-
-
-def _rows(file: h5py.File, role: str, size: int) -> list[dict[str, Any]]:
-    rows: list[dict[tuple[str, ...], Any]] = [{} for _ in range(size)]
-    for path, values in read_columns(file, role):
-        for row, value in zip(rows, values, strict=True):
-            if value is not ABSENT:
-                row[path] = value
-    return [unflatten(row) for row in rows]
 
 
 def write_hdf5(

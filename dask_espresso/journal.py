@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import InputError
-from .files import is_open_at, replace_file, write_all
+from .files import is_open_at, open_file, replace_file, write_all
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ def read_journal(path: Path) -> tuple[list[bytes], int]:
         If the file is no journal, or a newer version's.
     """
     try:
-        return _parse(path, path.read_bytes())
+        with open_file(path) as file:
+            return _parse(path, file.read())
     except FileNotFoundError:
         return [], 0
 
@@ -111,7 +112,7 @@ class Journal:
         self._may_replace = may_replace
         self._fd, self._end = -1, 0
         try:
-            with path.open("rb") as before:
+            with open_file(path) as before:
                 self._copy(before)
         except FileNotFoundError:
             self._replace(_FIRST_LINE + _frame(description))

@@ -181,6 +181,8 @@ def storable(value: Any, where: str = "result", depth: int = 0) -> Any:
         for key in value:
             if not isinstance(key, str | int | float | bool | None):
                 raise TypeError(f"{where} has the key {key!r}: keys are strings or numbers")
+            if isinstance(key, int) and key.bit_length() > _MAX_BITS:
+                raise TypeError(f"{where} has a key of {key.bit_length()} bits")
         return {
             key.item() if isinstance(key, np.generic) else key: storable(
                 item, f"{where}[{key!r}]", depth + 1

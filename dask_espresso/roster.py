@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .files import followed, open_file
+
 
 @dataclass(frozen=True)
 class JobReport:
@@ -63,6 +65,7 @@ class Roster:
 
 def roster_path(store: Path) -> Path:
     """Give the file beside a store."""
+    store = followed(store)
     return store.with_name(f"{store.name}.jobs")
 
 
@@ -78,7 +81,8 @@ def write_roster(store: Path, roster: Roster) -> None:
 def read_roster(store: Path) -> Roster:
     """Read what a driver has written; an empty one where there is none."""
     try:
-        found = json.loads(roster_path(store).read_text(encoding="utf-8"))
+        with open_file(roster_path(store)) as file:
+            found = json.load(file)
         return Roster(_jobs(found["jobs"]), str(found["problem"]))
     except (OSError, ValueError, TypeError, KeyError):
         return Roster()

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .claim import Claim, holder
-from .errors import InputError, ResumableError
-from .files import file_number, remove_leftovers
+from .errors import DaskEspressoError, InputError, ResumableError
+from .files import aside_of, file_number, followed, remove_leftovers
 from .hdf5 import StoreContents, read_hdf5, write_hdf5
 from .journal import Journal, read_journal
 from .outcome import Outcome, Status, unpack
@@ -69,7 +69,38 @@ def read_store(path: str | os.PathLike[str]) -> StoreContents:
     >>> store = read_store("lj_pressure.h5")                       # doctest: +SKIP
     >>> [o.result["pressure"] for o in store.outcomes.values()]    # doctest: +SKIP
     """
-    return _read(Path(path))
+    return _read(store_path(path))
+
+
+def store_path(path: str | os.PathLike[str]) -> Path:
+    """Give the file itself where a store is named by a link: journal and claim are beside it.
+
+    Raises
+    ------
+    InputError
+        If no file of a store can be there.
+    """
+    path = Path(path)
+    try:
+        path = followed(path)
+        wrong = _wrong_place(path)
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, links in a circle
+        wrong = getattr(error, "strerror", None) or str(error)
+    if wrong:
+        raise InputError(f"{path}: {wrong}; name another store")
+    return path
+
+
+def _wrong_place(path: Path) -> str:
+    if not path.name or path.is_dir():
+        return "a directory"
+    if path.exists() and not path.is_file():
+        return "not a regular file"
+    longest = len(os.fsencode(aside_of(claim_path(path)).name))
+    if path.parent.is_dir() and longest > (most := os.pathconf(path.parent, "PC_NAME_MAX")):
+        room = most - longest + len(os.fsencode(path.name))
+        return f"its name is too long: at most {room} bytes, since other files have longer ones"
+    return ""
 
 
 def _read(path: Path, description: dict[str, Any] | None = None) -> StoreContents:
@@ -92,6 +123,12 @@ def _read_once(path: Path, description: dict[str, Any] | None) -> StoreContents:
         raise InputError(f"{path}: there is no such store; `dask-espresso run` makes it")
     try:
         contents = _with_journal(records, contents, description)
+    except _TwoStudiesError as error:
+        raise InputError(
+            f"{path}: holds another study than the journal beside it ({error}): one of them was "
+            f"put there; move the wrong one away, and mind that {journal_path(path).name} may hold "
+            "the only copy of what is in it"
+        ) from error
     except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
         raise InputError(
             f"{journal_path(path)}: holds what no driver wrote ({error}); move it away"
@@ -117,7 +154,8 @@ def _with_journal(
         contents = StoreContents(outcomes={}, **described)
     for described in descriptions:
         if not _is_same(described["study"], contents.study):
-            raise ValueError("outcomes of another study than the HDF5 file")
+            places = "in the file", "in the journal"
+            raise _TwoStudiesError(_differences(contents.study, described["study"], places))
         contents.study = described["study"]
         contents.script_hash = described["script_hash"]
     for record in records:
@@ -133,6 +171,10 @@ def _with_journal(
 
 def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(one.get(key) == other.get(key) for key in _IDENTITY)
+
+
+class _TwoStudiesError(ValueError):
+    """File and journal are not of the same study."""
 
 
 class Entry(NamedTuple):
@@ -255,6 +297,14 @@ class Store:
                 f"{self.path}: could not be published ({error}); {self._journal.path} holds "
                 "everything, and the next run publishes it"
             ) from error
+        except DaskEspressoError:
+            raise
+        except Exception as error:
+            raise ResumableError(
+                f"{self.path}: could not be published ({type(error).__name__}: {error}), which is "
+                f"a fault of dask_espresso: please report it. {self._journal.path} holds "
+                "everything; status, show, plot and export read it"
+            ) from error
 
     def _all_outcomes(self) -> list[Outcome]:
         """Read back all that is to be published, in the order of the study."""
@@ -318,15 +368,18 @@ def check_store(path: Path, study: Study, *, changed_script: str | None = None) 
     """
     if path.suffix != ".h5":
         raise InputError(f"{path}: the name of a store ends in .h5")
-    if path.is_dir() or not path.parent.is_dir():
-        wrong = "a directory" if path.is_dir() else "its directory does not exist"
-        raise InputError(f"{path}: {wrong}; name another --store")
+    path = store_path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: its directory does not exist; name another --store")
     _check_writable(path)
     if not path.exists() and not read_journal(journal_path(path))[0]:
         return StoreContents(study.snapshot(), study.script_hash, {})
     contents = _read(path, _description(study))
     if not _is_same(contents.study, study.snapshot()):
-        raise InputError(_other_study(path, contents.study, study.snapshot()))
+        differences = _differences(contents.study, study.snapshot(), ("there", "here"))
+        raise InputError(
+            f"{path}: the store of another study ({differences}); name another --store"
+        )
     if contents.outcomes and contents.script_hash != study.script_hash and not changed_script:
         raise InputError(
             f"{study.script_path}: has changed since the {len(contents.outcomes)} outcomes in "
@@ -346,13 +399,13 @@ def _check_writable(path: Path) -> None:
                 raise InputError(f"{place}: read-only; make it writable or name another --store")
 
 
-def _other_study(path: Path, there: dict[str, Any], wanted: dict[str, Any]) -> str:
-    differences = ", ".join(
-        f"{key} {there.get(key)!r} there and {wanted.get(key)!r} here"
+def _differences(one: dict[str, Any], other: dict[str, Any], places: tuple[str, str]) -> str:
+    """Say in which way the studies in two places are not the same."""
+    return ", ".join(
+        f"{key} {one.get(key)!r} {places[0]} and {other.get(key)!r} {places[1]}"
         for key in _IDENTITY
-        if there.get(key) != wanted.get(key)
+        if one.get(key) != other.get(key)
     )
-    return f"{path}: the store of another study ({differences}); name another --store"
 
 
 def open_store(path: Path, study: Study, *, changed_script: str | None = None) -> Store:
@@ -362,6 +415,7 @@ def open_store(path: Path, study: Study, *, changed_script: str | None = None) -
     driver holds is refused too.
     """
     check_store(path, study, changed_script=changed_script)
+    path = store_path(path)
     try:
         claim = Claim(claim_path(path))
         try:

@@ -22,6 +22,7 @@ from .document import BadValueError, Document, describe, parse_value, unknown
 from .duration import parse_duration
 from .engine import SIMULATIONS, file_hash
 from .errors import InputError
+from .files import open_file
 from .templates import file_or_template, study_names
 
 MAX_SIMULATIONS = 10_000_000
@@ -489,11 +490,12 @@ def _find_script(document: Document, script: str) -> Path:
     shipped = shipped_simulations()
     if script in shipped:
         return shipped[script]
-    path = (document.path.parent / Path(script).expanduser()).absolute()
+    path = Path(script)
     try:
-        with path.open("rb") as file:
+        path = (document.path.parent / path.expanduser()).absolute()
+        with open_file(path) as file:
             file.read(1)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise document.error(
             ("script",),

@@ -30,6 +30,7 @@ import time
 from typing import Any, Dict, List, Optional
 
 TERMINATE_GRACE = 2.0  # seconds between SIGTERM and SIGKILL
+_DAY = 86400.0  # seconds; poll() takes no more than 24 of these
 # batch systems send these to every process of a job; the supervisor ends when its worker has ended
 _TO_ALL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
@@ -137,7 +138,7 @@ def _watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) ->
             kill_at = now + TERMINATE_GRACE
             _signal_group(child, signal.SIGTERM)
         next_event = kill_at if kill_at is not None else deadline
-        timeout = None if next_event is None else max(0.05, next_event - now) * 1000
+        timeout = None if next_event is None else 1000 * min(max(0.05, next_event - now), _DAY)
         for fd, _ in poll.poll(timeout):
             if fd == wakeup:
                 os.read(wakeup, 1 << 12)

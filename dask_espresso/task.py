@@ -248,10 +248,10 @@ def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:
 def _check_script(workload: Workload) -> None:
     try:
         is_changed = file_hash(workload.script) != workload.script_hash
-    except FileNotFoundError:
+    except OSError as error:
         raise ScriptChangedError(
-            f"{workload.script}: not to be found on {socket.gethostname()}; put it where every "
-            "worker sees it and run again"
+            f"{workload.script}: cannot be read on {socket.gethostname()} ({error.strerror}); "
+            "put it where every worker sees it and run again"
         ) from None
     if is_changed:
         raise ScriptChangedError(

@@ -64,14 +64,17 @@ def file_or_template(path: str | Path, kind: str, names: list[str]) -> Path:
     names : list of str
         The templates to choose from.
     """
-    path = Path(path).expanduser()
-    if path.is_file():
-        return path
-    if str(path) in names:
-        return template("configs", str(path))
-    if path.exists() and not path.is_dir():
-        return path  # such as a pipe
-    is_what = "is a directory" if path.is_dir() else "is not there"
+    try:
+        path = Path(path).expanduser()
+        if path.is_file():
+            return path
+        if str(path) in names:
+            return template("configs", str(path))
+        if path.exists() and not path.is_dir():
+            return path  # such as a pipe
+        is_what = "is a directory" if path.is_dir() else "is not there"
+    except (OSError, RuntimeError) as error:  # a name too long, the home of nobody
+        is_what = getattr(error, "strerror", None) or str(error)
     raise InputError(
         f"{path}: {is_what} (looked in {Path.cwd()}); "
         f"name a {kind} file, or one that comes with the package: {', '.join(names)}"
@@ -111,10 +114,10 @@ def start_directory(directory: Path, engine: str | None = None) -> list[Path]:
         directory / "profile.yaml": template("configs", "local").read_text(encoding="utf-8"),
         directory / "simulation.py": (SIMULATIONS / f"{study}.py").read_text(encoding="utf-8"),
     }
-    for path in files:
-        if path.exists():
-            raise InputError(f"{path}: is there already; name another directory")
     try:
+        for path in files:
+            if path.exists():
+                raise InputError(f"{path}: is there already; name another directory")
         directory.mkdir(parents=True, exist_ok=True)
         for path, content in files.items():
             path.write_text(content, encoding="utf-8")

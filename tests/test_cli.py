@@ -235,6 +235,10 @@ def test_bad_options(here, invoke):
     assert "NAME=VALUE" in invoke("run", "study.yaml", "--set", "x", status=2)
     assert "nowhere.yaml" in invoke("run", "nowhere.yaml", status=2)
     assert "nowhere.yaml" in invoke("run", "study.yaml", "--profile", "nowhere.yaml", status=2)
+    for path in ("a" * 300, "~nobody-here/s.yaml"):
+        assert "name a study file" in invoke("run", path, status=2)
+        assert "name a profile file" in invoke("run", "study.yaml", "--profile", path, status=2)
+    assert "cannot be written" in invoke("init", "a" * 300, status=2)
     assert "ends in .h5" in invoke("run", "study.yaml", "--store", "x.csv", status=2)
     assert "does not exist" in invoke("run", "study.yaml", "--store", "no/x.h5", status=2)
     assert "no such store" in invoke("status", "no.h5", status=2)

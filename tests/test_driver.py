@@ -391,19 +391,35 @@ def test_scheduler_that_is_gone(here, number, said):
     assert len(read_store("s.h5").outcomes) >= 2
 
 
+def becomes_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+def becomes_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     ("what", "said"),
-    [("script.py", "script.py: not to be found on .*; put it"), ("study.yaml", "")],
+    [
+        (lambda here: (here / "study.yaml").unlink(), ""),
+        (lambda here: (here / "script.py").unlink(), "No such file or directory"),
+        (lambda here: becomes_directory(here / "script.py"), "Is a directory"),
+        (lambda here: becomes_pipe(here / "script.py"), "Not a regular file"),
+    ],
+    ids=["no study", "no script", "directory", "pipe"],
 )
-def test_file_deleted_while_it_runs(here, what, said):
+def test_file_gone_while_it_runs(here, what, said):
     run = command("run", "study.yaml", "--set", "sleep=0.2")
     with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
         while len(started(here)) < 4 and process.poll() is None:
             time.sleep(0.05)
-        (here / what).unlink()
+        what(here)
         errors = process.stderr.read()
     assert process.returncode == (75 if said else 0)
-    assert re.search(said, errors)
+    assert not said or re.search(rf"script.py: cannot be read on .*\({said}\); put it", errors)
     assert "Traceback" not in errors
     assert {o.status for o in read_store("s.h5").outcomes.values()} == {Status.DONE}
 

@@ -112,6 +112,12 @@ def test_time_limit(python, script, code):
     assert report.elapsed_time < 5.5
 
 
+@pytest.mark.parametrize("days", [24, 25, 10_000])
+def test_time_limit_of_weeks(python, days):
+    report = run_process(python, SIMULATIONS / "echo.py", {}, time_limit=days * 86400.0)
+    assert report.failure() == ""
+
+
 ESCAPED = """
     import subprocess, sys, time
     child = subprocess.Popen(["setsid", "sleep", "600"])

@@ -18,6 +18,7 @@ from dask_espresso.files import aside_of
 from dask_espresso.hdf5 import write_hdf5
 from dask_espresso.journal import Journal, read_journal
 from dask_espresso.outcome import Outcome, Status, pack, storable
+from dask_espresso.roster import Roster, read_roster
 from dask_espresso.store import Entry, claim_path, journal_path, open_store, read_store
 from dask_espresso.study import load_study
 from dask_espresso.transport import decode_transport_data, encode_transport_data
@@ -120,6 +121,7 @@ def test_results_come_back_equal_through_the_journal(result):
         ({"a": np.zeros(2, dtype=[("x", float)])}, "array of"),
         ({"a": np.longdouble(1)}, "longdouble"),
         ({"a": {(1, 2): 3}}, "keys are strings or numbers"),
+        ({"a": {2**20000: 3}}, r"result\['a'\] has a key of 20001 bits"),
     ],
 )
 def test_what_the_store_cannot_hold_is_named(value, message):
@@ -139,6 +141,26 @@ def test_numpy_scalars_become_plain():
         {"a": np.float32(0.5), "b": np.int8(3), "c": np.bool_(True), "d": np.str_("x")}
     )
     assert [type(v) for v in result.values()] == [float, int, bool, str]
+
+
+@pytest.mark.parametrize("axes", [29, 30, 31, 32])
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_arrays_of_many_axes(tmp_path, axes, dtype):
+    results = [{"a": np.ones((1,) * axes, dtype)}] * 2
+    write(tmp_path / "s.h5", results)
+    assert [same(o.result, results[0]) for o in read_store(tmp_path / "s.h5").outcomes.values()]
+
+
+def test_more_results_than_columns(tmp_path):
+    many = {f"k{i}": np.arange(i % 3) if i % 2 else i for i in range(6000)}
+    own = [{f"own {i}.{j}": {"deep": j} for j in range(500)} for i in range(20)]
+    results = [{"everywhere": i, **result} for i, result in enumerate([many, {}, *own])]
+    write(tmp_path / "s.h5", results)
+    back = [outcome.result for outcome in read_store(tmp_path / "s.h5").outcomes.values()]
+    assert all(map(same, back, results))
+    with xarray.open_dataset(tmp_path / "s.h5", engine="h5netcdf") as dataset:
+        assert dataset["everywhere"].values.tolist() == list(range(22))
+        assert len(dataset) < 3000
 
 
 @pytest.fixture
@@ -597,6 +619,90 @@ def test_link_to_a_store_elsewhere(tmp_path, study):
         store.publish()
     assert link.is_symlink()
     assert len(read_store(target).outcomes) == 3
+
+
+def test_link_and_file_are_one_store(tmp_path, study):
+    (tmp_path / "scratch").mkdir()
+    link, target = tmp_path / "s.h5", tmp_path / "scratch" / "t.h5"
+    link.symlink_to(target)
+    with open_store(link, study) as store:
+        store.record(entries(study, 3))
+        for path in (link, target):
+            with pytest.raises(InputError, match="in use by the driver"):
+                open_store(path, study)
+            assert len(read_store(path).outcomes) == 3
+            assert read_store(path).owner["pid"] == os.getpid()
+    assert sorted(path.name for path in tmp_path.glob("s.*")) == ["s.h5", "s.py"]
+    with open_store(target, study) as store:
+        assert len(store.statuses) == 3
+
+
+def test_places_where_no_store_can_be(tmp_path, study):
+    (tmp_path / "loop.h5").symlink_to("loop.h5")
+    (tmp_path / "away.h5").symlink_to("nowhere/s.h5")
+    os.mkfifo(tmp_path / "pipe.h5")
+    wrong = {
+        "loop.h5": "links|loop",
+        "away.h5": "its directory does not exist",
+        "pipe.h5": "not a regular file",
+        f"{'a' * 240}.h5": "name is too long: at most 235 bytes",
+        f"{'a' * 300}.h5": "too long",
+    }
+    for name, message in wrong.items():
+        with pytest.raises(InputError, match=message):
+            open_store(tmp_path / name, study)
+        with pytest.raises(InputError):
+            read_store(tmp_path / name)
+    for name in ("", ".", "/", tmp_path):
+        with pytest.raises(InputError, match="a directory"):
+            read_store(name)
+    assert not list(tmp_path.glob("*.claim"))
+    with open_store(tmp_path / f"{'a' * 232}.h5", study) as store:
+        store.record(entries(study, 3))
+        store.publish()
+
+
+@pytest.mark.parametrize("name", ["s.journal", "s.h5.claim", "s.h5.jobs"])
+def test_pipe_in_the_place_of_a_file_beside_it(tmp_path, study, name):
+    with open_store(tmp_path / "s.h5", study) as store:
+        store.record(entries(study, 3))
+        store.publish()
+    os.mkfifo(tmp_path / name)
+    if name == "s.journal":
+        with pytest.raises(InputError, match="Not a regular file"):
+            read_store(tmp_path / "s.h5")
+    else:
+        assert len(read_store(tmp_path / "s.h5").outcomes) == 3
+        assert read_roster(tmp_path / "s.h5") == Roster()
+
+
+def test_file_of_another_study_put_over_the_store(tmp_path, study):
+    path, other = tmp_path / "s.h5", tmp_path / "other.h5"
+    with open_store(other, study.model_copy(update={"name": "other"})) as store:
+        store.record(entries(study, 1))
+        store.publish()
+    with open_store(path, study) as store:
+        store.record(entries(study, 3))
+        other.rename(path)
+        with pytest.raises(ResumableError, match="put it back"):
+            store.publish()
+    with pytest.raises(InputError) as caught:
+        open_store(path, study)
+    assert f"{path}: holds another study than the journal beside it" in str(caught.value)
+    assert "name 'other' in the file and 'test' in the journal" in str(caught.value)
+
+
+def test_fault_of_our_own_while_publishing(tmp_path, study, monkeypatch):
+    def explode(*_, **__):
+        raise RuntimeError("Unspecified error")
+
+    with open_store(tmp_path / "s.h5", study) as store:
+        store.record(entries(study, 3))
+        with monkeypatch.context() as context:
+            context.setattr("dask_espresso.store.write_hdf5", explode)
+            with pytest.raises(ResumableError, match="RuntimeError: Unspecified .* report it"):
+                store.publish()
+    assert len(read_store(tmp_path / "s.h5").outcomes) == 3
 
 
 def test_permissions_are_kept(tmp_path, study):

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 
 import pydantic
 import pytest
@@ -335,14 +336,21 @@ def test_scripts_are_found_beside_the_study(load, tmp_path, monkeypatch):
     assert load("name: x\nscript: mine.py\nparameters: {}").script_path == tmp_path / "mine.py"
 
 
-@pytest.mark.parametrize("script", ["ech", "nope.py", "probe", ".", '"a\\0b"'])
+@pytest.mark.parametrize("script", ["ech", "nope.py", "probe", ".", '"a\\0b"', "pipe", "a" * 300])
 def test_missing_scripts(load, tmp_path, script):
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError) as caught:
         load(f"name: x\nscript: {script}\nparameters: {{}}")
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / 'study.yaml'}:2: script: ")
     assert f"looked for '{tmp_path}" in message
     assert "shipped simulations: echo, lj_pressure, lj_pressure_lammps" in message
+
+
+def test_scripts_that_are_no_files(load):
+    for script, reason in {"/dev/zero": "Not a regular", "~nobody-here/x.py": "home"}.items():
+        with pytest.raises(InputError, match=rf"script: .* cannot be read .*{reason}"):
+            load(f"name: x\nscript: {script}\nparameters: {{}}")
 
 
 def test_shipped_simulations():
