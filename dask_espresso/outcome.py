@@ -223,33 +223,39 @@ def not_finite(result: dict[str, Any]) -> str:
     >>> not_finite({"pressure": None, "pressure_sem": float("nan")})
     ''
     """
-    said = _first_not_finite({k: v for k, v in result.items() if not k.endswith("_sem")})
-    return f"result{said}" if said else ""
+    for name, value in result.items():
+        if said := _first_not_finite(value, may_be_nan=name.endswith("_sem")):
+            return f"result[{name!r}]{said}"
+    return ""
 
 
-def _first_not_finite(value: Any) -> str:
+def _first_not_finite(value: Any, may_be_nan: bool) -> str:
     """Say what follows the value's name: the place in it, and what is there."""
     if isinstance(value, float | complex):
-        return "" if cmath.isfinite(value) else f" is {value}"
+        is_bad = cmath.isinf(value) if may_be_nan else not cmath.isfinite(value)
+        return f" is {value}" if is_bad else ""
     if isinstance(value, np.ndarray):
-        count = _count_not_finite(value)
-        return f" is nan or infinite in {count} of {value.size} places" if count else ""
+        count = _count_not_finite(value, may_be_nan)
+        what = "infinite" if may_be_nan else "nan or infinite"
+        return f" is {what} in {count} of {value.size} places" if count else ""
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, list | tuple):
         items = enumerate(value)
     elif isinstance(value, dict):
         items = value.items()
     for key, item in items:
-        if said := _first_not_finite(item):
+        if said := _first_not_finite(item, may_be_nan):
             return f"[{key!r}]{said}"
     return ""
 
 
-def _count_not_finite(array: np.ndarray[Any, Any]) -> int:
+def _count_not_finite(array: np.ndarray[Any, Any], may_be_nan: bool) -> int:
     if array.dtype.kind not in "fc":
         return 0
     flat = array.reshape(-1)
     pieces = (flat[start : start + _PIECE] for start in range(0, flat.size, _PIECE))
+    if may_be_nan:
+        return sum(int(np.count_nonzero(np.isinf(piece))) for piece in pieces)
     return sum(piece.size - int(np.count_nonzero(np.isfinite(piece))) for piece in pieces)
 
 
