@@ -97,7 +97,8 @@ def test_a_batch_system_that_is_down(program):
         look(SlurmQueue())
 
 
-def test_a_command_that_is_not_there():
+def test_a_command_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("PATH", os.defpath)
     with pytest.raises(BatchError, match="no_such_command: No such file"):
         asyncio.run(call(["no_such_command"]))
 

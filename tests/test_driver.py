@@ -370,14 +370,17 @@ with LocalCluster(
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
-    [(signal.SIGKILL, "the Dask scheduler is gone"), (signal.SIGSTOP, "no worker for 1.0 s")],
+    ("number", "patience", "said"),
+    [
+        (signal.SIGKILL, "1 min", "the Dask scheduler is gone"),
+        (signal.SIGSTOP, "1 s", "no worker for 1.0 s"),
+    ],
 )
-def test_scheduler_that_is_gone(here, number, said):
+def test_scheduler_that_is_gone(here, number, patience, said):
     own = [sys.executable, "-c", OWN_CLUSTER]
     with subprocess.Popen(own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
         address = cluster.stdout.readline().strip()
-        (here / "profile.yaml").write_text(f"cluster: {address}\nworker_timeout: 1 s\n")
+        (here / "profile.yaml").write_text(f"cluster: {address}\nworker_timeout: {patience}\n")
         run = command("run", "study.yaml", "--profile", "profile.yaml", "--set", "sleep=0.3")
         with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
             while len(started(here)) < 4 and process.poll() is None:
