@@ -164,8 +164,8 @@ def print_status(report: dict[str, Any], console: Console) -> None:
         if report[label] or label in ("done", "total"):
             table.add_row(label, str(report[label]))
     table.columns[1].justify = "right"
-    engines = f" ({', '.join(report['engine'])})" if report["engine"] else ""
-    _say(console, report["study"] + engines)
+    engines = ", ".join(filter(None, report["engine"]))
+    _say(console, f"{report['study']} ({engines})" if engines else report["study"])
     console.print(table)
     hours = report["cpu_time"] / 3600
     console.print(
