@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import signal
 import sys
@@ -16,11 +17,22 @@ from . import __version__
 from .errors import DaskEspressoError, InputError
 from .streams import check_output
 
-_console = Console(stderr=True)
+# texts are the user's: [b] and :x: stand for themselves
+_literal_console = functools.partial(Console, markup=False, emoji=False)
+_console = _literal_console(stderr=True)
 
 _TALKATIVE = ("distributed", "distributed.client")  # loggers with a level of their own
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_STORE = click.argument("store", type=click.Path(path_type=Path))
+
+
+def _check_name(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
+    """Refuse what has no name to give to the files beside it."""
+    if not path.name:
+        raise InputError(f"{path}: no store; name a file, as in study.h5")
+    return path
+
+
+_STORE = click.argument("store", type=click.Path(path_type=Path), callback=_check_name)
 _PROFILE = click.option(
     "--profile", metavar="PROFILE", help="Where to run: a profile's file. Default: this machine."
 )
@@ -417,8 +429,8 @@ def _quiet_dask() -> None:
 
 def _output() -> Console:
     """Give standard output; what is not a terminal is not wrapped."""
-    console = Console()
-    return console if console.is_terminal else Console(width=10_000)
+    console = _literal_console()
+    return console if console.is_terminal else _literal_console(width=10_000)
 
 
 def _overrides(settings: tuple[str, ...]) -> dict[str, str]:

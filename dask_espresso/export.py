@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
+import itertools
 import json
 import math
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .columns import flatten
+from .columns import ABSENT, tabulate
 from .errors import InputError
-from .outcome import FIELDS, Outcome
+from .files import replace_file
+from .outcome import FIELDS, Outcome, Status
 from .store import read_store
 
-_OUTCOME_FIELDS = [name for name in FIELDS if name not in ("parameters", "result", "log")]
+_OUTCOME_FIELDS = [name for name in FIELDS if name not in ("id", "parameters", "result", "log")]
 
 
 def export_store(path: Path, file: Path) -> int:
@@ -38,61 +43,131 @@ def export_store(path: Path, file: Path) -> int:
     InputError
         If the kind of file is unknown, or cannot be written.
     """
-    writers = {".csv": _write_csv, ".json": _write_json, ".parquet": _write_parquet}
+    writers = {".csv": _csv, ".json": _json, ".parquet": _parquet}
     if file.suffix not in writers:
         raise InputError(f"{file}: write to one of {', '.join(writers)}")
-    rows = [_row(outcome) for outcome in read_store(path).outcomes.values()]
+    check_free(file, path)
+    outcomes = list(read_store(path).outcomes.values())
+    write_output(file, writers[file.suffix](_table(outcomes)))
+    return len(outcomes)
+
+
+def check_free(file: Path, store: Path) -> None:
+    """Refuse to write where something else is that the user wants to keep.
+
+    Parameters
+    ----------
+    file : Path
+        What is to be written, and may be there from the last time.
+    store : Path
+        What it is made from.
+
+    Raises
+    ------
+    InputError
+        If that is the store itself, a directory, a device, or read-only.
+    """
     try:
-        writers[file.suffix](rows, file)
+        if not file.exists():
+            return
+        is_store = store.exists() and file.samefile(store)
+        is_writable = os.access(file, os.W_OK) and file.stat().st_mode & 0o222
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from error
-    return len(rows)
+    if is_store:
+        raise InputError(f"{file}: is the store itself; write to another file")
+    if not file.is_file():
+        raise InputError(f"{file}: is there, and is no file; write to another one")
+    if not is_writable:
+        raise InputError(f"{file}: read-only; make it writable, or write to another file")
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
-    """Give an outcome as one flat row: parameters, results, then how it went."""
-    row: dict[str, Any] = {"simulation": outcome.id}
-    for role, values in (
-        ("parameter", outcome.parameters),
-        ("result", outcome.result or {}),
-        ("outcome", {name: getattr(outcome, name) for name in _OUTCOME_FIELDS if name != "id"}),
-    ):
-        for parts, value in flatten(values).items():
-            name = ".".join(parts)
-            row[f"{role}.{name}" if name in row else name] = _plain(value)
-    row["status"] = outcome.status.label
-    return row
+def write_output(file: Path, content: bytes) -> None:
+    """Write a file at once; if that fails, what was there before still is.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    try:
+        os.close(replace_file(file, content))
+    except (OSError, RuntimeError) as error:  # links that lead in a circle are the latter
+        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _table(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
+    """Give named columns with one value an outcome, or ABSENT: what it is, gave, and how it went.
+
+    Names are those of the store: a name that is taken gets its role in front.
+    """
+    table = {"simulation": [outcome.id for outcome in outcomes]}
+    for role, path, values in _columns(outcomes):
+        name = _plain(".".join(path))
+        numbered = (f"{role}.{name}.{i}" for i in itertools.count(2))
+        candidates = itertools.chain([name, f"{role}.{name}"], numbered)
+        free = next(candidate for candidate in candidates if candidate not in table)
+        table[free] = [_plain(value) for value in values]
+    return table
+
+
+def _columns(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, tuple[str, ...], list[Any]]]:
+    rows = {
+        "parameter": [outcome.parameters for outcome in outcomes],
+        "result": [outcome.result or {} for outcome in outcomes],
+    }
+    for role, values_by_name in rows.items():
+        for path, values in tabulate(values_by_name).items():
+            yield role, path, values
+    for field in _OUTCOME_FIELDS:
+        yield "outcome", (field,), [getattr(outcome, field) for outcome in outcomes]
 
 
 def _plain(value: Any) -> Any:
-    """Give a value in the types that JSON has."""
+    """Give a value in the types that JSON has, and text that every encoding of Unicode has."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, Status):
+        return value.label
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        named = {_plain(str(key)): _plain(item) for key, item in value.items()}
+        if len(named) == len(value):
+            return named
+        return [[_plain(key), _plain(item)] for key, item in value.items()]  # such as 1 and "1"
     if isinstance(value, complex):
         return [value.real, value.imag]
     return value
 
 
-def _names(rows: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
+def _csv(table: dict[str, list[Any]]) -> bytes:
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    writer.writerow(table)
+    for row in zip(*table.values(), strict=True):
+        writer.writerow(_cell(value) for value in row)
+    return stream.getvalue().encode()
 
 
-def _write_csv(rows: list[dict[str, Any]], file: Path) -> None:
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, _names(rows))
-        writer.writeheader()
-        for row in rows:
-            nested = {k: json.dumps(v) for k, v in row.items() if isinstance(v, list | dict)}
-            writer.writerow(row | nested)
+def _cell(value: Any) -> Any:
+    if value is ABSENT:
+        return None
+    return _json_text(value) if isinstance(value, list | dict) else value
 
 
-def _write_json(rows: list[dict[str, Any]], file: Path) -> None:
-    with file.open("w", encoding="utf-8") as stream:
-        json.dump([_without_nan(row) for row in rows], stream, indent=1, allow_nan=False)
+def _json(table: dict[str, list[Any]]) -> bytes:
+    rows = [
+        {name: _without_nan(v) for name, v in zip(table, row, strict=True) if v is not ABSENT}
+        for row in zip(*table.values(), strict=True)
+    ]
+    return json.dumps(rows, indent=1, allow_nan=False).encode()
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(_without_nan(value), allow_nan=False)
 
 
 def _without_nan(value: Any) -> Any:
@@ -106,7 +181,7 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-def _write_parquet(rows: list[dict[str, Any]], file: Path) -> None:
+def _parquet(table: dict[str, list[Any]]) -> bytes:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -114,13 +189,25 @@ def _write_parquet(rows: list[dict[str, Any]], file: Path) -> None:
         raise InputError(
             "parquet needs pyarrow: pip install 'dask-espresso[analysis]', or write .csv"
         ) from error
-    columns = {name: [row.get(name) for row in rows] for name in _names(rows)}
-    arrays = {name: _arrow_array(pyarrow, values) for name, values in columns.items()}
-    pyarrow.parquet.write_table(pyarrow.table(arrays), file)
+    arrays = {name: _arrow_array(pyarrow, values) for name, values in table.items()}
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(arrays), stream)
+    return stream.getvalue()
 
 
 def _arrow_array(pyarrow: Any, values: list[Any]) -> Any:
+    there = [None if value is ABSENT else value for value in values]
     try:
-        return pyarrow.array(values)
-    except (pyarrow.ArrowException, OverflowError):  # values of several kinds: as JSON text
-        return pyarrow.array([None if v is None else json.dumps(v) for v in values])
+        array = pyarrow.array(there)
+        if not _has_struct(pyarrow, array.type):
+            return array
+    except (pyarrow.ArrowException, OverflowError):  # values of several kinds
+        pass
+    # dicts too: Arrow would give all of them the keys of each
+    return pyarrow.array([None if v is None else _json_text(v) for v in there])
+
+
+def _has_struct(pyarrow: Any, kind: Any) -> bool:
+    while pyarrow.types.is_list(kind):
+        kind = kind.value_type
+    return bool(pyarrow.types.is_struct(kind))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["plot_curve", "wca_pressure"]
+__all__ = ["MAX_LEGEND", "Curve", "plot_curve", "plot_curves", "wca_pressure"]
+
+MAX_LEGEND = 10  # curves; matplotlib has no more colours, and a legend no more room
+_MAX_TICKS = 7  # of the colour bar
 
 # effective packing fractions of the uv-theory at T* = 1, as polynomials in phi, lowest order first
 _ETA_A = np.polynomial.Polynomial([0.0, 0.8793979794, -0.0808892890, -0.4027249990, 0.3623386774])
@@ -85,7 +89,8 @@ def plot_curve(
     x, y : array_like, shape (N,)
         The points, in any order.
     y_err : array_like, shape (N,), optional
-        Standard errors of `y`, in the same unit; nan draws no bar.
+        Standard errors of `y`, in the same unit; one that is nan, infinite or negative draws no
+        bar.
     x_label, y_label : str
         What the axes show, with units.
     label : str, optional
@@ -108,23 +113,14 @@ def plot_curve(
     ValueError
         If `x`, `y` and `y_err` are not one-dimensional and of the same length.
     """
-    given = [x, y] if y_err is None else [x, y, y_err]
-    columns = [np.asarray(column, dtype=float) for column in given]
-    if any(column.ndim != 1 or column.shape != columns[0].shape for column in columns):
-        shapes = ", ".join(str(column.shape) for column in columns)
-        raise ValueError(
-            f"x, y and y_err have to be one-dimensional and of the same length, not {shapes}"
-        )
-    order = np.argsort(columns[0], kind="stable")
-    columns = [column[order] for column in columns]
+    points = _sorted_points(x, y, y_err)
     ax = _new_axes() if ax is None else ax
-    if reference is not None and np.isfinite(columns[0]).any():
-        fine = np.linspace(np.nanmin(columns[0]), np.nanmax(columns[0]), 400)
-        ax.plot(fine, reference(fine), color="0.4", linewidth=1.2, zorder=1, label=reference_label)
+    if reference is not None:
+        _plot_reference(ax, points[0], reference, reference_label)
     ax.errorbar(
-        columns[0],
-        columns[1],
-        yerr=columns[2] if len(columns) == 3 else None,
+        points[0],
+        points[1],
+        yerr=None if y_err is None else points[2],
         fmt="o",
         markersize=4,
         linewidth=1,
@@ -136,6 +132,106 @@ def plot_curve(
     if ax.get_legend_handles_labels()[1]:
         ax.legend(frameon=False)
     return ax
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The points of one curve, as :func:`plot_curve` takes them.
+
+    Attributes
+    ----------
+    label : str
+        What the legend or the colour bar calls it.
+    x, y, y_err : sequence of float
+        The points and the standard errors of `y`; nan draws no bar.
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    y_err: Sequence[float]
+
+
+def plot_curves(
+    curves: Sequence[Curve],
+    *,
+    x_label: str,
+    y_label: str,
+    curves_label: str = "",
+    reference: Callable[[NDArray[np.float64]], Any] | None = None,
+    reference_label: str = "reference",
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot several curves, and a reference curve beneath them.
+
+    Up to ten have a legend; more are told apart by the colours of a colour bar, in their order.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        The curves.
+    curves_label : str
+        What the colour bar shows.
+    x_label, y_label, reference, reference_label, ax
+        As in :func:`plot_curve`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The given or the new one.
+    """
+    ax = _new_axes() if ax is None else ax
+    if reference is not None:
+        every_x = np.concatenate([np.asarray(curve.x, dtype=float) for curve in curves])
+        _plot_reference(ax, every_x, reference, reference_label)
+    if len(curves) > MAX_LEGEND:
+        _plot_in_colours(ax, curves, curves_label)
+    for curve in curves if len(curves) <= MAX_LEGEND else ():
+        # a label that begins with an underscore would be left out
+        label = f" {curve.label}" if curve.label.startswith("_") else curve.label
+        plot_curve(
+            curve.x, curve.y, curve.y_err, x_label=x_label, y_label=y_label, label=label, ax=ax
+        )
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(frameon=False)
+    return ax
+
+
+def _plot_in_colours(ax: Axes, curves: Sequence[Curve], label: str) -> None:
+    """Plot all points at once: a legend of hundreds of curves takes minutes, and tells nothing."""
+    x, y, error = np.hstack([_sorted_points(c.x, c.y, c.y_err) for c in curves])
+    number = np.repeat(np.arange(len(curves)), [len(curve.x) for curve in curves])
+    points = ax.scatter(x, y, c=number, s=8, zorder=2)
+    has_bar = np.isfinite(error)
+    bars = (x[has_bar], (y - error)[has_bar], (y + error)[has_bar])
+    ax.vlines(*bars, colors=points.to_rgba(number[has_bar]).tolist(), linewidth=1, zorder=2)
+    bar = ax.figure.colorbar(points, ax=ax, label=label)
+    ticks = np.unique(np.linspace(0, len(curves) - 1, _MAX_TICKS).round().astype(int)).tolist()
+    bar.set_ticks(ticks, labels=[curves[i].label for i in ticks])
+
+
+def _sorted_points(x: ArrayLike, y: ArrayLike, y_err: ArrayLike | None) -> NDArray[np.float64]:
+    """Give rows of x, y and standard errors, by x; what is no standard error becomes nan."""
+    given = [x, y] if y_err is None else [x, y, y_err]
+    columns = [np.asarray(column, dtype=float) for column in given]
+    if any(column.ndim != 1 or column.shape != columns[0].shape for column in columns):
+        shapes = ", ".join(str(column.shape) for column in columns)
+        raise ValueError(
+            f"x, y and y_err have to be one-dimensional and of the same length, not {shapes}"
+        )
+    errors = columns[2] if y_err is not None else np.full_like(columns[0], np.nan)
+    errors = np.where((errors >= 0) & np.isfinite(errors), errors, np.nan)
+    return np.array([columns[0], columns[1], errors])[:, np.argsort(columns[0], kind="stable")]
+
+
+def _plot_reference(
+    ax: Axes, x: NDArray[np.float64], reference: Callable[[NDArray[np.float64]], Any], label: str
+) -> None:
+    if np.isfinite(x).any():
+        fine = np.linspace(np.nanmin(x), np.nanmax(x), 400)
+        ax.plot(fine, reference(fine), color="0.4", linewidth=1.2, zorder=1, label=label)
 
 
 def _new_axes() -> Axes:

@@ -114,7 +114,7 @@ class LiveDisplay(Display):
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("{task.description}"), console=console, refresh_per_second=4,
+            TextColumn("{task.description}", markup=False), console=console, refresh_per_second=4,
         )  # fmt: skip
         self._task = self._progress.add_task("starting workers", total=None)
 

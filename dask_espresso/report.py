@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import collections
+import io
 import math
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -15,6 +20,7 @@ from .claim import describe_owner
 from .duration import format_duration
 from .engine import brief
 from .errors import InputError
+from .export import check_free, write_output
 from .hdf5 import StoreContents
 from .outcome import Outcome, Status
 from .roster import JobReport, Roster, read_roster
@@ -22,7 +28,14 @@ from .statistics import pool
 from .store import read_store
 from .study import Study
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _MAX_REASONS = 5
+_MAX_NAMES = 20  # that a message lists
+_LONG_LABEL = 30  # characters
+_LARGEST = 1e300  # matplotlib needs room for margins and ticks, and floats end at 1.8e308
+_GAP = "  "  # between columns
 
 
 @dataclass(frozen=True)
@@ -42,22 +55,47 @@ class Point:
 
     def values(self, name: str) -> list[float]:
         """Give a result of every replica that is done and has it."""
-        results = [o.result for o in self.outcomes if o.is_done and o.result is not None]
-        return [float(r[name]) for r in results if _is_number(r.get(name))]
+        return [_float(result[name]) for result in self._results_with(name)]
 
     def pooled(self, name: str) -> tuple[float, float]:
-        """Give a result's mean over the replicas, and its standard error."""
+        """Give a result's mean over the replicas, and its standard error.
+
+        Both are NaN where they are not known; the mean is infinite if a value is beyond floats.
+        """
         values = self.values(name)
-        if not values:
-            return math.nan, math.nan
-        errors = self.values(f"{name}_sem")
-        if len(errors) != len(values):
-            errors = [math.nan] * len(values)
+        if not all(map(math.isfinite, values)):
+            return math.inf, math.nan
+        errors = [_standard_error(r.get(f"{name}_sem")) for r in self._results_with(name)]
         return pool(values, errors)
+
+    def _results_with(self, name: str) -> list[dict[str, Any]]:
+        results = [o.result for o in self.outcomes if o.is_done and o.result is not None]
+        return [result for result in results if _is_number(result.get(name))]
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _float(number: float) -> float:
+    """Give the nearest float, infinity for whole numbers that are beyond all of them."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def _standard_error(value: Any) -> float:
+    error = _float(value) if _is_number(value) else math.nan
+    return error if 0 <= error < math.inf else math.nan
+
+
+def _read(path: Path) -> tuple[StoreContents, Study]:
+    contents = read_store(path)
+    try:
+        return contents, Study.from_snapshot(contents.study)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def points(contents: StoreContents) -> list[Point]:
@@ -93,8 +131,7 @@ def status_report(path: Path) -> dict[str, Any]:
         is at work on it, or None), its worker ``jobs`` and what keeps them from coming up
         (``problem``), and the most frequent ``reasons`` why simulations are not done.
     """
-    contents = read_store(path)
-    study = Study.from_snapshot(contents.study)
+    contents, study = _read(path)
     wanted = [contents.outcomes.get(simulation.id) for simulation in study.simulations()]
     there = [outcome for outcome in wanted if outcome is not None]
     roster = read_roster(path) if contents.owner else Roster()
@@ -110,10 +147,8 @@ def status_report(path: Path) -> dict[str, Any]:
         **{status.label: statuses[status] for status in Status},
         "pending": study.count - len(there),
         "not in the study now": len(contents.outcomes) - len(there),
-        "cpu_time": math.fsum(o.cpu_time for o in there if o.cpu_time == o.cpu_time),
-        "elapsed_time": math.fsum(
-            o.elapsed_time for o in there if o.elapsed_time == o.elapsed_time
-        ),
+        "cpu_time": math.fsum(o.cpu_time for o in there if math.isfinite(o.cpu_time)),
+        "elapsed_time": math.fsum(o.elapsed_time for o in there if math.isfinite(o.elapsed_time)),
         "driver": contents.owner or None,
         "jobs": [asdict(job) for job in roster.jobs],
         "problem": roster.problem,
@@ -129,36 +164,68 @@ def print_status(report: dict[str, Any], console: Console) -> None:
         if report[label] or label in ("done", "total"):
             table.add_row(label, str(report[label]))
     table.columns[1].justify = "right"
-    console.print(f"{report['study']} ({', '.join(report['engine'])})", highlight=False)
+    engines = ", ".join(filter(None, report["engine"]))
+    _say(console, f"{report['study']} ({engines})" if engines else report["study"])
     console.print(table)
     hours = report["cpu_time"] / 3600
     console.print(
         f"{hours:.3g} core-hours, {format_duration(report['elapsed_time'])} of simulations"
     )
     if report["driver"]:
-        console.print(f"running: {describe_owner(report['driver'])}")
+        _say(console, f"running: {describe_owner(report['driver'])}")
     if report["jobs"] or report["problem"]:
         roster = Roster(tuple(JobReport(**job) for job in report["jobs"]), report["problem"])
-        console.print(roster.describe(), markup=False, highlight=False, soft_wrap=True)
+        for line in roster.describe().splitlines():
+            _say(console, line)
     for reason, count in report["reasons"].items():
-        console.print(f"{count} x {reason}", markup=False, highlight=False, soft_wrap=True)
+        _say(console, f"{count} x {reason}")
+
+
+def _say(console: Console, text: str) -> None:
+    console.out(literal(text), highlight=False)
 
 
 def print_table(path: Path, console: Console) -> None:
-    """Print a row a point: its swept parameters and its results, replicas pooled."""
-    contents = read_store(path)
-    study = Study.from_snapshot(contents.study)
+    """Print a row a point: its swept parameters and its results, replicas pooled.
+
+    A terminal gets the columns that it has room for, and is told of the others.
+    """
+    contents, study = _read(path)
     rows = points(contents)
     names = result_names(rows)
-    table = Table(*study.swept, "done", *names, box=None, pad_edge=False)
-    for column in table.columns:
-        column.justify = "right"
-    for point in rows:
-        done = sum(outcome.is_done for outcome in point.outcomes)
-        cells = [format_with_error(*point.pooled(name)) for name in names]
-        parameters = [_format(point.parameters.get(name)) for name in study.swept]
-        table.add_row(*parameters, f"{done}/{study.replicas}", *cells)
-    console.print(table)
+    done = [sum(outcome.is_done for outcome in point.outcomes) for point in rows]
+    columns = [
+        *(
+            [literal(name), *_told_apart([p.parameters[name] for p in rows])]
+            for name in study.swept
+        ),
+        ["done", *(f"{n}/{study.replicas}" for n in done)],
+        *([literal(n), *(format_with_error(*p.pooled(n)) for p in rows)] for n in names),
+    ]
+    first = len(columns) - len(names)  # result
+    shown = columns[: max(_how_many_fit(columns, console), first + 1)]
+    header, *lines = zip(*map(_right_justified, shown), strict=True)
+    console.out(_GAP.join(header), style="bold", highlight=False)
+    if lines:
+        console.out("\n".join(map(_GAP.join, lines)), highlight=False)
+    if left_out := names[len(shown) - first :]:
+        _say(console, f"no room for {_some(left_out)}; widen the terminal, or write into a file")
+
+
+def _how_many_fit(columns: Sequence[Sequence[str]], console: Console) -> int:
+    if not console.is_terminal:
+        return len(columns)
+    room = console.width + len(_GAP)
+    for i, column in enumerate(columns):
+        room -= max(map(cell_len, column)) + len(_GAP)
+        if room < 0:
+            return i
+    return len(columns)
+
+
+def _right_justified(column: Sequence[str]) -> list[str]:
+    width = max(map(cell_len, column))
+    return [" " * (width - cell_len(text)) + text for text in column]
 
 
 def result_names(rows: list[Point]) -> list[str]:
@@ -180,8 +247,31 @@ def result_names(rows: list[Point]) -> list[str]:
     return sorted(results, key=lambda name: f"{name}_sem" not in names)
 
 
-def _format(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def literal(text: str) -> str:
+    """Write what has no picture, or acts on terminals, as backslash escapes.
+
+    Examples
+    --------
+    >>> literal(chr(0xD800)) == chr(92) + "ud800"
+    True
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_NAMES
+    listed = literal(", ".join(names[:_MAX_NAMES]))
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def _told_apart(values: Sequence[Any]) -> list[str]:
+    """Write values with as few digits as tell them apart, and in quotes where 1 and "1" differ."""
+    distinct = len(set(map(repr, values)))
+    for digits in (6, 9, 12, 15):
+        texts = [f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in values]
+        if len(set(texts)) == distinct:
+            return [literal(text) for text in texts]
+    return [literal(repr(value)) for value in values]
 
 
 def format_with_error(value: float, error: float) -> str:
@@ -196,12 +286,22 @@ def format_with_error(value: float, error: float) -> str:
     """
     if math.isnan(value):
         return "-"
+    if math.isinf(value):  # a whole number; other infinite ones are no success
+        return "too large"
     if not math.isfinite(error) or error <= 1e-12 * abs(value):
         return f"{value:.6g}"
-    digits = 1 - math.floor(math.log10(error))
-    if digits <= 0:
-        return f"{value:.0f}({error:.0f})"
-    return f"{value:.{digits}f}({round(error * 10**digits)})"
+    # decimals, since a float cannot hold 10**digits for the smallest errors
+    exponent = _place(max(abs(value), error))
+    power = "" if -6 < exponent < 16 else f"e{exponent:+03d}"
+    shift = exponent if power else 0
+    digits = max(0, 1 + shift - _place(error))
+    shown, uncertainty = Decimal(value).scaleb(-shift), Decimal(error).scaleb(digits - shift)
+    return f"{shown:.{digits}f}({uncertainty:.0f}){power}"
+
+
+def _place(number: float) -> int:
+    """Give the power of ten of the first of a number's two leading digits, rounded."""
+    return Decimal(f"{number:.1e}").adjusted()
 
 
 def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None) -> None:
@@ -219,45 +319,76 @@ def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None)
     Raises
     ------
     InputError
-        If there is nothing to plot, or no such parameter or result.
+        If there is nothing to plot, no such parameter or result, or no such kind of picture.
     """
     from matplotlib.figure import Figure
 
-    from .plot import plot_curve, wca_pressure
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    kinds = figure.canvas.get_supported_filetypes()
+    kind = output.suffix[1:].lower()
+    if kind not in kinds:
+        raise InputError(f"{output}: name a picture that ends in .{', .'.join(sorted(kinds))}")
+    check_free(output, path)
+    _draw(figure, path, x_name, y_name)
+    write_output(output, _picture(figure, output, kind))
 
-    contents = read_store(path)
-    study = Study.from_snapshot(contents.study)
+
+def _picture(figure: Figure, output: Path, kind: str) -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # what the font lacks is drawn as a box
+        try:
+            figure.savefig(stream, format=kind, dpi=150)
+        except Exception as error:  # a backend may need programs, and say so in any way
+            said = literal(str(error).partition("\n")[0])
+            raise InputError(
+                f"{output}: cannot be drawn ({type(error).__name__}: {said}); "
+                "try another kind of picture, such as .png"
+            ) from error
+    return stream.getvalue()
+
+
+def _draw(figure: Figure, path: Path, x_name: str | None, y_name: str | None) -> None:
+    """Draw a curve for each setting of the other swept parameters."""
+    from .plot import MAX_LEGEND, Curve, plot_curves, wca_pressure
+
+    contents, study = _read(path)
     rows = points(contents)
     numeric = [n for n in study.swept if all(_is_number(p.parameters[n]) for p in rows)]
     x = _choose(path, "parameter", x_name, numeric)
     y = _choose(path, "result", y_name, result_names(rows))
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
-    axes = figure.add_subplot()
-    curves = _curves(rows, x, study)
+    others = [name for name in study.swept if name != x]
+    found = _curves(rows, x, y, others)
+    curves = []
+    for texts, points_ in found.items():
+        label = ", ".join(f"{name} = {text}" for name, text in zip(others, texts, strict=True))
+        if len(found) > MAX_LEGEND:
+            label = ", ".join(texts)  # the colour bar has the names
+        values = [point.pooled(y) for point in points_]
+        curve = Curve(
+            label=_drawable(label or study.name),
+            x=[point.parameters[x] for point in points_],
+            y=[mean for mean, _ in values],
+            y_err=[error for _, error in values],
+        )
+        _check_range(f"{path}: parameter {x!r}", curve.x)
+        _check_range(f"{path}: result {y!r}", [*curve.y, *curve.y_err])
+        curves.append(curve)
     if not curves:
         raise InputError(
-            f"{path}: no simulation is done, so there is nothing to plot; `dask-espresso status "
-            f"{path}` says why"
+            f"{path}: no simulation that is done has a number {y!r}, so there is nothing to plot; "
+            f"`dask-espresso status {path}` says why"
         )
-    reference = wca_pressure if (x, y) == ("volume_fraction", "pressure") else None
-    for label, curve in curves.items():
-        values = [point.pooled(y) for point in curve]
-        plot_curve(
-            [point.parameters[x] for point in curve],
-            [mean for mean, _ in values],
-            [error for _, error in values],
-            x_label=x.replace("_", " "),
-            y_label=y.replace("_", " "),
-            label=label or study.name,
-            reference=reference,
-            reference_label="WCA equation of state",
-            ax=axes,
-        )
-        reference = None  # once is enough
-    try:
-        figure.savefig(output, dpi=150)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{output}: {error}") from error
+    is_fluid = all(0 <= fraction < 1 for curve in curves for fraction in curve.x)
+    plot_curves(
+        curves,
+        x_label=_drawable(x).replace("_", " "),
+        y_label=_drawable(y).replace("_", " "),
+        curves_label=_drawable(", ".join(others)).replace("_", " "),
+        reference=wca_pressure if (x, y) == ("volume_fraction", "pressure") and is_fluid else None,
+        reference_label="WCA equation of state",
+        ax=figure.add_subplot(),
+    )
 
 
 def _choose(path: Path, kind: str, name: str | None, known: list[str]) -> str:
@@ -266,19 +397,35 @@ def _choose(path: Path, kind: str, name: str | None, known: list[str]) -> str:
     if name is None and known:
         return known[0]
     wanted = f"no {kind} {name!r}" if name else f"no numeric {kind}"
-    there = f"; there are {', '.join(known)}" if known else ""
+    there = f"; there are {_some(known)}" if known else ""
     raise InputError(f"{path}: {wanted} to plot{there}")
 
 
-def _curves(rows: list[Point], x: str, study: Study) -> dict[str, list[Point]]:
-    """Give one curve for each setting of the other swept parameters, without empty points."""
-    others = [name for name in study.swept if name != x]
-    curves: dict[str, list[Point]] = {}
-    for point in rows:
-        if any(outcome.is_done for outcome in point.outcomes):
-            label = ", ".join(f"{name} = {_format(point.parameters[name])}" for name in others)
-            curves.setdefault(label, []).append(point)
+def _check_range(what: str, values: Iterable[float]) -> None:
+    for value in values:
+        if abs(value) > _LARGEST:  # NaN is not
+            said = f"{value:.6g}" if math.isfinite(value) else "beyond floats"
+            raise InputError(f"{what} is {said}; numbers above {_LARGEST:g} cannot be drawn")
+
+
+def _drawable(text: str) -> str:
+    """Give a text of the user's for a picture: no formula, and not too long."""
+    short = text if len(text) <= _LONG_LABEL else f"{text[: _LONG_LABEL - 10]} … {text[-7:]}"
+    return literal(short).replace("$", r"\$")
+
+
+def _curves(
+    rows: list[Point], x: str, y: str, others: Sequence[str]
+) -> dict[tuple[str, ...], list[Point]]:
+    """Give the points of each curve by its other parameters, without those that lack the result."""
+    there = [point for point in rows if point.values(y)]
+    if len(others) == 1 and all(_is_number(p.parameters[others[0]]) for p in there):
+        there.sort(key=lambda point: float(point.parameters[others[0]]))
+    texts = [_told_apart([point.parameters[name] for point in there]) for name in others]
+    curves: dict[tuple[str, ...], list[Point]] = {}
+    for i, point in enumerate(there):
+        curves.setdefault(tuple(text[i] for text in texts), []).append(point)
     return {
-        label: sorted(curve, key=lambda point: float(point.parameters[x]))
-        for label, curve in curves.items()
+        setting: sorted(curve, key=lambda point: float(point.parameters[x]))
+        for setting, curve in curves.items()
     }

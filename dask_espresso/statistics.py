@@ -61,18 +61,26 @@ def blocking_error(samples: Any) -> float:
         return float("nan")
     if np.all(series == series[0]):
         return 0.0
+    series, exponent = _scaled(series)
     errors: List[float] = []
     block_size, blocks = 1, series
     while len(blocks) >= 2:
         # scaled to the whole series: halving may leave a last sample out
         errors.append(float(np.std(blocks, ddof=1)) * (block_size / n_samples) ** 0.5)
         if block_size**3 > 2 * n_samples * (errors[-1] / errors[0]) ** 4:
-            return errors[-1]
+            return float(np.ldexp(errors[-1], exponent))
         n_pairs = len(blocks) // 2
         blocks = blocks[: 2 * n_pairs].reshape(n_pairs, 2).mean(axis=1)
         block_size *= 2
     n_trusted = max(1, (n_samples // _FEWEST_BLOCKS).bit_length())
-    return max(errors[:n_trusted])
+    return float(np.ldexp(max(errors[:n_trusted]), exponent))
+
+
+def _scaled(values: Any) -> Tuple[Any, int]:
+    """Give values / 2**exponent and the exponent, so that squares are neither 0 nor infinite."""
+    largest = np.max(np.abs(values), where=np.isfinite(values), initial=0.0)
+    exponent = int(np.frexp(largest)[1])
+    return np.ldexp(values, -exponent), exponent
 
 
 def pool(means: Any, errors: Any) -> Tuple[float, float]:
@@ -130,10 +138,12 @@ def pool(means: Any, errors: Any) -> Tuple[float, float]:
     n_replicas = len(of_means)
     if n_replicas == 0:
         return float("nan"), float("nan")
-    mean = float(np.mean(of_means))
     if n_replicas == 1:
-        return mean, float(of_errors[0])
-    between = float(np.std(of_means, ddof=1)) / n_replicas**0.5
-    within = float(np.sqrt(np.sum(of_errors**2))) / n_replicas
+        return float(of_means[0]), float(of_errors[0])
+    of_means, exponent = _scaled(of_means)
+    mean = float(np.ldexp(np.mean(of_means), exponent))
+    between = float(np.ldexp(np.std(of_means, ddof=1) / n_replicas**0.5, exponent))
+    of_errors, exponent = _scaled(of_errors)
+    within = float(np.ldexp(np.sqrt(np.sum(of_errors**2)) / n_replicas, exponent))
     # a nan `within` never wins, a nan `between` always stays
     return mean, within if within > between else between

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from dask_espresso.plot import plot_curve, wca_pressure
+from dask_espresso.plot import Curve, plot_curve, plot_curves, wca_pressure
 
 LABELS = {"x_label": "volume fraction", "y_label": "pressure"}
 
@@ -80,6 +80,38 @@ def test_figure_can_be_saved(tmp_path):
 
 def test_nothing_to_plot_is_an_empty_figure():
     assert plot_curve([], [], [], reference=wca_pressure, **LABELS).containers
+
+
+def test_what_is_no_standard_error_has_no_bar():
+    errors = [0.1, -0.1, np.inf, np.nan]
+    ax = plot_curve([1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 1.0, 1.0], errors, **LABELS)
+    (container,) = ax.containers
+    heights = [np.ptp(segment[:, 1]) for segment in container[2][0].get_segments() if len(segment)]
+    np.testing.assert_allclose([height for height in heights if np.isfinite(height)], [0.2])
+
+
+def curves(count):
+    return [Curve(f"_{i}", [1.0, 2.0], [i, i + 0.5], [0.1, np.nan]) for i in range(count)]
+
+
+def test_a_few_curves_have_a_legend():
+    ax = plot_curves(curves(10), reference=np.sqrt, reference_label="WCA", **LABELS)
+    labels = [text.get_text().strip() for text in ax.get_legend().get_texts()]
+    assert sorted(labels) == sorted(["WCA", *(f"_{i}" for i in range(10))])
+    assert len(ax.figure.axes) == 1
+
+
+def test_many_curves_have_a_colour_bar():
+    ax = plot_curves(curves(300), curves_label="temperature", **LABELS)
+    assert ax.get_legend() is None
+    points, bars = ax.collections
+    assert len(points.get_offsets()) == 600
+    assert len(bars.get_segments()) == 300
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("volume fraction", "pressure")
+    bar = ax.figure.axes[1]
+    assert bar.get_ylabel() == "temperature"
+    labels = [text.get_text() for text in bar.get_yticklabels()]
+    assert (labels[0], labels[-1], len(labels)) == ("_0", "_299", 7)
 
 
 def test_lengths_that_differ_are_refused():

@@ -66,6 +66,18 @@ def test_short_series_have_an_error(n_samples):
     assert blocking_error(np.arange(n_samples)) > 0
 
 
+@pytest.mark.parametrize("exponent", [-1070, -600, 600, 1020])
+def test_numbers_of_any_size_have_the_same_errors(exponent):
+    samples = np.random.default_rng(3).integers(0, 8, size=64).astype(float)
+    scale = 2.0**exponent
+    assert blocking_error(samples * scale) == pytest.approx(blocking_error(samples) * scale)
+    for errors in ([1.0, 2.0, 3.0], [9.0, 9.0, 9.0]):
+        means = np.array([1.0, 3.0, 7.0])
+        expected = [value * scale for value in pool(means, errors)]
+        assert pool(means * scale, np.array(errors) * scale) == pytest.approx(expected)
+    assert pool([1.0, 1.0], [scale, scale])[1] == pytest.approx(scale / math.sqrt(2))
+
+
 def test_samples_of_more_dimensions_are_refused():
     with pytest.raises(ValueError, match=r"shape \(2, 3\)"):
         blocking_error(np.zeros((2, 3)))
