@@ -34,6 +34,7 @@ SIMULATIONS = PACKAGE / "simulations"
 _LEAKING = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMI2|PMIX|PALS|HYDRA)_|OMPI_(?!MCA_)|PMIX?$")
 _LOG_HEAD, _LOG_TAIL = 4096, 12288
 _SUPERVISOR_GRACE = 4.0  # seconds that a supervisor may be late before it is killed itself
+_LOOKS, _LOOK_AGAIN = 4, 0.02  # times, seconds
 _MARK = "DASK_ESPRESSO_SIMULATION"  # in the environment of all that a simulation starts
 
 
@@ -322,14 +323,17 @@ def _supervise(
 def _kill_marked(mark: str) -> None:
     """Kill what a simulation has started, where its supervisor could not."""
     end = time.monotonic() + 3
-    while time.monotonic() < end:
-        there = psutil.process_iter(["environ"])
-        left = [p for p in there if (p.info["environ"] or {}).get(_MARK) == mark]
-        if not left:
-            return
-        for process in left:
+    looks = 0  # in a row that found nothing: one alone may miss what was just being forked
+    while looks < _LOOKS and time.monotonic() < end:
+        looks += 1
+        # the newest first, before they have forked again and ended
+        for pid in sorted(psutil.pids(), reverse=True):
             with contextlib.suppress(psutil.Error):
-                process.kill()
+                process = psutil.Process(pid)
+                if process.environ().get(_MARK) == mark:
+                    process.kill()
+                    looks = 0
+        time.sleep(_LOOK_AGAIN)
 
 
 class _Conversation:

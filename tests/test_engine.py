@@ -219,6 +219,24 @@ def test_signals_that_a_worker_blocks_reach_the_simulation(python, script):
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def test_supervisor_killed_while_a_daemon_is_being_made(python, script):
+    path = script("""
+        import os, signal, time
+        if not os.fork():
+            for _ in range(20):
+                if os.fork():
+                    os._exit(0)
+                time.sleep(0.01)
+            time.sleep(600)
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(600)
+    """)
+    assert "supervisor" in run_process(python, path, {}).failure()
+    time.sleep(0.5)
+    commands = [" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])]
+    assert [command for command in commands if str(path) in command] == []
+
+
 def test_supervisor_killed(python, script):
     path = script("""
         import os, signal, time
