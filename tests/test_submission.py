@@ -73,6 +73,17 @@ def test_job_files(cluster, use_python):
     assert job.text == (GOLDEN / f"driver.{cluster}").read_text()
 
 
+def test_no_option_becomes_a_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.yaml").write_text(textwrap.dedent(STUDY))
+    queue = r'"n\ntouch pwned; exit 0 #"'
+    (tmp_path / "p.yaml").write_text(PROFILES["slurm.yaml"].replace("}", f", queue: {queue}}}"))
+    arguments = ["submit", "study.yaml", "--profile", "p.yaml", "--dry-run"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "pwned" not in result.stdout
+
+
 def test_nothing_of_the_workers_where_they_have_nothing():
     given = directives(options={"cores": 1, "memory": "1 GB", "queue": None})
     assert not [d for d in given if "--partition" in d or "--account" in d]
