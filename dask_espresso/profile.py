@@ -219,7 +219,7 @@ class Profile(pydantic.BaseModel):
         """Make the error that says what is wrong with one of its keys, and where that stands."""
         if self._document:
             return self._document.error((key,), message)
-        return InputError(f"no profile given: {key}: {message}")
+        return InputError(f"profile: {key}: {message}")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Profile:

@@ -193,7 +193,7 @@ CONDOR_FILE = "cluster: htcondor\noptions: {cores: 4, memory: 8 GB, disk: 1 GB}\
         (SLURM_FILE + 'driver: ["-t\\n1"]', "3: driver[0]", "is no option of sbatch", "--time=7-"),
         (CONDOR_FILE + "driver: [a]", "3: driver", "must be a mapping", "`key: value` lines"),
         (CONDOR_FILE + "driver: {a: [1]}", "3: driver.a", "a list but must be one", "in quotes"),
-        (CONDOR_FILE + 'driver: {a: "1\\n2"}', "3: driver.a", "must be one line", "in quotes"),
+        (CONDOR_FILE + 'driver: {a: "1\\n2"}', "3: driver.a", "must be one line", "remove the"),
         (CONDOR_FILE + "driver: {a: }", "3: driver.a", "nothing but must be one", "in quotes"),
         ("driver: [-t1]", "1: driver", "no effect on cluster 'local'", "remove it"),
         ("cluster: tcp://a:1\ndriver: [-t1]", "2: driver", "no effect on", "remove it"),
