@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import inspect
+import multiprocessing
 import os
 import shlex
 import signal
@@ -13,7 +15,6 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, Security
+from distributed.core import rpc
 
 from .allocation import StepQueue, step_job_class
 from .batch import (
@@ -32,7 +34,7 @@ from .batch import (
     schedd_arguments,
 )
 from .certificates import temporary_security
-from .errors import InputError
+from .errors import DaskEspressoError, InputError
 from .jobqueue import Job, JobQueueCluster, cluster_class
 from .keeper import Keeper
 from .profile import JOBQUEUE_CLUSTERS, Profile, config_section
@@ -98,9 +100,10 @@ def open_cluster(profile: Profile, leftovers: Mapping[str, str] | None = None) -
     """
     with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
         if "://" in profile.cluster:
-            yield Cluster(stack.enter_context(_connect(profile.cluster)))
+            yield Cluster(stack.enter_context(_connect(profile)))
             return
         if profile.cluster == "local":
+            stack.enter_context(_no_workers_left())
             cluster = stack.enter_context(_local_cluster(profile))
             yield Cluster(stack.enter_context(Client(cluster, set_as_default=False)))
             return
@@ -112,16 +115,21 @@ def open_cluster(profile: Profile, leftovers: Mapping[str, str] | None = None) -
         yield Cluster(client, keeper)
 
 
-def _connect(address: str) -> Client:
+def _connect(profile: Profile) -> Client:
     """Connect to a scheduler that runs already.
 
-    The client's own timeout does not hold for one that takes the connection and then says nothing,
-    such as a stopped one; in a thread, it can be left behind.
+    It is greeted first, without a client: one that cannot connect says so only much later, and
+    once more when it is thrown away. The client's own timeout does not hold for a scheduler that
+    takes the connection and then says nothing, such as a stopped one; in a thread, it can be left
+    behind.
     """
+    address = profile.cluster
+    arguments = _tls_arguments(profile)
     connected: Future[Client] = Future()
 
     def connect() -> None:
         try:
+            asyncio.run(asyncio.wait_for(_greet(address, arguments), CONNECT_TIMEOUT + 1))
             client = Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
         except BaseException as error:
             connected.set_exception(error)
@@ -130,31 +138,88 @@ def _connect(address: str) -> Client:
 
     threading.Thread(target=connect, name="connect", daemon=True).start()
     try:
-        return connected.result(CONNECT_TIMEOUT + 1)
-    except (OSError, ValueError, FutureTimeoutError) as error:
-        said = str(error) or "it says nothing"
-        raise InputError(
+        return connected.result(2 * CONNECT_TIMEOUT + 2)
+    except Exception as error:  # of many kinds, where TLS is not the scheduler's
+        said = " ".join(str(error).split()) or "it says nothing"
+        raise profile.error(
+            "cluster",
             f"no Dask scheduler answers at {address} ({said}); start one with `dask scheduler` "
-            "or correct the profile's `cluster`"
+            "or correct the address",
         ) from error
+
+
+def _tls_arguments(profile: Profile) -> dict[str, Any]:
+    """Give what Dask's own configuration says of certificates, which a client uses too."""
+    names = "`ca-file`, `client.cert` and `client.key` of `distributed.comm.tls`"
+    where = f"set {names} in Dask's configuration, such as ~/.config/dask/tls.yaml"
+    try:
+        arguments: dict[str, Any] = Security().get_connection_args("client")
+    except (OSError, ValueError) as error:
+        said = f"Dask's configuration has TLS files that cannot be used ({error})"
+        raise profile.error("cluster", f"{said}; {where}") from error
+    if profile.cluster.startswith(("tls://", "wss://")) and not arguments["ssl_context"]:
+        raise profile.error("cluster", f"is {profile.cluster}, but has no certificates; {where}")
+    return arguments
+
+
+async def _greet(address: str, arguments: dict[str, Any]) -> None:
+    async with rpc(address, connection_args=arguments, timeout=CONNECT_TIMEOUT) as server:
+        kind = (await server.identity())["type"]
+    if kind != "Scheduler":
+        raise ValueError(f"a {kind.lower()} does")
 
 
 def _local_cluster(profile: Profile) -> LocalCluster:
     options: dict[str, Any] = {
         "n_workers": 1,
         "threads_per_worker": len(os.sched_getaffinity(0)),
-        "host": "127.0.0.1",
+        **({} if profile.options.get("interface") else {"host": "127.0.0.1"}),
         "dashboard_address": "127.0.0.1:0",
         "local_directory": tempfile.gettempdir(),
         **profile.options,
     }
+    with _refusals(profile, "no worker can be started on this machine"):
+        try:
+            with _signals_are_for_the_driver():
+                return LocalCluster(**options)
+        except RuntimeError:  # a worker has died at its start, perhaps for once
+            with _signals_are_for_the_driver():
+                return LocalCluster(**options)
+
+
+@contextlib.contextmanager
+def _refusals(profile: Profile, what: str) -> Iterator[None]:
+    """Say in one message what Dask does not take of a profile's options, in its many ways."""
     try:
-        with _signals_are_for_the_driver():
-            return LocalCluster(**options)
-    except (OSError, RuntimeError) as error:
-        raise InputError(
-            f"{profile.path or profile.cluster}: no worker can be started on this machine: {error}"
-        ) from error
+        yield
+    except DaskEspressoError:
+        raise
+    except Exception as error:
+        said, cause = _described(error), error.__cause__
+        while cause:  # such as that of "Scheduler failed to start"
+            said += "" if (why := _described(cause)) in said else f": {why}"
+            cause = cause.__cause__
+        raise profile.error("options", f"{what} ({said}); correct or remove the option") from error
+
+
+def _described(error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    speaks = said and isinstance(error, OSError | RuntimeError | ValueError)
+    return said if speaks else f"{type(error).__name__}: {said}"
+
+
+@contextlib.contextmanager
+def _no_workers_left() -> Iterator[None]:
+    """End the worker processes that are left at the end, such as one that stands still.
+
+    Python would wait for them; after two Ctrl-C nobody else tells them to go.
+    """
+    others = set(multiprocessing.active_children())
+    try:
+        yield
+    finally:
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
 
 
 @contextlib.contextmanager
@@ -184,19 +249,18 @@ def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> tuple[An
         **_job_options(profile),
     }
     on_loopback = {"dashboard_address": "127.0.0.1:0"}
-    arguments["scheduler_options"] = on_loopback | profile.options.get("scheduler_options", {})
+    arguments["scheduler_options"] = on_loopback | (profile.options.get("scheduler_options") or {})
     arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))
     arguments["protocol"] = "tls://"
     job_class, queue = batch_system(profile)
     stack.enter_context(outside_of_job())
-    logs = log_directory(profile)
-    if logs:
-        logs.mkdir(parents=True, exist_ok=True)
-        stack.callback(remove_if_empty, logs)
-    try:
+    with _refusals(profile, "dask-jobqueue makes no worker jobs of them"):
+        if logs := log_directory(profile):
+            stack.enter_context(_no_new_directory(logs))
+            logs.mkdir(parents=True, exist_ok=True)
+            stack.callback(remove_if_empty, logs)  # also one that a killed driver has left
+        _one_job(profile, job_class)  # a cluster that fails halfway complains once more at its end
         cluster = JobQueueCluster(job_cls=job_class, **arguments)
-    except (ValueError, TypeError, RuntimeError, OSError) as error:
-        raise InputError(f"{profile.path or profile.cluster}: options: {error}") from error
     # its paths stand in the worker's command line, which a shell reads
     cluster.new_spec["options"]["security"] = _quoted(arguments["security"])
     return stack.enter_context(cluster), queue
@@ -273,21 +337,30 @@ def job_script(profile: Profile) -> str:
             f"one of {', '.join(submitting)} does"
         )
     job_class = cluster_class(JOBQUEUE_CLUSTERS[profile.cluster]).job_cls
+    with (
+        _refusals(profile, "dask-jobqueue makes no worker job of them"),
+        _no_new_directory(log_directory(profile)),
+    ):
+        script: str = _one_job(profile, job_class).job_script()
+        return script
+
+
+def _one_job(profile: Profile, job_class: Any) -> Any:
+    """Make a worker job that is only looked at."""
     constructors = (job_class.__init__, Job.__init__)
     names = {name for made in constructors for name in inspect.signature(made).parameters}
     options = {"job_name": "NAME", **_job_options(profile)}
-    with _no_new_directory(log_directory(profile)):
-        job = job_class(
-            "tls://SCHEDULER:PORT", "NAME", **{n: options[n] for n in options if n in names}
-        )
-    script: str = job.job_script()
-    return script
+    return job_class(
+        "tls://SCHEDULER:PORT", "NAME", **{n: options[n] for n in options if n in names}
+    )
 
 
 @contextlib.contextmanager
 def _no_new_directory(path: Path | None) -> Iterator[None]:
-    """Undo that dask-jobqueue makes the log directory for a job that is only looked at."""
-    is_there = path is None or path.exists()
-    yield
-    if path and not is_there:
-        remove_if_empty(path)
+    """Remove at the end what is made of a log directory meanwhile, and has nothing in it."""
+    made = [part for part in (path, *path.parents) if not part.exists()] if path else []
+    try:
+        yield
+    finally:
+        for part in made:
+            remove_if_empty(part)

@@ -63,6 +63,11 @@ def _inner_leaves(value: Any) -> dict[Path, Any]:
     return leaves if len(leaves) <= _MAX_LEAVES else {}
 
 
+def dotted_name(path: Path) -> str:
+    """Give the name of a column."""
+    return ".".join(path) or _REST_NAME
+
+
 def unflatten(leaves: dict[Path, Any]) -> dict[str, Any]:
     """Undo :func:`flatten`."""
     values: dict[str, Any] = {}
@@ -152,7 +157,7 @@ class ColumnWriter:
         str
             The dataset's name: the path joined by dots, changed where the file has that already.
         """
-        name = self._free_name(".".join(map(_safe, path)) or _REST_NAME, role)
+        name = self._free_name(dotted_name(tuple(map(_safe, path))), role)
         dataset = self._write_values(name, values)
         dataset.attrs["role"] = role
         dataset.attrs["path"] = json.dumps(path)

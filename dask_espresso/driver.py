@@ -132,7 +132,10 @@ def run_study(
                     driver.work(cluster, profile.worker_timeout)
             remove_roster(path)
         except InputError:
-            raise  # nothing was run: the store stays as it is
+            # nothing was run, and the store stays as it is; but where the workers were told to
+            # stop, too, as by `timeout`, it is their end that looks like a wrong profile
+            if not stop.signal:
+                raise
         except BaseException:
             opened.publish()
             raise

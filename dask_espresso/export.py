@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .columns import ABSENT, tabulate
+from .columns import ABSENT, dotted_name, tabulate
 from .errors import InputError
 from .files import replace_file
 from .outcome import FIELDS, Outcome, Status
@@ -103,7 +103,7 @@ def _table(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
     """
     table = {"simulation": [outcome.id for outcome in outcomes]}
     for role, path, values in _columns(outcomes):
-        name = _plain(".".join(path))
+        name = _plain(dotted_name(path))
         numbered = (f"{role}.{name}.{i}" for i in itertools.count(2))
         candidates = itertools.chain([name, f"{role}.{name}"], numbered)
         free = next(candidate for candidate in candidates if candidate not in table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import re
 import shlex
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 
 import dask
 import pydantic
-from dask.utils import parse_bytes
+from dask.utils import parse_bytes, parse_timedelta
 from pydantic import BeforeValidator, PlainValidator
 
 from .document import BadValueError, Document, describe, unknown
@@ -46,6 +47,7 @@ _NOT_IN_A_FILE = {"self", "loop", "asynchronous", "job_cls", "scheduler_cls", "s
 _NOT_IN_A_FILE |= {"worker_class", "job_kwargs", "base_class_kwargs", "worker_kwargs", "kwargs"}
 _NOT_IN_A_FILE |= {"WorkerStateClass", "data", "extensions", "metrics", "startup_information"}
 _NOT_IN_A_FILE |= {"scheduler_ip", "services", "service_kwargs", "blocked_handlers", "executor"}
+_NOT_IN_A_FILE |= {"worker_services", "plugins", "scheduler_file"}
 _TLS = "is not an option here: connections are always TLS, with temporary certificates; remove it"
 _ELSEWHERE = {
     "security": _TLS,
@@ -60,11 +62,21 @@ _ELSEWHERE = {
 }
 _LISTS = (
     "job_script_prologue",
+    "job_script_epilogue",
     "worker_extra_args",
     "job_directives_skip",
     "submit_command_extra",
     "cancel_command_extra",
 )
+
+# any of them would end a line, or what stands on it
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+_NULL = re.compile(r"\0")
+
+# options that are lines of a shell script by themselves
+_SCRIPTS = ("job_script_prologue", "job_script_epilogue")
+
+_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://(\[[\w.:%]+\]|[^\s/:\[\]]+):(\d{1,5})", re.ASCII)
 
 
 def _or_empty(value: Any) -> Any:
@@ -196,11 +208,18 @@ class Profile(pydantic.BaseModel):
     driver: Any = None  # a list or a mapping, as the cluster wants it
 
     _path: Path | None = None
+    _document: Document | None = None
 
     @property
     def path(self) -> Path | None:
         """The file it was loaded from."""
         return self._path
+
+    def error(self, key: str, message: str) -> InputError:
+        """Make the error that says what is wrong with one of its keys, and where that stands."""
+        if self._document:
+            return self._document.error((key,), message)
+        return InputError(f"profile: {key}: {message}")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Profile:
@@ -222,16 +241,18 @@ class Profile(pydantic.BaseModel):
                     "`threads_per_worker: N` under `options`, or name another `cluster`",
                     "jobs",
                 )
-            _check_names("local", self.options)
-            _check_sizes(self.options)
+            _check_local(self.options)
         _check_driver(self.cluster, self.driver)
         return self
 
     def _check_cluster(self) -> None:
         if "://" in self.cluster:
-            if not re.fullmatch(r"[a-z]+://[^\s/]+", self.cluster):
+            found = _ADDRESS.fullmatch(self.cluster)
+            if not found or not 0 < int(found[3]) < 1 << 16:
                 raise BadValueError(
-                    f"is {self.cluster!r}; write an address such as tls://node1:8786", "cluster"
+                    f"is {self.cluster!r}, which is no address of a Dask scheduler; "
+                    "write an address such as tls://node1:8786, with its port",
+                    "cluster",
                 )
             for key, value in (("options", self.options), ("jobs", self.jobs != 1)):
                 if value:
@@ -314,7 +335,7 @@ def load_profile(path_or_name: str | Path | None = None) -> Profile:
         return Profile()
     document = Document.load(file_or_template(path_or_name, "profile", profile_names()))
     profile = document.validate(Profile)
-    profile._path = document.path.absolute()
+    profile._path, profile._document = document.path.absolute(), document
     return profile
 
 
@@ -367,8 +388,26 @@ def _check_names(cluster: str, options: dict[str, Any]) -> None:
             raise BadValueError(unknown("option", name, known), "options", name)
 
 
+def _check_local(options: dict[str, Any]) -> None:
+    _check_names("local", options)
+    _check_kinds(options)
+    for name in ("n_workers", "threads_per_worker", "nthreads"):
+        if options.get(name) is not None:
+            _whole(options[name], 1, "write such a one, as in 4", "options", name)
+    if not isinstance(options.get("processes"), bool | None):
+        said = describe(options["processes"])
+        raise BadValueError(f"is {said} but must be true or false; remove it", *_at("processes"))
+    if options.get("env") is not None:
+        try:
+            _environment(options["env"])
+        except BadValueError as error:
+            raise BadValueError(str(error), *_at("env", *error.at)) from None
+    _check_sizes(options)
+
+
 def _check_jobqueue(cluster: str, options: dict[str, Any]) -> None:
     _check_names(cluster, options)
+    _check_kinds(options)
     for name in ("cores", "memory", *(["disk"] if cluster == "htcondor" else [])):
         if options.get(name, site_default(cluster, name)) is None:
             example = {"cores": "cores: 16", "memory": "memory: 32 GB", "disk": "disk: 4 GB"}[name]
@@ -376,14 +415,13 @@ def _check_jobqueue(cluster: str, options: dict[str, Any]) -> None:
     for name in ("cores", "processes"):
         _whole(options.get(name, 1), 1, "write such a one, as in 16", "options", name)
     _check_sizes(options)
-    _check_kind(options, "walltime", str, 'write it as "01:00:00"')
-    _check_kind(options, "scheduler_options", dict, "write `key: value` lines")
     for name in _LISTS:
         _check_kind(options, name, list, "write each text as a line `- text`")
     if cluster == "htcondor":
         _check_kind(options, "job_extra_directives", dict, "write `key: value` lines for htcondor")
     else:
         _check_kind(options, "job_extra_directives", list, f"write `- text` lines for {cluster}")
+    _check_lines(cluster, options)
     for name in ("security", "protocol"):
         if name in (options.get("scheduler_options") or {}):
             raise BadValueError(_TLS, "options", "scheduler_options", name)
@@ -402,17 +440,11 @@ def _check_driver(cluster: str, driver: Any) -> None:
         )
     if cluster == "htcondor":
         _check_kind({"driver": driver}, "driver", dict, "write `key: value` lines", ())
-        for name, value in driver.items():
-            if not isinstance(value, str | int | float) or len(str(value).splitlines()) != 1:
-                raise BadValueError(
-                    f"is {describe(value)} but must be one line of text; put it in quotes",
-                    "driver",
-                    name,
-                )
+        _check_submit_lines(driver, "driver")
     else:
         _check_kind({"driver": driver}, "driver", list, "write each option as a line `- text`", ())
         for i, option in enumerate(driver):
-            if not re.fullmatch(r"--?\w.*", option):
+            if not re.fullmatch(r"--?\w.*", option) or _CONTROL.search(option):
                 raise BadValueError(
                     f"is {describe(option)}, which is no option of sbatch; "
                     "write one such as --time=7-00:00:00",
@@ -431,7 +463,7 @@ def _check_kind(
     value = options.get(name)
     if value is None:
         return
-    called = {"str": "text", "list": "a list of texts", "dict": "a mapping"}[kind.__name__]
+    called = {"list": "a list of texts", "dict": "a mapping"}[kind.__name__]
     if not isinstance(value, kind):
         message = f"is {describe(value)} but must be {called}; {remedy}"
         raise BadValueError(message, *above, name)
@@ -441,22 +473,133 @@ def _check_kind(
             raise BadValueError(message, *above, name, i)
 
 
+def _ports(value: Any) -> None:
+    from distributed.utils import parse_ports  # takes half a second
+
+    if not all(0 <= port < 1 << 16 for port in parse_ports(value)):
+        raise ValueError("out of range")
+
+
+# what other options are: dask and dask-jobqueue take anything, and fail later, or in the worker
+_TEXTS = """
+    config_name contact_address host http_prefix interface ip listen_address local_directory
+    log_directory name protocol python scheduler_sni shared_temp_directory shebang
+    worker_command
+"""
+_DURATIONS = """
+    death_timeout heartbeat_interval lifetime lifetime_stagger profile_cycle_interval
+    scheduler_sync_interval
+"""
+_SCALARS = f"""
+    {_DURATIONS} account dashboard_address job_mem job_name lsf_units
+    memory_per_core_property_name project queue resource_spec worker_dashboard_address
+"""
+_WHOLES = "job_cpu mem n_workers ncpus nthreads scheduler_port threads_per_worker"
+_FLAGS = """
+    dashboard lifetime_restart low_level_profiler nanny quiet reconnect security use_stdin validate
+"""
+_PRELOADS = "preload preload_argv preload_nanny preload_nanny_argv"
+_MAPPINGS = "config env resources scheduler_kwargs scheduler_options"
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    **dict.fromkeys(_TEXTS.split(), ((str,), "text; put it in quotes")),
+    **dict.fromkeys(_SCALARS.split(), ((str, int, float), "text or a number; write one value")),
+    **dict.fromkeys(_WHOLES.split(), ((int,), "a whole number; write one such as 4")),
+    **dict.fromkeys(_FLAGS.split(), ((bool,), "true or false; write one of them, without quotes")),
+    **dict.fromkeys(_MAPPINGS.split(), ((dict,), "a mapping; write `key: value` lines under it")),
+    **dict.fromkeys(_PRELOADS.split(), ((str, list), "a list of texts; write it as [a, b]")),
+    "walltime": ((str,), 'text; write it as "01:00:00"'),
+    "silence_logs": ((str, int, bool), "text; write a level of messages such as warning"),
+}
+# what reads an option's value, and refuses it; and what to write instead
+_READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    **dict.fromkeys(
+        _DURATIONS.split(),
+        (parse_timedelta, "length of time; write one such as 10 min"),
+    ),
+    **dict.fromkeys(
+        ("port", "worker_port"),
+        (_ports, "port; write one such as 9000, or a range as in 9000:9100"),
+    ),
+    "silence_logs": (
+        lambda value: logging.Handler(value.upper() if isinstance(value, str) else value),
+        "level of messages; write one such as warning",
+    ),
+}
+
+# a worker needs 60 MB itself, and Dask pauses it when it has used 80 % of what it may
+_LEAST_SIZES = {"memory": 100e6, "memory_limit": 100e6, "disk": 1e6}
+
+
+def _at(*key_path: str | int) -> tuple[str | int, ...]:
+    return ("options", *key_path)
+
+
+def _check_kinds(options: dict[str, Any]) -> None:
+    """Refuse what is not of an option's kind, or what its later reader would refuse."""
+    for name, value in options.items():
+        if value is None:
+            continue
+        kinds, called = _KINDS.get(name, ((object, bool), ""))
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise BadValueError(f"is {describe(value)} but must be {called}", *_at(name))
+        if value == "":
+            raise BadValueError("is empty; write something, or remove the key", *_at(name))
+        read, called = _READERS.get(name, (lambda _: None, ""))
+        try:
+            read(value)
+        except (ValueError, TypeError, OverflowError, KeyError):
+            raise BadValueError(f"is {describe(value)}, which is no {called}", *_at(name)) from None
+
+
+def _check_lines(cluster: str, options: dict[str, Any]) -> None:
+    """Refuse what would be more than one line of a job script where it stands on one."""
+    for name, value in options.items():
+        is_script = name in _SCRIPTS and cluster != "htcondor"  # which has all its lines as one
+        if name == "job_extra_directives" and isinstance(value, dict):
+            _check_submit_lines(value, *_at(name))
+        else:
+            _check_characters(value, _NULL if is_script else _CONTROL, *_at(name))
+
+
+def _check_submit_lines(directives: dict[str, Any], *at: str | int) -> None:
+    """Refuse what is no line ``key = value`` of HTCondor's submit files."""
+    for name, value in directives.items():
+        if not re.fullmatch(r"\+?[\w.]+", name):
+            raise BadValueError(f"has the key {name!r}; use letters, digits and '_'", *at)
+        if not isinstance(value, str | int | float):
+            message = f"is {describe(value)} but must be one line of text; put it in quotes"
+            raise BadValueError(message, *at, name)
+        _check_characters(value, _CONTROL, *at, name)
+        if str(value).rstrip().endswith("\\"):
+            message = "ends with a backslash, which joins the next line to it; remove it"
+            raise BadValueError(message, *at, name)
+
+
+def _check_characters(value: Any, refused: re.Pattern[str], *at: str | int) -> None:
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_characters(item, refused, *at, key)
+    elif isinstance(value, str) and (found := refused.search(value)):
+        raise BadValueError(
+            f"is {describe(value)} but must be one line of text; remove the {found[0]!r}", *at
+        )
+
+
 def _check_sizes(options: dict[str, Any]) -> None:
     """Refuse sizes that are none, and those in bytes where a unit was forgotten."""
-    for name in ("memory", "disk", "memory_limit"):
+    for name, least in _LEAST_SIZES.items():
         value = options.get(name)
         if value is None or (name == "memory_limit" and (value in ("auto", 0) or _share(value))):
             continue
         try:
             size = parse_bytes(value) if isinstance(value, str | int) else 0
-        except ValueError:
+        except (ValueError, OverflowError):
             size = 0
-        if isinstance(value, bool) or size < 1 << 20:
+        if isinstance(value, bool) or size < least:
             raise BadValueError(
-                f"is {describe(value)}, which is no size of a megabyte or more; "
+                f"is {describe(value)}, which is no size of {least / 1e6:.0f} MB or more; "
                 "write a number and a unit, such as 32 GB",
-                "options",
-                name,
+                *_at(name),
             )
 
 

@@ -258,7 +258,7 @@ def test_scheduler_without_workers(run):
 def test_no_scheduler(run, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", 0.5)
     (fault,) = run(Profile(cluster="tcp://127.0.0.1:9"))
-    assert fault.startswith("FAIL no Dask scheduler answers at tcp://127.0.0.1:9")
+    assert fault.startswith("FAIL profile: cluster: no Dask scheduler answers at tcp://127.0.0.1:9")
 
 
 def test_simulation_that_fails(run, script):

@@ -4,6 +4,7 @@ What a real Slurm and a real HTCondor do is tested in tests/clusters.
 """
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+from distributed import LocalCluster
 
+from dask_espresso.certificates import temporary_security
 from dask_espresso.cluster import job_script, open_cluster
 from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError, ResumableError
@@ -127,6 +130,116 @@ def test_a_job_that_is_only_looked_at_makes_no_directory(tmp_path, monkeypatch):
 def test_an_interface_that_is_not_there(slurm, study):
     with pytest.raises(InputError, match="options: .*ib7"):
         run_study(study(), profile(options={"interface": "ib7"}))
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("config_name: nope", "KeyError: 'nope'"),
+        ("log_directory: /proc/nope", "No such file or directory"),
+        ("log_directory: p.yaml", "File exists"),
+        ("scheduler_options: {nope: 1}", "unexpected keyword argument 'nope'"),
+    ],
+)
+def test_options_that_dask_jobqueue_refuses(slurm, study, option, said):
+    path = slurm / "p.yaml"
+    before = {*slurm.iterdir(), path, slurm / "script.py", slurm / "study.yaml"}
+    path.write_text(f"cluster: slurm\noptions:\n  {option}\n  cores: 1\n  memory: 1 GB\n")
+    loaded = load_profile(path)
+    match = rf"p\.yaml:2: options: dask-jobqueue makes no worker jobs? of them \(.*{said}.*; corr"
+    with pytest.raises(InputError, match=match):
+        run_study(study(), loaded)
+    if "scheduler" not in option and said != "File exists":  # a job script has none
+        with pytest.raises(InputError, match=match):
+            job_script(loaded)
+    assert {*slurm.iterdir()} == before
+
+
+def test_a_log_directory_that_is_only_looked_at_leaves_none_of_its_parents(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {"cores": 1, "memory": "1 GB", "log_directory": "a/b/c"}
+    job_script(Profile(cluster="slurm", options=options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scheduler_options_commented_out(slurm, study):
+    assert run_study(study(2), profile(options={"scheduler_options": None})).exit_status == 0
+
+
+# ---- a scheduler with TLS ------------------------------------------------------------------------
+
+
+def test_a_scheduler_with_certificates(tmp_path, study):
+    study(2)
+    with temporary_security(tmp_path) as made, contextlib.ExitStack() as stack:
+        files = {"ca-file": made.tls_ca_file, "cert": made.tls_client_cert}
+        files |= {"key": made.tls_client_key}
+        options = [word for name, path in files.items() for word in (f"--tls-{name}", path)]
+        address = tmp_path / "scheduler.json"
+        options += ["--scheduler-file", str(address), "--no-dashboard"]
+        for program in (
+            ["scheduler", "--protocol=tls", "--host=127.0.0.1", "--port=0"],
+            ["worker", "--nthreads=1"],
+        ):
+            command = [sys.executable, "-m", f"distributed.cli.dask_{program[0]}", *program[1:]]
+            process = stack.enter_context(
+                subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL, cwd=tmp_path)
+            )
+            stack.callback(process.terminate)
+        while not address.exists() or not address.read_text():
+            time.sleep(0.1)
+        (tmp_path / "p.yaml").write_text(f"cluster: {json.loads(address.read_text())['address']}\n")
+        names = {"CA_FILE": "ca-file", "CLIENT__CERT": "cert", "CLIENT__KEY": "key"}
+        configured = {
+            f"DASK_DISTRIBUTED__COMM__TLS__{name}": files[file] for name, file in names.items()
+        }
+
+        def run(what, **more):
+            command = [sys.executable, "-m", "dask_espresso", what, "study.yaml"]
+            return subprocess.run(
+                [*command, "--profile=p.yaml"], cwd=tmp_path, env=os.environ | more,
+                capture_output=True, text=True, timeout=60,
+            )  # fmt: skip
+
+        done = run("check", **configured)
+        assert (done.returncode, done.stderr) == (0, "")
+        done = run("run", **configured)
+        assert done.returncode == 0, done.stderr
+        assert squares(tmp_path / "s.h5") == [0, 1]
+        (tmp_path / "s.h5").unlink()
+        done = run("run")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "p.yaml:1: cluster: is tls://127.0.0.1:" in done.stderr
+        assert "no certificates; set `ca-file`, `client.cert`" in done.stderr
+        done = run("run", **configured | {"DASK_DISTRIBUTED__COMM__TLS__CA_FILE": "/nope"})
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "TLS files that cannot be used" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["run", "check"])
+def test_an_address_where_no_scheduler_is(tmp_path, study, what):
+    study(2)
+    (tmp_path / "p.yaml").write_text("cluster: tcp://127.0.0.1:1\n")
+    command = [sys.executable, "-m", "dask_espresso", what, "study.yaml", "--profile=p.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=18)
+    said = done.stderr if what == "run" else done.stdout
+    assert done.returncode == (2 if what == "run" else 1)
+    assert "p.yaml:1: cluster: no Dask scheduler answers at tcp://127.0.0.1:1 (Timed" in said
+    assert "Exception ignored" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_address_of_a_worker(study):
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0",
+        protocol="tcp",
+    ) as running:  # fmt: skip
+        (worker,) = running.workers.values()
+        with pytest.raises(InputError, match="no Dask scheduler answers .*a worker does"):
+            run_study(study(), Profile(cluster=worker.address))
+
+
+# ---- more of job scripts -------------------------------------------------------------------------
 
 
 def test_what_a_user_sets_goes_before_the_defaults():

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import re
 import signal
@@ -355,6 +356,73 @@ def test_a_server_at_the_address_that_says_nothing(here):
         process = subprocess.run(run, stderr=subprocess.PIPE, text=True, timeout=60)
     assert process.returncode == 2
     assert "it says nothing" in process.stderr
+    assert not (here / "s.h5").exists()
+
+
+def worker_of(process):
+    """Wait for the worker process of a driver's own cluster."""
+    while process.poll() is None:
+        for child in psutil.Process(process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    return child
+        time.sleep(0.01)
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.parametrize("pause", [0.05, 1.0, 3.0])
+def test_two_interrupts_while_the_worker_stands_still(here, pause):
+    run = command("run", "study.yaml", "--set", "sleep=0.3")
+    with subprocess.Popen(run, start_new_session=True, stderr=subprocess.PIPE) as process:
+        while len(started(here)) < 1 and process.poll() is None:
+            time.sleep(0.05)
+        worker = worker_of(process)
+        worker.suspend()
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(pause)
+        try:
+            assert process.wait(20) == 75
+            assert not worker.is_running()
+        finally:
+            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_signal_to_all_while_the_worker_starts(here):
+    """As `timeout` sends it."""
+    with subprocess.Popen(
+        command("run", "study.yaml"), start_new_session=True, stderr=subprocess.PIPE
+    ) as process:
+        worker_of(process)
+        os.killpg(process.pid, signal.SIGTERM)
+        errors = process.stderr.read().decode()
+    assert process.returncode == 75, errors
+    assert "Error" not in errors
+
+
+def test_first_worker_that_dies_at_its_start(here):
+    with subprocess.Popen(command("run", "study.yaml"), stderr=subprocess.PIPE) as process:
+        worker_of(process).kill()
+        errors = process.stderr.read().decode()
+    assert process.returncode == 0, errors
+    assert len(started(here)) == 12
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("security: false", "Security"), ("preload: [/nope.py]", "'/nope.py'")],
+)
+def test_local_options_that_dask_refuses(here, option, said):
+    (here / "profile.yaml").write_text(f"cluster: local\noptions:\n  {option}\n")
+    run = command("run", "study.yaml", "--profile", "profile.yaml")
+    process = subprocess.run(run, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert process.returncode == 2
+    last = process.stderr.splitlines()[-1]
+    assert last.startswith("Error: profile.yaml:2: options: no worker can be started on this")
+    assert said in last
     assert not (here / "s.h5").exists()
 
 

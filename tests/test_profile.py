@@ -1,4 +1,5 @@
 import dask
+import pydantic
 import pytest
 
 from dask_espresso import load_profile
@@ -60,7 +61,9 @@ def test_jobs(load, text, jobs):
     assert load(f"{SLURM}jobs: {text}").jobs == jobs
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:8786", "tls://node1:8786", "tcp://[::1]:1"])
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:8786", "tls://node1:8786", "tcp://[::1]:1", "wss://n:1"]
+)
 def test_addresses(load, address):
     assert load(f"cluster: {address}").cluster == address
 
@@ -205,7 +208,106 @@ WRONG = [
         "scheduler_options",
     ),
     (SLURM + "  env_extra: []", 5, "options.env_extra", "was renamed", "`job_script_prologue`"),
+    # kinds
+    ("options:\n  host: 5", 2, "options.host", "is the number 5 but must be text", "in quotes"),
+    ("options:\n  silence_logs: foo", 2, "options.silence_logs", "no level of", "as warning"),
+    ("options:\n  silence_logs: 5.5", 2, "options.silence_logs", "must be text", "as warning"),
+    ("options:\n  security: yes", 2, "options.security", "must be true or false", "without quotes"),
+    ("options:\n  processes: 2", 2, "options.processes", "must be true or false", "remove it"),
+    ("options:\n  env: 5", 2, "options.env", "must be a mapping", "write `key"),
+    ("options:\n  env: {A: [1]}", 2, "options.env.A", "is a list but must be text", "in quotes"),
+    ("options:\n  threads_per_worker: x", 2, "options.threads_per_worker", "whole", "such as 4"),
+    ("options:\n  threads_per_worker: true", 2, "options.threads_per_worker", "is true", "as 4"),
+    ("options:\n  n_workers: 0", 2, "options.n_workers", "whole number from 1", "as in 4"),
+    ("options:\n  n_workers: -1", 2, "options.n_workers", "whole number from 1", "as in 4"),
+    ("options:\n  worker_port: x", 2, "options.worker_port", "is no port", "9000:9100"),
+    ("options:\n  worker_port: 70000", 2, "options.worker_port", "is no port", "9000:9100"),
+    ("options:\n  lifetime: nonsense", 2, "options.lifetime", "no length of time", "as 10 min"),
+    ("options:\n  resources: 5", 2, "options.resources", "must be a mapping", "write `key"),
+    ("options:\n  preload: 5", 2, "options.preload", "must be a list of texts", "[a, b]"),
+    ("options:\n  scheduler_file: x", 2, "options.scheduler_file", "unknown", "nown options: "),
+    ("options:\n  memory_limit: 2 MB", 2, "options.memory_limit", "100 MB or more", "32 GB"),
+    ("options:\n  memory_limit: 1e400 GB", 2, "options.memory_limit", "no size", "32 GB"),
+    (SLURM.replace("8 GB", "8 MB"), 4, "options.memory", "100 MB or more", "32 GB"),
+    (SLURM + "  job_cpu: [1]", 5, "options.job_cpu", "is a list but must be a whole", "such as 4"),
+    (SLURM + "  log_directory: 5.5", 5, "options.log_directory", "must be text", "quotes"),
+    (SLURM + "  log_directory: ''", 5, "options.log_directory", "is empty", "remove the key"),
+    (SLURM + "  config_name: 5.5", 5, "options.config_name", "must be text", "quotes"),
+    (SLURM + "  name: 5.5", 5, "options.name", "must be text", "quotes"),
+    (SLURM + "  queue: [a]", 5, "options.queue", "is a list but must be text or a num", "one"),
+    (SLURM + "  nanny: 1", 5, "options.nanny", "must be true or false", "without quotes"),
+    # lines
+    (
+        SLURM + '  queue: "n\\ntouch pwned; exit 0 #"',
+        *(5, "options.queue", "must be one line of text", r"remove the '\n'"),
+    ),
+    (
+        SLURM + '  worker_extra_args: ["a", "b\\u2028c"]',
+        *(5, "options.worker_extra_args[1]", "must be one line of text", r"remove the '\u2028'"),
+    ),
+    (
+        SLURM + '  job_extra_directives: ["a\\rb"]',
+        *(5, "options.job_extra_directives[0]", "must be one line", r"remove the '\r'"),
+    ),
+    (
+        CONDOR + '  job_script_prologue: ["a\\nb"]',
+        *(6, "options.job_script_prologue[0]", "must be one line", r"remove the '\n'"),
+    ),
+    (
+        SLURM + '  job_script_prologue: ["a\\0b"]',
+        *(5, "options.job_script_prologue[0]", "must be one line", r"remove the '\x00'"),
+    ),
+    (
+        CONDOR + '  job_extra_directives: {getenv: "True\\nexecutable = /bin/evil"}',
+        *(6, "options.job_extra_directives.getenv", "must be one line", r"remove the '\n'"),
+    ),
+    (
+        CONDOR + '  job_extra_directives: {"a=1\\nexecutable": /bin/evil}',
+        *(6, "options.job_extra_directives", r"has the key 'a=1\nexecutable'", "use letters"),
+    ),
+    (
+        CONDOR + "  job_extra_directives: {getenv: [True]}",
+        *(6, "options.job_extra_directives.getenv", "is a list but must be one line", "quotes"),
+    ),
+    (
+        CONDOR + "  job_extra_directives: {getenv: 'True \\'}",
+        *(6, "options.job_extra_directives.getenv", "ends with a backslash", "remove it"),
+    ),
+    (
+        CONDOR + 'driver: {"a=1\\nexecutable": /bin/evil}',
+        *(6, "driver", r"has the key 'a=1\nexecutable'", "use letters"),
+    ),
+    *(
+        (f"cluster: {address}", 1, "cluster", "no address of a Dask scheduler", "write an address")
+        for address in (
+            "tcp://host",
+            "tcp://host:abc",
+            "tcp://host:0",
+            "tcp://host:65536",
+            "tcp://host:1/",
+            "'tcp://[::1'",
+            "tcp://::1:1",
+            "foo://host:1",
+            "inproc://10.0.0.1/1/1",
+            "http://host:1",
+        )
+    ),
 ]
+
+
+@pytest.mark.parametrize("cluster", [c for c in JOBQUEUE_CLUSTERS if c != "slurm-allocation"])
+def test_no_option_makes_a_line_of_its_own(cluster):
+    options = {"cores": 1, "memory": "1 GB", **({"disk": "1 GB"} if cluster == "htcondor" else {})}
+    scripts = {"job_script_prologue"} if cluster != "htcondor" else set()
+    for name in option_names(cluster) - scripts:
+        for value in ("a\nb", ["a\nb"], {"a": "a\nb"}):
+            with pytest.raises(pydantic.ValidationError):
+                Profile(cluster=cluster, options=options | {name: value})
+
+
+def test_a_prologue_may_have_lines(load):
+    profile = load(SLURM + '  job_script_prologue: ["a\\nb\\tc"]')
+    assert profile.options["job_script_prologue"] == ["a\nb\tc"]
 
 
 @pytest.mark.parametrize(("text", "line", "key", "wrong", "remedy"), WRONG)

@@ -73,6 +73,17 @@ def test_job_files(cluster, use_python):
     assert job.text == (GOLDEN / f"driver.{cluster}").read_text()
 
 
+def test_no_option_becomes_a_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.yaml").write_text(textwrap.dedent(STUDY))
+    queue = r'"n\ntouch pwned; exit 0 #"'
+    (tmp_path / "p.yaml").write_text(PROFILES["slurm.yaml"].replace("}", f", queue: {queue}}}"))
+    arguments = ["submit", "study.yaml", "--profile", "p.yaml", "--dry-run"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert "pwned" not in result.stdout
+
+
 def test_nothing_of_the_workers_where_they_have_nothing():
     given = directives(options={"cores": 1, "memory": "1 GB", "queue": None})
     assert not [d for d in given if "--partition" in d or "--account" in d]
@@ -182,7 +193,7 @@ CONDOR_FILE = "cluster: htcondor\noptions: {cores: 4, memory: 8 GB, disk: 1 GB}\
         (SLURM_FILE + 'driver: ["-t\\n1"]', "3: driver[0]", "is no option of sbatch", "--time=7-"),
         (CONDOR_FILE + "driver: [a]", "3: driver", "must be a mapping", "`key: value` lines"),
         (CONDOR_FILE + "driver: {a: [1]}", "3: driver.a", "a list but must be one", "in quotes"),
-        (CONDOR_FILE + 'driver: {a: "1\\n2"}', "3: driver.a", "must be one line", "in quotes"),
+        (CONDOR_FILE + 'driver: {a: "1\\n2"}', "3: driver.a", "must be one line", "remove the"),
         (CONDOR_FILE + "driver: {a: }", "3: driver.a", "nothing but must be one", "in quotes"),
         ("driver: [-t1]", "1: driver", "no effect on cluster 'local'", "remove it"),
         ("cluster: tcp://a:1\ndriver: [-t1]", "2: driver", "no effect on", "remove it"),
