@@ -372,7 +372,7 @@ def check_store(path: Path, study: Study, *, changed_script: str | None = None) 
     if not path.parent.is_dir():
         raise InputError(f"{path}: its directory does not exist; name another --store")
     _check_writable(path)
-    if not path.exists() and not read_journal(journal_path(path))[0]:
+    if not path.exists() and not _has_journal(path):
         return StoreContents(study.snapshot(), study.script_hash, {})
     contents = _read(path, _description(study))
     if not _is_same(contents.study, study.snapshot()):
@@ -388,6 +388,13 @@ def check_store(path: Path, study: Study, *, changed_script: str | None = None) 
             "(run everything again), or another --store"
         )
     return contents
+
+
+def _has_journal(path: Path) -> bool:
+    try:
+        return bool(read_journal(journal_path(path))[0])
+    except OSError as error:
+        raise InputError(f"{journal_path(path)}: cannot be read: {error}") from error
 
 
 def _check_writable(path: Path) -> None:

@@ -491,8 +491,8 @@ def taken_over_while_standing_still(trial):
     wanted = before + trial.rng.randrange(20)
     until(lambda: second.poll() is not None or len(trial.noted()) >= wanted, PATIENCE, "outcomes")
     first.signal(signal.SIGCONT)
-    trial.end(first, *STOPPED_EARLY)
-    trial.end(second, 0)
+    is_back = trial.end(first, *STOPPED_EARLY) == 0  # before the other one had begun
+    trial.end(second, *((0, 2) if is_back else (0,)))
     trial.check()
     trial.finish()
 
