@@ -23,7 +23,16 @@ _console = _literal_console(stderr=True)
 
 _TALKATIVE = ("distributed", "distributed.client")  # loggers with a level of their own
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_STORE = click.argument("store", type=click.Path(path_type=Path))
+
+
+def _check_name(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
+    """Refuse what has no name to give to the files beside it."""
+    if not path.name:
+        raise InputError(f"{path}: no store; name a file, as in study.h5")
+    return path
+
+
+_STORE = click.argument("store", type=click.Path(path_type=Path), callback=_check_name)
 _PROFILE = click.option(
     "--profile", metavar="PROFILE", help="Where to run: a profile's file. Default: this machine."
 )

@@ -134,15 +134,15 @@ def test_swept_values_of_any_kind(store):
 
 
 def test_one_wide_table_in_a_file_and_what_fits_on_a_terminal(store, capsys):
-    path = store({"x": [1, 2]}, lambda _: {f"result_{i}": float(i) for i in range(2000)})
+    path = store({"x": [1, 2]}, lambda _: {f"result_{i}": float(i) for i in range(600)})
     lines = show(path)
-    assert lines[0][2:] == [f"result_{i}" for i in range(2000)]
-    assert lines[2][2:5] + lines[2][-1:] == ["0", "1", "2", "1999"]
+    assert lines[0][2:] == [f"result_{i}" for i in range(600)]
+    assert lines[2][2:5] + lines[2][-1:] == ["0", "1", "2", "599"]
     print_table(path, Console(force_terminal=True, width=40, color_system=None))
     header, *_, said = capsys.readouterr().out.splitlines()
     assert header.split() == ["x", "done", "result_0", "result_1", "result_2"]
     assert "no room for result_3, result_4" in said
-    assert "and 1977 more" in said
+    assert "and 577 more" in said
     print_table(path, Console(force_terminal=True, width=3, color_system=None))
     assert "result_0" in capsys.readouterr().out.splitlines()[0]
 

@@ -86,7 +86,7 @@ def write(path, results):
     write_hdf5(path, outcomes, STUDY, "hash")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(results)
 def test_results_come_back_equal_through_transport_and_store(tmp_path_factory, results):
     path = tmp_path_factory.getbasetemp() / "round_trip.h5"
@@ -152,15 +152,15 @@ def test_arrays_of_many_axes(tmp_path, axes, dtype):
 
 
 def test_more_results_than_columns(tmp_path):
-    many = {f"k{i}": np.arange(i % 3) if i % 2 else i for i in range(6000)}
-    own = [{f"own {i}.{j}": {"deep": j} for j in range(500)} for i in range(20)]
+    many = {f"k{i}": np.arange(i % 3) if i % 2 else i for i in range(4200)}
+    own = [{f"own {i}.{j}": {"deep": j} for j in range(50)} for i in range(20)]
     results = [{"everywhere": i, **result} for i, result in enumerate([many, {}, *own])]
     write(tmp_path / "s.h5", results)
     back = [outcome.result for outcome in read_store(tmp_path / "s.h5").outcomes.values()]
     assert all(map(same, back, results))
-    with xarray.open_dataset(tmp_path / "s.h5", engine="h5netcdf") as dataset:
-        assert dataset["everywhere"].values.tolist() == list(range(22))
-        assert len(dataset) < 3000
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert file["everywhere"][:].tolist() == list(range(22))
+        assert len(file) < 3000
 
 
 @pytest.fixture
