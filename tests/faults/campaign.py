@@ -25,7 +25,7 @@ import driver_program
 from faults import FAULTS, learn_calls
 from trial import Findings, HangError, ImpossibleError, Process, Trial
 
-BUDGET = 300  # seconds after which only faults that were not tried yet are
+BUDGET = 180  # seconds after which only faults that were not tried yet are
 # in memory where possible: a SIGKILL does not see the difference, and an fsync is quick there
 _PLACE = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 _FORMS = ("short", "default", "long")
