@@ -127,11 +127,7 @@ def plot_curve(
         capsize=2,
         label=label,
     )
-    ax.set_xlabel(x_label)
-    ax.set_ylabel(y_label)
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(frameon=False)
-    return ax
+    return _labelled(ax, x_label, y_label)
 
 
 @dataclass(frozen=True)
@@ -186,17 +182,14 @@ def plot_curves(
         _plot_reference(ax, every_x, reference, reference_label)
     if len(curves) > MAX_LEGEND:
         _plot_in_colours(ax, curves, curves_label)
-    for curve in curves if len(curves) <= MAX_LEGEND else ():
+        return _labelled(ax, x_label, y_label)
+    for curve in curves:
         # a label that begins with an underscore would be left out
         label = f" {curve.label}" if curve.label.startswith("_") else curve.label
         plot_curve(
             curve.x, curve.y, curve.y_err, x_label=x_label, y_label=y_label, label=label, ax=ax
         )
-    ax.set_xlabel(x_label)
-    ax.set_ylabel(y_label)
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(frameon=False)
-    return ax
+    return _labelled(ax, x_label, y_label)
 
 
 def _plot_in_colours(ax: Axes, curves: Sequence[Curve], label: str) -> None:
@@ -232,6 +225,14 @@ def _plot_reference(
     if np.isfinite(x).any():
         fine = np.linspace(np.nanmin(x), np.nanmax(x), 400)
         ax.plot(fine, reference(fine), color="0.4", linewidth=1.2, zorder=1, label=label)
+
+
+def _labelled(ax: Axes, x_label: str, y_label: str) -> Axes:
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(frameon=False)
+    return ax
 
 
 def _new_axes() -> Axes:
