@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .claim import describe_owner
+from .conversation import brief
 from .duration import format_duration
-from .engine import brief
 from .errors import InputError
 from .export import check_free, write_output
 from .hdf5 import StoreContents
