@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import h5py
@@ -25,8 +24,6 @@ DIMENSION = "simulation"
 _REST_NAME = "more"
 STATES = "_states"  # group with a byte a simulation for columns that not every one has
 _MAX_LEAVES = 100  # a dict with more of them is JSON rather than so many columns
-# HDF5 attaches no more than about 4000 columns to a dimension; those in fewest rows share one
-_MAX_COLUMNS = 1000
 _MAX_AXES = 30  # of an array; HDF5 has 32, one is for the simulations and one for complex numbers
 _TEXT = h5py.string_dtype("utf-8")
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %9d"
@@ -79,29 +76,8 @@ def unflatten(leaves: dict[Path, Any]) -> dict[str, Any]:
     return values
 
 
-def tabulate(rows: Sequence[dict[str, Any]]) -> dict[Path, list[Any]]:
-    """Give one list a leaf, with ABSENT where a row has no such leaf.
-
-    Where there are too many of them, what is left of each row is one list of paths and leaves,
-    under the path REST; :func:`untabulate` puts everything together again.
-    """
-    flat = [flatten(row) for row in rows]
-    counts = Counter(path for leaves in flat for path in leaves)
-    kept = {path for path, _ in counts.most_common(_MAX_COLUMNS)}
-    columns: dict[Path, list[Any]]
-    columns = {path: [ABSENT] * len(rows) for path in counts if path in kept}
-    if len(kept) < len(counts):
-        columns[REST] = [ABSENT] * len(rows)
-    for i, leaves in enumerate(flat):
-        for path in leaves.keys() & kept:
-            columns[path][i] = leaves[path]
-        if rest := [[list(path), leaf] for path, leaf in leaves.items() if path not in kept]:
-            columns[REST][i] = rest
-    return columns
-
-
 def untabulate(columns: Iterable[tuple[Path, list[Any]]], size: int) -> list[dict[str, Any]]:
-    """Undo :func:`tabulate`."""
+    """Put the rows of a :class:`~dask_espresso.table.Table` together again."""
     rows: list[dict[Path, Any]] = [{} for _ in range(size)]
     for path, values in columns:
         for row, value in zip(rows, values, strict=True):
@@ -272,23 +248,19 @@ class ColumnWriter:
             self._file.require_group(STATES)[name] = states
 
 
-def read_columns(file: h5py.File, role: str) -> Iterator[tuple[Path, list[Any]]]:
-    """Read back the columns of one role.
-
-    Yields
-    ------
-    path : tuple of str
-        The value's name.
-    values : list
-        One a simulation, or ABSENT.
-    """
+def find_columns(file: h5py.File) -> dict[str, dict[Path, str]]:
+    """Give the names of the datasets that are columns, by their role and path."""
+    names: dict[str, dict[Path, str]] = {}
     for name, dataset in file.items():
-        if isinstance(dataset, h5py.Dataset) and dataset.attrs.get("role") == role:
-            yield tuple(json.loads(dataset.attrs["path"])), _read(file, name, dataset)
+        if isinstance(dataset, h5py.Dataset) and "role" in dataset.attrs:
+            path = tuple(json.loads(dataset.attrs["path"]))
+            names.setdefault(dataset.attrs["role"], {})[path] = name
+    return names
 
 
-def _read(file: h5py.File, name: str, dataset: Any) -> list[Any]:
-    values = _read_values(file, dataset)
+def read_column(file: h5py.File, name: str) -> list[Any]:
+    """Read back a column: one value a simulation, or ABSENT."""
+    values = _read_values(file, file[name])
     states = file.get(f"{STATES}/{name}")
     if states is None:
         return values

@@ -9,7 +9,7 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
 import psutil
@@ -20,6 +20,9 @@ from distributed.utils import sync
 from .engine import Engine, file_hash, probe, run_process
 from .errors import SimulationError
 from .outcome import Outcome, Status, not_finite, pack, storable
+
+if TYPE_CHECKING:
+    from .files import Record
 
 logger = logging.getLogger(__name__)
 
@@ -126,14 +129,14 @@ class ScriptChangedError(RuntimeError):
     """The script is not the one that the run began with; the message says what to do."""
 
 
-def run_simulation(workload: Workload, order: Order) -> tuple[int, bytes, float]:
+def run_simulation(workload: Workload, order: Order) -> tuple[int, Record, float]:
     """Run one simulation on this worker, if its job lasts long enough.
 
     Returns
     -------
     status : int
         The outcome's :class:`~dask_espresso.outcome.Status`.
-    record : bytes
+    record : tuple of bytes-like
         The packed outcome; the driver only has to write it down.
     elapsed_time : float
         In seconds.
