@@ -24,6 +24,7 @@ DIMENSION = "simulation"
 _REST_NAME = "more"
 STATES = "_states"  # group with a byte a simulation for columns that not every one has
 _MAX_LEAVES = 100  # a dict with more of them is JSON rather than so many columns
+_PIECE = 10_000  # texts that are read together
 _MAX_AXES = 30  # of an array; HDF5 has 32, one is for the simulations and one for complex numbers
 _TEXT = h5py.string_dtype("utf-8")
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %9d"
@@ -291,16 +292,20 @@ def _read_values(file: h5py.File, dataset: Any) -> list[Any]:
     if kind == "complex":
         return [complex(*parts) for parts in dataset[:].tolist()]
     if kind == "str":
-        return _decoded(dataset[:])
+        return _texts(dataset)
     if kind == "json":
-        return [from_json(text) if text else None for text in _decoded(dataset[:])]
+        return [from_json(text) if text else None for text in _texts(dataset)]
     raise InputError(f"{file.filename}: {dataset.name} is of the unknown kind {kind!r}")
 
 
-def _decoded(texts: Iterable[bytes]) -> list[str]:
-    """Give texts, those that are equal as one object."""
+def _texts(dataset: Any) -> list[str]:
+    """Read texts a piece at a time, those that are equal as one object."""
     known: dict[bytes, str] = {}
-    return [known.get(text) or known.setdefault(text, text.decode()) for text in texts]
+    return [
+        known.get(text) or known.setdefault(text, text.decode())
+        for start in range(0, len(dataset), _PIECE)
+        for text in dataset[start : start + _PIECE]
+    ]
 
 
 def _kind(values: Sequence[Any]) -> str:

@@ -19,13 +19,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from .claim import Claim, holder
 from .errors import DaskEspressoError, InputError, ResumableError
 from .files import aside_of, file_number, followed, remove_leftovers
 from .hdf5 import Head, Published, Row, StoreContents, open_hdf5, write_hdf5
 from .journal import Journal, read_journal
 from .outcome import Outcome, Status, unpack
-from .table import Table
+from .table import ID_TYPE, Table
 
 if TYPE_CHECKING:
     from .files import Record
@@ -370,9 +372,9 @@ class Store:
             return len(table)
 
     @functools.cached_property
-    def _order(self) -> dict[str, int]:
-        """The places of the simulations in the study."""
-        return {name: i for i, name in enumerate(self._study.ids())}
+    def _order(self) -> np.ndarray[Any, Any]:
+        """The study's ids in its order; as an array, for a tenth of the memory of strings."""
+        return np.fromiter(self._study.ids(), ID_TYPE, self._study.count)
 
     def _is_in_place(self) -> bool:
         try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, KeysView
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .columns import ABSENT, REST, Path, flatten
 from .outcome import FIELDS, Outcome
@@ -18,8 +21,10 @@ _DEFAULTS = {field.name: field.default for field in dataclasses.fields(Outcome)}
 # HDF5 attaches no more than about 4000 columns to a dimension; those in fewest rows share one
 _MAX_COLUMNS = 1000
 
+ID_TYPE = "S16"  # of ids in an array
+
 # numbers of rows, and what stands there
-_Cells = tuple[list[int], list[Any]]
+_Cells = tuple["array[int]", list[Any]]
 
 
 class Table:
@@ -80,15 +85,21 @@ class Table:
         for path, leaf in leaves:
             cells = added.get(path)
             if cells is None:
-                cells = added[path] = [], []
+                cells = added[path] = array("I"), []
             cells[0].append(row)
             # most texts are those of thousands of other outcomes
             cells[1].append(self._texts.setdefault(leaf, leaf) if type(leaf) is str else leaf)
 
-    def sort(self, order: dict[str, int]) -> None:
+    def sort(self, order: np.ndarray[Any, Any]) -> None:
         """Put the rows in this order of their ids, and those of other ids behind them."""
-        last = len(order)
-        self._rows = dict(sorted(self._rows.items(), key=lambda item: order.get(item[0], last)))
+        ids = list(self._rows)
+        wanted = np.array(ids, ID_TYPE)
+        by_id = np.argsort(order)
+        found = by_id[np.searchsorted(order, wanted, sorter=by_id) % len(order)]
+        places = np.where(order[found] == wanted, found, len(order))
+        self._rows = {
+            ids[i]: self._rows[ids[i]] for i in np.argsort(places, kind="stable").tolist()
+        }
 
     def columns(self, role: str) -> Iterator[tuple[Path, list[Any]]]:
         """Give the columns of one role.
