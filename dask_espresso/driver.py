@@ -380,7 +380,7 @@ class Driver:
 
     def _entries(self, batch: Batch, orders: tuple[Order, ...]) -> list[Entry]:
         """Give what is to be recorded of a task that a worker has run, or has begun to run."""
-        entries = []
+        entries: list[Entry] = []
         for order, (status, record, elapsed_time) in zip(orders, batch.results, strict=False):
             self._longest = max(self._longest, elapsed_time)
             weight = 1 / min(_RECENT, self._recorded_here + len(entries) + 1)
@@ -429,7 +429,7 @@ class Driver:
         return True
 
     def _entries_of_failure(self, future: Future, orders: tuple[Order, ...]) -> list[Entry]:
-        """Say what became of simulations that no worker could tell of, but for those that go again."""
+        """Give what is to be recorded of simulations that no worker could tell of."""
         if future.status != "error":
             raise ResumableError(_NO_SCHEDULER)
         error = future.exception()
@@ -445,7 +445,7 @@ class Driver:
         return [] if self._tries_again(entry, orders[0]) else [entry]
 
     def _entry_of_loss(self, order: Order, error: KilledWorker) -> Entry | None:
-        """Give what is to be recorded of a simulation whose worker has died, if it was too often."""
+        """Give what to record of a simulation whose worker has died; None if it goes again."""
         losses = self._losses[order.id] + error.allowed_failures + 1
         self._losses[order.id] = losses
         if losses >= MAX_LOSSES:

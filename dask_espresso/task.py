@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
 import psutil
@@ -20,7 +20,10 @@ from distributed.utils import sync
 
 from .engine import Engine, file_hash, probe, run_process, warm_start
 from .errors import SimulationError
-from .outcome import Outcome, Record, Status, not_finite, pack, storable
+from .outcome import Outcome, Status, not_finite, pack, storable
+
+if TYPE_CHECKING:
+    from .files import Record
 
 logger = logging.getLogger(__name__)
 
@@ -316,7 +319,7 @@ _hashes: dict[str, tuple[Any, str]] = {}
 
 def _hash(path: str) -> str:
     """Give a file's hash, which is worked out anew where the file has changed in any way."""
-    found = os.stat(path)
+    found = Path(path).stat()
     state = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
     known, value = _hashes.get(path, (None, ""))
     # what was changed a moment ago may change again within the same tick of the clock

@@ -61,19 +61,20 @@ SCRIPTS = {
     "docstring": '"""What it is."""\nprint(__doc__)',
     "arguments": "import sys; print(sys.argv, sys.path, sys.modules['__main__'].__file__)",
     "environment": "import os; names = ['TMPDIR', 'DASK_ESPRESSO_SIMULATION', "
-    "'DASK_ESPRESSO_RESULT']\nprint(sorted(os.environ.items() - {(n, os.environ[n]) for n in names}))",
+    "'DASK_ESPRESSO_RESULT']\nprint(sorted(os.environ.items() - "
+    "{(n, os.environ[n]) for n in names}))",
     "place": "import os; print(os.listdir(), os.listdir(os.environ['TMPDIR']), os.getcwd()[:-20])",
     "temporary": "import os, tempfile; print(os.environ['TMPDIR'] == tempfile.gettempdir())",
     "signals": "import signal; print([signal.getsignal(n) for n in range(1, 32)], "
     "signal.pthread_sigmask(0, ()))",
-    "streams": "import sys; print([(s.encoding, s.errors, s.line_buffering, s.isatty(), s.fileno(), "
-    "s.newlines, s.name, s.mode) for s in (sys.stdin, sys.stdout, sys.stderr)])",
+    "streams": "import sys; print([(s.encoding, s.errors, s.line_buffering, s.isatty(), "
+    "s.fileno(), s.newlines, s.name, s.mode) for s in (sys.stdin, sys.stdout, sys.stderr)])",
     "group": "import os; print(os.getpgid(0) == os.getsid(0) == os.getpid())",
     "children": "import os, subprocess, sys; print(subprocess.run(['sh', '-c', 'echo out; echo "
     "err >&2; exit 3']).returncode, os.listdir('/proc/self/task').__len__())",
     "descriptors": "import os; print(sorted(os.readlink(f'/proc/self/fd/{fd}').split(':')[0] "
     "for fd in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{fd}')))",
-    "exception": "def f():\n    raise ValueError('bad')\ntry:\n    1 / 0\nexcept Exception:\n    f()",
+    "exception": "def f():\n    raise ValueError('bad')\ntry:\n    1 / 0\nexcept Exception: f()",
     "syntax": "a = 1\nb = = 2",
     "warning": "print('\\d'); import warnings; warnings.warn('careful'); assert (1, 'always')",
     "deprecated": "import warnings; warnings.warn('old', DeprecationWarning)",
@@ -154,7 +155,8 @@ def test_forked_like_fresh(script, tmp_path, name):
 def test_random_numbers_differ(script):
     path = script("""
         import dask_espresso as d, random, numpy as np, numpy.random
-        print(d.encode_transport_data([random.random(), np.random.random(), random.getrandbits(64)]))
+        numbers = [random.random(), np.random.random(), random.getrandbits(64)]
+        print(d.encode_transport_data(numbers))
     """)
     found = np.array([run_process(FORK, path, {}).output.payload() for _ in range(3)])
     assert all(len(set(column)) == 3 for column in found.T.tolist())

@@ -209,7 +209,7 @@ def outcome_of(order, workload):
 
 def fingerprint(record):
     """Give a short text that no other record has."""
-    return hashlib.sha256(record).hexdigest()
+    return hashlib.sha256(b"".join(record)).hexdigest()
 
 
 @functools.cache
