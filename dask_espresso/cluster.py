@@ -48,6 +48,8 @@ _SETTINGS = {
     # the keeper finds workers that hang sooner, and replaces their jobs
     "distributed.scheduler.worker-ttl": "5 minutes",
     "distributed.worker.daemon": False,
+    # what threads of workers do is to wait for simulations
+    "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.limit": "10s",
 }
 

