@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import json
 import os
 import sys
@@ -21,6 +20,7 @@ from .columns import DIMENSION, ColumnWriter, find_columns, read_column, untabul
 from .columns import Path as ColumnPath
 from .errors import InputError
 from .files import open_file, replace_file
+from .image import Image
 from .outcome import Outcome, Status
 from .seal import check_seal, seal_of
 from .table import OUTCOME_FIELDS, Table
@@ -236,12 +236,12 @@ def write_hdf5(
     OSError
         If it cannot be written, or may not be replaced; the old file is then untouched.
     """
-    image = io.BytesIO()  # in memory, since HDF5 crashes on a full disk
+    image = Image()  # in memory, since HDF5 crashes on a full disk
     with h5py.File(image, "w", track_order=True) as file:
         _write_attributes(file, study, script_hash)
         _write_columns(file, table)
-    content = image.getbuffer()
-    fd = replace_file(path, [content, seal_of(content)], may_replace=may_replace)
+    parts = image.parts()
+    fd = replace_file(path, [*parts, seal_of(parts)], may_replace=may_replace)
     try:
         return os.fstat(fd).st_ino
     finally:

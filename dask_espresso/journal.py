@@ -36,13 +36,13 @@ _HEAD = struct.Struct("<4sII")
 
 def _frame(record: Record) -> Iterator[Buffer]:
     """Give what stands in the file for a record, in pieces."""
-    size, checksum = 0, 0
-    for part in record:
-        size += memoryview(part).nbytes
-        checksum = zlib.crc32(part, checksum)
+    size = sum(memoryview(part).nbytes for part in record)
     assert size  # zeros, as they are left of lost blocks, would read as an empty one
     if size >= 1 << 32:
         raise ValueError(f"a record of {size} bytes: a journal holds less than 4 GiB in one")
+    checksum = 0
+    for part in record:
+        checksum = zlib.crc32(part, checksum)
     yield _HEAD.pack(_MARKER, size, checksum)
     yield from record
 

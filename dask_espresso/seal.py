@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,9 +21,13 @@ _MARK = b"dask_espresso sealed"
 _BEGINNING = b"\x89HDF\r\n\x1a\n\0"
 
 
-def seal_of(content: bytes | memoryview) -> bytes:
-    """Give the seal for the content of an HDF5 file."""
-    return _SEAL.pack(_MARK, len(content), zlib.crc32(content))
+def seal_of(parts: Sequence[memoryview]) -> bytes:
+    """Give the seal for the content of an HDF5 file, which is in pieces."""
+    size, checksum = 0, 0
+    for part in parts:
+        size += len(part)
+        checksum = zlib.crc32(part, checksum)
+    return _SEAL.pack(_MARK, size, checksum)
 
 
 def check_seal(path: Path, file: BinaryIO) -> None:

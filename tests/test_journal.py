@@ -1,8 +1,10 @@
 import errno
 import logging
 import os
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dask_espresso import journal as journal_module
@@ -179,3 +181,71 @@ def test_file_systems_that_cannot_sync_a_directory(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", refuse)
     Journal(tmp_path / "a.journal", b"d").close()
     assert list(read_journal(tmp_path / "a.journal")) == [b"d"]
+
+
+# ---- large records -------------------------------------------------------------------------------
+
+MANY = np.arange(1 << 20, dtype=np.int64)
+
+
+@pytest.mark.parametrize("made", [lambda a: a, memoryview, lambda a: a.view(np.uint8), bytes])
+def test_records_in_pieces_come_back(tmp_path, made):
+    journal = Journal(tmp_path / "a.journal", b"d")
+    tracemalloc.start()
+    try:
+        large = made(MANY)
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        journal.append([(b"one",), (b"<", large, b"|", large, b">"), (b"two", b"three")])
+        assert tracemalloc.get_traced_memory()[1] - before < MANY.nbytes / 8
+    finally:
+        tracemalloc.stop()
+    journal.close()
+    whole = MANY.tobytes()
+    expected = [b"d", b"one", b"<" + whole + b"|" + whole + b">", b"twothree"]
+    assert list(read_journal(journal.path)) == expected
+    Journal(journal.path, b"again").close()
+    assert list(read_journal(journal.path)) == [*expected, b"again"]
+
+
+def test_journal_with_large_records_that_is_taken_away_is_put_back(tmp_path):
+    journal = Journal(tmp_path / "a.journal", b"d")
+    journal.append([(b"<", MANY, b">")])
+    journal.path.unlink()
+    journal.append([(b"one",)])
+    expected = [b"d", b"<" + MANY.tobytes() + b">", b"one"]
+    assert list(read_journal(journal.path)) == expected
+    journal.restart(lambda: False)
+    journal.close()
+    assert list(read_journal(journal.path)) == [b"d", *expected]
+
+
+def test_damage_between_large_records_costs_one(tmp_path, caplog):
+    records = [bytes([i]) * (3 << 20) for i in range(3)]
+    journal = Journal(tmp_path / "a.journal", b"d")
+    journal.append([(record,) for record in records])
+    journal.close()
+    data = bytearray(journal.path.read_bytes())
+    data[data.index(records[1])] ^= 1
+    journal.path.write_bytes(data)
+    assert list(read_journal(journal.path)) == [b"d", records[0], records[2]]
+    assert "damaged bytes" in caplog.text
+
+
+def test_small_records_are_written_at_once(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "a.journal", b"d")
+    calls = []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: calls.append(fd) or write(fd, data))
+    journal.append([(b"x" * 1000, b"y")] * 100)
+    assert len(calls) == 1
+    journal.close()
+
+
+def test_a_record_too_large_leaves_no_trace(tmp_path):
+    journal = Journal(tmp_path / "a.journal", b"d")
+    with pytest.raises(ValueError, match="less than 4 GiB"):
+        journal.append([(b"one", MANY), (MANY,) * 513])
+    journal.append([(b"two",)])
+    journal.close()
+    assert list(read_journal(journal.path)) == [b"d", b"two"]

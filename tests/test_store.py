@@ -326,6 +326,96 @@ def test_publishing_is_amortised(tmp_path, study):
     assert published == 2
 
 
+def test_publishing_bit_by_bit_comes_to_the_same(tmp_path, study):
+    """Columns change their kind, come up late, have gaps, or go with the outcomes they are of."""
+    simulations = list(study.simulations())[:12]
+    results = [
+        {
+            "k": i,
+            "kind": 1 if i < 4 else 1.5,
+            "late": i,
+            "s": str(i % 2),
+            "a": np.arange(i % 3),
+            "n": i,
+        }
+        for i in range(12)
+    ]
+    for i in range(0, 12, 3):
+        results[i]["n"] = None
+        del results[i]["k"]
+    for i in range(6):
+        del results[i]["late"]
+    results[7] = None
+    outcomes = [
+        Outcome(
+            id=s.id, parameters=s.parameters, seed=s.seed, result=result,
+            status=Status.DONE if result else Status.FAILED, error="" if result else "é",
+        )
+        for s, result in zip(simulations, results, strict=True)
+    ]  # fmt: skip
+    replaced = Outcome(id=simulations[2].id, parameters={"y": 5}, result={"gone": 1, "kind": "x"})
+
+    def put(path, *batches):
+        with open_store(path, study) as store:
+            for batch in batches:
+                store.record([Entry(o.id, o.status, pack(o)) for o in batch])
+                store.publish()
+
+    order = [11, 3, 2, 0, 7, 4, 1, 6, 5, 10, 9, 8]
+    shuffled = [outcomes[i] for i in order]
+    put(tmp_path / "one.h5", [replaced, *shuffled])
+    put(tmp_path / "other.h5", [replaced], shuffled[:5], shuffled[5:6], shuffled[6:])
+    contents = [read_store(tmp_path / name).outcomes for name in ("one.h5", "other.h5")]
+    assert list(contents[0]) == list(contents[1]) == [s.id for s in simulations]
+    for one, other, right in zip(*(c.values() for c in contents), outcomes, strict=True):
+        right.sequence = one.sequence
+        assert repr(one) == repr(other)
+        assert same(one.result, right.result)
+        assert same(one.parameters, right.parameters)
+    with h5py.File(tmp_path / "one.h5") as one, h5py.File(tmp_path / "other.h5") as other:
+        names, others = [], []
+        one.visit(names.append)
+        other.visit(others.append)
+        assert sorted(names) == sorted(others)
+        assert not any("gone" in name or name == "y" for name in names)
+        for name in names:
+            assert dict(one[name].attrs).keys() == dict(other[name].attrs).keys()
+            if isinstance(one[name], h5py.Dataset):
+                assert one[name].dtype == other[name].dtype
+                np.testing.assert_array_equal(one[name][:], other[name][:])
+
+
+def test_more_results_than_columns_in_several_publications(tmp_path, study):
+    simulations = list(study.simulations())[:9]
+    results = [
+        {"everywhere": i, **{f"own {i}.{j}": {"deep": j} for j in range(99 * 4)}} for i in range(9)
+    ]
+    with open_store(tmp_path / "s.h5", study) as store:
+        for start in range(0, 9, 3):
+            outcomes = [
+                Outcome(id=s.id, parameters=s.parameters, result=result)
+                for s, result in zip(simulations[start:], results[start : start + 3], strict=False)
+            ]
+            store.record([Entry(o.id, o.status, pack(o)) for o in outcomes])
+            store.publish()
+    back = [outcome.result for outcome in read_store(tmp_path / "s.h5").outcomes.values()]
+    assert all(map(same, back, results))
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert file["everywhere"][:].tolist() == list(range(9))
+        assert len(file) < 1100
+
+
+def test_opening_reads_no_results(tmp_path, study, monkeypatch):
+    path = tmp_path / "s.h5"
+    with open_store(path, study) as store:
+        store.record(entries(study, 3))
+        store.publish()
+    monkeypatch.setattr("dask_espresso.hdf5.Outcome", None)
+    with open_store(path, study) as store:
+        assert list(store.statuses.values()) == [Status.DONE] * 3
+        assert list(store.statuses) == list(study.ids())[:3]
+
+
 HOLD = """
 import sys, time
 from dask_espresso.store import open_store
