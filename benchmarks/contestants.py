@@ -189,6 +189,8 @@ class Program:
             environment = {
                 # also for workers that find functions by their names
                 "PYTHONPATH": os.pathsep.join([str(module), str(HERE / "programs")]),
+                # Parsl looks for its own programs there
+                "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]),
                 "DASK_FROM": sysconfig.get_path("purelib"),
                 # as the package sets it for its own simulations
                 "OMP_NUM_THREADS": "1",
