@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from . import cost, efficiency, lennard_jones, memory, recording, scale, startup
+from .measure import FailedError
 from .report import describe_machine, markdown, write_json, write_page
 from .rounds import say
 
@@ -36,11 +37,16 @@ BENCHMARKS = {
 def main(names: tuple[str, ...], quick: bool, results: Path, page: Path | None) -> None:
     """Run benchmarks, by default all of them, one after another."""
     page = page or (None if quick else HERE.parent / "docs" / "benchmarks.md")
-    found = {}
+    found, failed = {}, []
     for name in names or BENCHMARKS:
         started = time.monotonic()
         say(f"{name} …")
-        tables = [dataclasses.asdict(table) for table in BENCHMARKS[name](quick)]
+        try:
+            tables = [dataclasses.asdict(table) for table in BENCHMARKS[name](quick)]
+        except FailedError as error:
+            say(f"{name}: {error}")
+            failed.append(name)
+            continue
         found[name] = {"machine": describe_machine(), "quick": quick, "tables": tables}
         say(f"{name}: {time.monotonic() - started:.0f} s")
         # at once: what a later one does cannot lose it
@@ -48,6 +54,8 @@ def main(names: tuple[str, ...], quick: bool, results: Path, page: Path | None) 
         if page:
             write_page(page, {name: found[name]})
     click.echo(markdown(found))
+    if failed:
+        raise click.ClickException(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import resource
 import subprocess
 import threading
@@ -17,6 +18,7 @@ import psutil
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PATIENCE = 10  # seconds that what a command has left behind may take to end by itself
+_WORKER = re.compile(r"spawn_main|dask worker")  # the latter once it has named itself
 _INTERVAL = 0.5  # seconds between looks at memory
 
 
@@ -75,7 +77,7 @@ class Memory:
             with contextlib.suppress(psutil.Error, OSError):
                 size = process.memory_full_info().pss
                 below += size
-                if process.pid in direct and "spawn_main" in " ".join(process.cmdline()):
+                if process.pid in direct and _WORKER.search(" ".join(process.cmdline())):
                     workers += size
                     n_workers += 1
                     self.largest_worker = max(self.largest_worker, _peak_resident(process.pid))
