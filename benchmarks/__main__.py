@@ -28,7 +28,7 @@ BENCHMARKS = {
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
-@click.option("--quick", is_flag=True, help="A small form, of two minutes for all.")
+@click.option("--quick", is_flag=True, help="A small form, of a few minutes for all.")
 @click.option("--results", type=click.Path(path_type=Path), default=HERE / "results",
               help="Where a JSON file a benchmark goes.")  # fmt: skip
 @click.option("--page", type=click.Path(path_type=Path),
@@ -39,7 +39,7 @@ def main(names: tuple[str, ...], quick: bool, results: Path, page: Path | None) 
     page = page or (None if quick else HERE.parent / "docs" / "benchmarks.md")
     found, failed = {}, []
     for name in names or BENCHMARKS:
-        started = time.monotonic()
+        started, machine = time.monotonic(), describe_machine()
         say(f"{name} …")
         try:
             tables = [dataclasses.asdict(table) for table in BENCHMARKS[name](quick)]
@@ -47,7 +47,7 @@ def main(names: tuple[str, ...], quick: bool, results: Path, page: Path | None) 
             say(f"{name}: {error}")
             failed.append(name)
             continue
-        found[name] = {"machine": describe_machine(), "quick": quick, "tables": tables}
+        found[name] = {"machine": machine, "quick": quick, "tables": tables}
         say(f"{name}: {time.monotonic() - started:.0f} s")
         # at once: what a later one does cannot lose it
         write_json(results / f"{name}.json", found[name])

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -132,6 +133,8 @@ class Package:
                 "name": "benchmark",
                 "engine": task.engine,
                 "script": str(task.script),
+                # the original way has other random numbers each time, too
+                "seed": random.getrandbits(63),
                 "parameters": {**task.parameters, "i": swept},
             }
             (directory / "study.yaml").write_text(yaml.safe_dump(study))

@@ -9,7 +9,7 @@ from .rounds import HOW, Sizes, compete, cost_rows
 
 def benchmark(quick: bool) -> list[Table]:
     """Let everybody run a simulation that does nothing."""
-    few, many = (Sizes(8, 40), Sizes(20, 120)) if quick else (Sizes(30, 300), Sizes(200, 2000))
+    few, many = (Sizes(4, 24), Sizes(10, 60)) if quick else (Sizes(30, 300), Sizes(200, 2000))
     contestants: dict[Contestant, Sizes] = {OURS: many, OURS_SPAWN: few}
     contestants |= dict.fromkeys(PEERS, few)
     contestants |= {ORIGINAL: few, FLOOR: many}

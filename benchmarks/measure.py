@@ -98,7 +98,7 @@ def measure(
     environment: Mapping[str, str] | None = None,
     *,
     look_at_memory: bool = False,
-    time_limit: float = 7200,
+    time_limit: float = 4 * 3600,
 ) -> Cost:
     """Run a command to its end, and whatever it leaves behind.
 

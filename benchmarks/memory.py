@@ -11,7 +11,7 @@ _MIB = 2**20
 
 def benchmark(quick: bool) -> list[Table]:
     """Run simulations that sleep on workers of different shapes."""
-    many = 4 if quick else 16
+    many = 3 if quick else 16
     task = Task(HERE / "simulations" / "busy.py", "seconds", {"seconds": 1.0, "spin": False})
     rows = []
     for n_workers, threads in (1, 1), (1, many), (many, 1):

@@ -64,6 +64,8 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()}, {platform.machine()}",
         "Python": platform.python_version(),
         "year": datetime.date.today().year,
+        # of others, mostly: they make walls long, and differences of walls wrong
+        "load average before": round(os.getloadavg()[0], 1),
     }
 
 
