@@ -18,6 +18,10 @@ HOW = (
 )
 
 
+# others have kept the machine so busy that a difference of times comes out impossible
+TOO_NOISY = "too noisy"
+
+
 def say(text: str) -> None:
     """Tell whoever waits what is being done."""
     print(text, file=sys.stderr, flush=True)
@@ -105,6 +109,9 @@ def compete(
             shown.wall.append((large.cost.wall - small.cost.wall) / more)
             shown.cpu.append((large.cost.cpu - small.cost.cpu) / more)
             shown.values += large.values
+    for shown in series.values():
+        if not shown.problem and shown.median_wall <= 0:
+            shown.problem = TOO_NOISY
     return series
 
 
@@ -148,6 +155,9 @@ def cost_rows(
     return rows
 
 
-def occupancy(shown: Series, seconds: float) -> float:
-    """Say which share of all cores was busy with simulations that take so many seconds each."""
-    return seconds / (CORES * shown.median_wall)
+def occupancy(shown: Series, seconds: float) -> float | str:
+    """Say what share of all cores, in %, was busy with simulations of so many seconds each."""
+    if shown.problem:
+        return shown.problem
+    share = 100 * seconds / (CORES * shown.median_wall)
+    return share if share <= 100 else TOO_NOISY

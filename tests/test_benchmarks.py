@@ -63,6 +63,15 @@ def test_what_is_not_installed_has_a_row(monkeypatch):
     assert rows[1] == {"contestant": "absent", "wall in ms": "not installed"}
 
 
+def test_impossible_figures_are_not_shown(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.contestants import CORES
+    from benchmarks.rounds import Series, occupancy
+
+    assert occupancy(Series([2.0 / CORES], [0.1]), 1.0) == 50
+    assert occupancy(Series([0.5 / CORES], [0.1]), 1.0) == "too noisy"
+
+
 @pytest.mark.slow
 def test_contestants_give_results(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
