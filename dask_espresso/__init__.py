@@ -5,7 +5,12 @@ runs the simulation: it needs the standard library only, and everything that
 needs more is loaded when it is first asked for.
 """
 
-from .transport import decode_transport_data, encode_transport_data, get_data_from_stdin
+from .transport import (
+    decode_transport_data,
+    encode_transport_data,
+    get_data_from_stdin,
+    send_result,
+)
 
 __version__ = "0.1.0"
 
@@ -18,6 +23,7 @@ __all__ = [
     "load_study",
     "read_store",
     "run_study",
+    "send_result",
 ]
 
 _LAZY = {

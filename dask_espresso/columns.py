@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import h5py
@@ -25,8 +24,7 @@ DIMENSION = "simulation"
 _REST_NAME = "more"
 STATES = "_states"  # group with a byte a simulation for columns that not every one has
 _MAX_LEAVES = 100  # a dict with more of them is JSON rather than so many columns
-# HDF5 attaches no more than about 4000 columns to a dimension; those in fewest rows share one
-_MAX_COLUMNS = 1000
+_PIECE = 10_000  # texts that are read together
 _MAX_AXES = 30  # of an array; HDF5 has 32, one is for the simulations and one for complex numbers
 _TEXT = h5py.string_dtype("utf-8")
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %9d"
@@ -79,29 +77,8 @@ def unflatten(leaves: dict[Path, Any]) -> dict[str, Any]:
     return values
 
 
-def tabulate(rows: Sequence[dict[str, Any]]) -> dict[Path, list[Any]]:
-    """Give one list a leaf, with ABSENT where a row has no such leaf.
-
-    Where there are too many of them, what is left of each row is one list of paths and leaves,
-    under the path REST; :func:`untabulate` puts everything together again.
-    """
-    flat = [flatten(row) for row in rows]
-    counts = Counter(path for leaves in flat for path in leaves)
-    kept = {path for path, _ in counts.most_common(_MAX_COLUMNS)}
-    columns: dict[Path, list[Any]]
-    columns = {path: [ABSENT] * len(rows) for path in counts if path in kept}
-    if len(kept) < len(counts):
-        columns[REST] = [ABSENT] * len(rows)
-    for i, leaves in enumerate(flat):
-        for path in leaves.keys() & kept:
-            columns[path][i] = leaves[path]
-        if rest := [[list(path), leaf] for path, leaf in leaves.items() if path not in kept]:
-            columns[REST][i] = rest
-    return columns
-
-
 def untabulate(columns: Iterable[tuple[Path, list[Any]]], size: int) -> list[dict[str, Any]]:
-    """Undo :func:`tabulate`."""
+    """Put the rows of a :class:`~dask_espresso.table.Table` together again."""
     rows: list[dict[Path, Any]] = [{} for _ in range(size)]
     for path, values in columns:
         for row, value in zip(rows, values, strict=True):
@@ -158,12 +135,14 @@ class ColumnWriter:
             The dataset's name: the path joined by dots, changed where the file has that already.
         """
         name = self._free_name(dotted_name(tuple(map(_safe, path))), role)
-        dataset = self._write_values(name, values)
+        there = [value for value in values if value is not ABSENT and value is not None]
+        dataset = self._write_values(name, values, there)
         dataset.attrs["role"] = role
         dataset.attrs["path"] = json.dumps(path)
         for key, value in (attributes or {}).items():
             dataset.attrs[key] = value
-        self._write_states(name, values)
+        if len(there) < len(values):
+            self._write_states(name, values)
         return name
 
     def _free_name(self, name: str, role: str) -> str:
@@ -171,40 +150,29 @@ class ColumnWriter:
         # names that begin with an underscore are reserved in netCDF
         return next(c for c in candidates if c not in self._file and not c.startswith("_"))
 
-    def _write_values(self, name: str, values: Sequence[Any]) -> Any:
-        there = [value for value in values if value is not ABSENT and value is not None]
+    def _write_values(self, name: str, values: Sequence[Any], there: Sequence[Any]) -> Any:
         kind = _kind(there)
         if kind == "array":
             if len({value.shape for value in there}) == 1 and there[0].size:
                 return self._write_arrays(name, values, there[0])
             return self._write_ragged(name, values, there)
-        fill: Any
+        fill: Any = None
         if kind == "bool":
-            data = np.array([int(v) if isinstance(v, bool) else -1 for v in values], np.int8)
-            dataset = self._dataset(name, data)
+            fill = np.int8(-1)
+            dataset = self._dataset(name, np.array(_filled(values, there, fill), np.int8))
             dataset.attrs["flag_values"] = np.array([0, 1], np.int8)
             dataset.attrs["flag_meanings"] = "false true"
-            fill = np.int8(-1)
         elif kind == "int":
-            low = np.iinfo(np.int64).min
-            taken = set(there)
-            fill = np.int64(next(i for i in range(low, low + len(taken) + 1) if i not in taken))
-            whole = [v if isinstance(v, int) else fill for v in values]
-            dataset = self._dataset(name, np.array(whole, np.int64))
+            fill = _fill_of(there) if len(there) < len(values) else None
+            dataset = self._dataset(name, np.array(_filled(values, there, fill), np.int64))
         elif kind == "float":
-            floats = [v if isinstance(v, float | int) else math.nan for v in values]
-            dataset = self._dataset(name, np.array(floats, float))
-            fill = None
+            dataset = self._dataset(name, np.array(_filled(values, there, math.nan), float))
         elif kind == "complex":
-            complexes = [v if isinstance(v, complex) else complex(math.nan, 0) for v in values]
-            parts = np.array(complexes, complex).view(float).reshape(-1, 2)
-            dataset = self._dataset(name, parts, ["complex_part"])
-            fill = None
+            complexes = np.array(_filled(values, there, complex(math.nan, 0)), complex)
+            dataset = self._dataset(name, complexes.view(float).reshape(-1, 2), ["complex_part"])
         else:
-            plain = kind == "str"
-            texts = [_text(v, plain) for v in values]
-            dataset = self._dataset(name, np.array(texts, object), dtype=_TEXT)
-            fill = None
+            texts = there if kind == "str" else [to_json(value) for value in there]
+            dataset = self._dataset(name, np.array(_filled(values, texts, ""), object), dtype=_TEXT)
         dataset.attrs["kind"] = kind
         if fill is not None and len(there) < len(values):
             dataset.attrs["_FillValue"] = fill
@@ -266,29 +234,39 @@ class ColumnWriter:
         return self._dimensions[name]
 
     def _write_states(self, name: str, values: Sequence[Any]) -> None:
-        """Say which simulations have a value (0), none (1), or None (2), unless all have one."""
-        states = np.array([1 if v is ABSENT else 2 if v is None else 0 for v in values], np.uint8)
-        if states.any():
-            self._file.require_group(STATES)[name] = states
+        """Say which simulations have a value (0), none (1), or None (2)."""
+        states = [1 if v is ABSENT else 2 if v is None else 0 for v in values]
+        self._file.require_group(STATES)[name] = np.array(states, np.uint8)
 
 
-def read_columns(file: h5py.File, role: str) -> Iterator[tuple[Path, list[Any]]]:
-    """Read back the columns of one role.
+def _filled(values: Sequence[Any], there: Sequence[Any], fill: Any) -> Sequence[Any]:
+    """Give what is there of the values, with something in the place of what is not."""
+    if len(there) == len(values):
+        return there
+    rest = iter(there)
+    return [fill if value is ABSENT or value is None else next(rest) for value in values]
 
-    Yields
-    ------
-    path : tuple of str
-        The value's name.
-    values : list
-        One a simulation, or ABSENT.
-    """
+
+def _fill_of(numbers: Sequence[int]) -> np.int64:
+    """Give a whole number that is none of these."""
+    low = np.iinfo(np.int64).min
+    taken = set(numbers)
+    return np.int64(next(i for i in range(low, low + len(taken) + 1) if i not in taken))
+
+
+def find_columns(file: h5py.File) -> dict[str, dict[Path, str]]:
+    """Give the names of the datasets that are columns, by their role and path."""
+    names: dict[str, dict[Path, str]] = {}
     for name, dataset in file.items():
-        if isinstance(dataset, h5py.Dataset) and dataset.attrs.get("role") == role:
-            yield tuple(json.loads(dataset.attrs["path"])), _read(file, name, dataset)
+        if isinstance(dataset, h5py.Dataset) and "role" in dataset.attrs:
+            path = tuple(json.loads(dataset.attrs["path"]))
+            names.setdefault(dataset.attrs["role"], {})[path] = name
+    return names
 
 
-def _read(file: h5py.File, name: str, dataset: Any) -> list[Any]:
-    values = _read_values(file, dataset)
+def read_column(file: h5py.File, name: str) -> list[Any]:
+    """Read back a column: one value a simulation, or ABSENT."""
+    values = _read_values(file, file[name])
     states = file.get(f"{STATES}/{name}")
     if states is None:
         return values
@@ -313,17 +291,26 @@ def _read_values(file: h5py.File, dataset: Any) -> list[Any]:
         return numbers
     if kind == "complex":
         return [complex(*parts) for parts in dataset[:].tolist()]
-    texts = [text.decode("utf-8") for text in dataset[:]]
     if kind == "str":
-        return texts
+        return _texts(dataset)
     if kind == "json":
-        return [from_json(text) if text else None for text in texts]
+        return [from_json(text) if text else None for text in _texts(dataset)]
     raise InputError(f"{file.filename}: {dataset.name} is of the unknown kind {kind!r}")
+
+
+def _texts(dataset: Any) -> list[str]:
+    """Read texts a piece at a time, those that are equal as one object."""
+    known: dict[bytes, str] = {}
+    return [
+        known.get(text) or known.setdefault(text, text.decode())
+        for start in range(0, len(dataset), _PIECE)
+        for text in dataset[start : start + _PIECE]
+    ]
 
 
 def _kind(values: Sequence[Any]) -> str:
     """Say how a column of these values is stored."""
-    kinds = {_kind_of(value) for value in values}
+    kinds = {_kind_of(value) for value in _telling(values)}
     if len(kinds) == 1:
         kind = kinds.pop()
         if not isinstance(kind, tuple):
@@ -334,6 +321,16 @@ def _kind(values: Sequence[Any]) -> str:
         if all(abs(v) <= 2**53 for v in whole):
             return "float"
     return "json"
+
+
+def _telling(values: Sequence[Any]) -> Iterable[Any]:
+    """Give as few of the values as tell what kinds there are."""
+    types = set(map(type, values))
+    if types == {int}:
+        return min(values), max(values)
+    if types == {str}:
+        return set(values)
+    return values[:1] if types in ({bool}, {float}, {complex}) else values
 
 
 def _kind_of(value: Any) -> Any:
@@ -356,12 +353,6 @@ def _kind_of(value: Any) -> Any:
 def _is_plain(text: str) -> bool:
     """Say whether HDF5 gives this string back as it is."""
     return "\0" not in text and not re.search("[\ud800-\udfff]", text)
-
-
-def _text(value: Any, plain: bool) -> str:
-    if value is ABSENT or value is None:
-        return ""
-    return value if plain else to_json(value)
 
 
 def _storage(
@@ -394,12 +385,14 @@ def _safe(name: str) -> str:
 
 def to_json(value: Any) -> str:
     """Write any value that the store can hold as JSON; the reverse is :func:`from_json`."""
-    return json.dumps(_tagged(value), allow_nan=False, separators=(",", ":"))
+    if type(value) is int:  # as the seeds of all simulations are
+        return str(value)
+    return _ENCODER.encode(_tagged(value))
 
 
 def from_json(text: str) -> Any:
     """Read what :func:`to_json` wrote."""
-    return json.loads(text, object_hook=_untagged)
+    return _DECODER.decode(text)
 
 
 def _tagged(value: Any) -> Any:
@@ -437,3 +430,8 @@ def _untagged(found: dict[str, Any]) -> Any:
         dtype, shape, data = content
         return np.array(data, dtype).reshape(shape)
     return found
+
+
+# as json.dumps and json.loads would make them for every single value
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(object_hook=_untagged)

@@ -23,18 +23,21 @@ from .cluster import Cluster, open_cluster
 from .duration import format_duration
 from .engine import Probe, probe
 from .errors import DaskEspressoError, InputError, ResumableError
-from .outcome import Outcome, Status, pack
+from .outcome import Status, pack
 from .profile import Profile, load_profile
 from .progress import Counts, Display
 from .roster import Roster, read_roster, remove_roster, write_roster
 from .signals import StopRequest, stop_requests
 from .store import Entry, Store, open_store
 from .study import Study
-from .task import LEAVE_BEFORE, Order, ScriptChangedError, Workload, run_simulation
+from .task import LEAVE_BEFORE, Batch, Order, ScriptChangedError, Workload, run_simulations
 
 MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
 _SUSPICIOUS = 2  # after so many losses only one at a time is tried
-_LATENCY = 0.2  # seconds that a worker may have to wait for its next simulation
+_LATENCY = 0.2  # seconds that a worker may have to wait for its next task
+_BATCH_TIME = 0.25  # seconds that a task shall take: Dask's own cost is a few milliseconds each
+_MAX_BATCH = 256  # simulations of one task
+_RECENT = 50  # simulations that the expected duration of one is the mean of
 _FETCH_TIMEOUT = 5.0  # seconds; a worker that has just died does not answer
 _ANSWER_TIMEOUT = 5.0  # seconds; a scheduler that stands still does not answer
 
@@ -188,13 +191,17 @@ class Driver:
         self._stop = stop
         self._display = display
         self._run = uuid.uuid4().hex[:8]
+        self._numbers = itertools.count(1)
         self._finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        self._flying: dict[str, tuple[Future, Order]] = {}
+        self._flying: dict[str, tuple[Future, tuple[Order, ...]]] = {}
+        self._n_flying = 0  # simulations in these tasks
         self._again: collections.deque[Order] = collections.deque()
+        self._alone: collections.deque[Order] = collections.deque()
         self._losses: collections.Counter[str] = collections.Counter()
         self._suspects: collections.deque[Order] = collections.deque()
         self._suspect = ""  # the one of them that is on a worker
-        self._longest = self._total_time = 0.0  # of the simulations that ended here, in seconds
+        self._longest = self._mean = 0.0  # of the simulations that ended here, in seconds
+        self._notes = {""}
         self._roster = Roster()
         self._recorded_here = 0
         self._todo = (s for s in study.simulations() if self._wants(s.id, retry_failed))
@@ -262,6 +269,9 @@ class Driver:
                 f"{found.error}; set its command under `engines` in the profile, "
                 "or load the module that has it"
             )
+        if found and found.reason:
+            self._notes.add(found.reason)
+            self._display.say(f"simulations are fresh processes: {found.reason}")
 
     def _look_after(self, cluster: Cluster) -> None:
         """Tell the keeper what is to be done, and the user what the workers do."""
@@ -275,52 +285,67 @@ class Driver:
         self._worker_deadline.check(self._counts)
         self._display.update(self._counts)
 
-    def _next_order(self) -> Order | None:
+    def _next_batch(self) -> tuple[Order, ...]:
         """Give what is to be run next, what has to be run again first.
 
-        A simulation that kills its worker takes innocent ones along. Those that were lost
-        repeatedly run one at a time, so that the losses are soon only the guilty one's.
+        A simulation that kills its worker takes innocent ones along. Those that were lost go in
+        tasks of their own, and those that were lost repeatedly run one at a time, so that the
+        losses are soon only the guilty one's.
         """
-        if self._again:
-            return self._again.popleft()
+        if self._alone:
+            return (self._alone.popleft(),)
         if self._suspects and not self._suspect:
             order = self._suspects.popleft()
             self._suspect = order.id
-            return order
-        simulation = next(self._todo, None)
-        if simulation is None:
-            return None
-        return Order(
-            id=simulation.id,
-            parameters=simulation.parameters,
-            replica=simulation.replica,
-            seed=simulation.seed,
-            attempt=1,
-        )
+            return (order,)
+        return tuple(itertools.islice(self._orders(), self._batch_size()))
+
+    def _orders(self) -> Iterator[Order]:
+        while self._again:
+            yield self._again.popleft()
+        for simulation in self._todo:
+            yield Order(
+                id=simulation.id,
+                parameters=simulation.parameters,
+                replica=simulation.replica,
+                seed=simulation.seed,
+                attempt=1,
+            )
+
+    def _batch_size(self) -> int:
+        """Say how many simulations one task is to have.
+
+        As many as make Dask's own cost small, and towards the end so few that all workers are busy
+        until the end.
+        """
+        left = self.todo - self._recorded_here - self._n_flying
+        fair = left // (2 * max(self._counts.slots, 1))
+        many = _BATCH_TIME / self._mean if self._mean else 1
+        return int(max(1, min(fair, many, _MAX_BATCH)))
 
     def _feed(self, client: Client) -> None:
         """Keep every worker busy, and little more than that in flight."""
         window = self._window()
         needs = self._study.time_limit or self._longest
-        while len(self._flying) < window and (order := self._next_order()):
-            losses = self._losses[order.id]
-            key = f"simulation-{order.id}-{self._run}-{order.attempt}-{losses}"
-            order = replace(order, needs=needs)
-            future = client.submit(run_simulation, self._workload, order, key=key, pure=False)
-            self._flying[key] = future, order
+        while len(self._flying) < window and (batch := self._next_batch()):
+            orders = tuple(replace(order, needs=needs) for order in batch)
+            key = f"simulations-{orders[0].id}-{self._run}-{next(self._numbers)}"
+            future = client.submit(run_simulations, self._workload, orders, key=key, pure=False)
+            self._flying[key] = future, orders
+            self._n_flying += len(orders)
             future.add_done_callback(self._finished.put)
-        self._counts.running = len(self._flying)
+        self._counts.running = self._n_flying
         self._display.update(self._counts)
 
     def _window(self) -> int:
-        """Say how many to have in flight: what waits on a worker dies, or waits long, with it."""
+        """Say how many tasks to have in flight: what waits on a worker dies, or waits, with it."""
         slots = self._counts.slots
         if not self._recorded_here:
             return slots + 2
         slots = max(slots, 1)  # one is on its way also where no worker is there yet
-        mean = self._total_time / self._recorded_here
-        ahead = slots * _LATENCY / max(mean, 1e-3)
-        return slots + min(slots + 2, math.ceil(ahead) if mean < 10 else round(ahead))
+        time_of_task = self._mean * self._batch_size()
+        ahead = slots * _LATENCY / max(time_of_task, 1e-3)
+        return slots + min(slots + 2, math.ceil(ahead) if time_of_task < 10 else round(ahead))
 
     def _collect(self, client: Client) -> None:
         """Record what has finished; wait a moment for it if nothing has."""
@@ -331,29 +356,43 @@ class Driver:
             for future in sorted(batch, key=lambda future: future.key not in results):
                 entries += self._take(future, results)
         finally:  # a failure that ends the run costs nothing of what has come with it
-            self._counts.running = len(self._flying)
+            self._counts.running = self._n_flying
             self._record(entries)
         for future in batch:  # not before they are recorded: until then they can be had again
             if future.key not in self._flying:
                 future.release()
 
     def _take(self, future: Future, results: dict[str, Any]) -> list[Entry]:
-        """Give what is to be recorded of a future that has finished, if anything is."""
-        key, (_, order) = future.key, self._flying[future.key]
+        """Give what is to be recorded of a task that has finished."""
+        key, (_, orders) = future.key, self._flying[future.key]
         if key in results:
-            status, record, elapsed_time = results[key]
-            self._longest = max(self._longest, elapsed_time)
-            self._total_time += elapsed_time
-            entry: Entry | None = Entry(order.id, Status(status), record)
+            entries = self._entries(results[key], orders)
         elif future.status == "error" or future.cancelled():
-            entry = self._entry_of_failure(future, order)
+            entries = self._entries_of_failure(future, orders)
         else:  # its worker died before it could hand the result over: it is computed again
             future.add_done_callback(self._finished.put)
             return []
         del self._flying[key]
-        if self._suspect == order.id:
+        self._n_flying -= len(orders)
+        if self._suspect in (order.id for order in orders):
             self._suspect = ""
-        return [entry] if entry and not self._tries_again(entry, order) else []
+        return entries
+
+    def _entries(self, batch: Batch, orders: tuple[Order, ...]) -> list[Entry]:
+        """Give what is to be recorded of a task that a worker has run, or has begun to run."""
+        entries: list[Entry] = []
+        for order, (status, record, elapsed_time) in zip(orders, batch.results, strict=False):
+            self._longest = max(self._longest, elapsed_time)
+            weight = 1 / min(_RECENT, self._recorded_here + len(entries) + 1)
+            self._mean += weight * (elapsed_time - self._mean)
+            entry = Entry(order.id, Status(status), record)
+            if not self._tries_again(entry, order):
+                entries.append(entry)
+        self._again.extend(orders[len(batch.results) :])
+        if batch.note not in self._notes:
+            self._notes.add(batch.note)
+            self._display.say(f"simulations are fresh processes: {batch.note}")
+        return entries
 
     def _fetch(self, client: Client, futures: list[Future]) -> dict[str, Any]:
         """Get results from the workers; without those that cannot be had at the moment."""
@@ -389,34 +428,34 @@ class Driver:
         self._again.append(replace(order, attempt=order.attempt + 1))
         return True
 
-    def _entry_of_failure(self, future: Future, order: Order) -> Entry | None:
-        """Say what became of a simulation that no worker could tell of; None if it goes again."""
+    def _entries_of_failure(self, future: Future, orders: tuple[Order, ...]) -> list[Entry]:
+        """Give what is to be recorded of simulations that no worker could tell of."""
         if future.status != "error":
             raise ResumableError(_NO_SCHEDULER)
         error = future.exception()
         if isinstance(error, ScriptChangedError):
             raise ResumableError(str(error))
         if isinstance(error, KilledWorker):
-            losses = self._losses[order.id] + error.allowed_failures + 1
-            self._losses[order.id] = losses
-            if losses < MAX_LOSSES:
-                (self._suspects if losses >= _SUSPICIOUS else self._again).append(order)
-                return None
-            return self._entry(order, Status.LOST, f"{self._losses[order.id]} workers died of it")
-        return self._entry(order, Status.FAILED, f"on the worker: {_described(error)}")
+            entries = [self._entry_of_loss(order, error) for order in orders]
+            return [entry for entry in entries if entry]
+        if len(orders) > 1:  # one of them may be to blame
+            self._alone.extend(orders)
+            return []
+        entry = self._entry(orders[0], Status.FAILED, f"on the worker: {_described(error)}")
+        return [] if self._tries_again(entry, orders[0]) else [entry]
+
+    def _entry_of_loss(self, order: Order, error: KilledWorker) -> Entry | None:
+        """Give what to record of a simulation whose worker has died; None if it goes again."""
+        losses = self._losses[order.id] + error.allowed_failures + 1
+        self._losses[order.id] = losses
+        if losses >= MAX_LOSSES:
+            return self._entry(order, Status.LOST, f"{losses} workers died of it")
+        (self._suspects if losses >= _SUSPICIOUS else self._alone).append(order)
+        return None
 
     def _entry(self, order: Order, status: Status, error: str) -> Entry:
-        outcome = Outcome(
-            id=order.id,
-            parameters=order.parameters,
-            replica=order.replica,
-            seed=order.seed,
-            attempts=order.attempt,
-            status=status,
-            error=error,
-            engine=self._workload.engine.name,
-            script_hash=self._workload.script_hash,
-        )
+        outcome = order.outcome(self._workload)
+        outcome.status, outcome.error = status, error
         return Entry(order.id, status, pack(outcome))
 
     def summary(self) -> Summary:

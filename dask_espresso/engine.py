@@ -8,23 +8,28 @@ import hashlib
 import json
 import os
 import re
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import psutil
-
+from .conversation import (
+    MARK,
+    Conversation,
+    Pipes,
+    ProcessOrder,
+    ProcessReport,
+    brief,
+    kill_marked,
+)
 from .files import open_file
-from .transport import PayloadScanner, TransportError, encode_transport_data
+from .transport import RESULT, encode_transport_data, pipe_number
+from .warm import NoWarmStartError, WarmEngine, WarmStart
 
 PACKAGE = Path(__file__).resolve().parent
 SIMULATIONS = PACKAGE / "simulations"
@@ -32,10 +37,7 @@ SIMULATIONS = PACKAGE / "simulations"
 # A one-rank simulation started inside a batch job takes these for its own MPI job and hangs or
 # fails; OMPI_MCA_* are the user's own settings of Open MPI.
 _LEAKING = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMI2|PMIX|PALS|HYDRA)_|OMPI_(?!MCA_)|PMIX?$")
-_LOG_HEAD, _LOG_TAIL = 4096, 12288
-_SUPERVISOR_GRACE = 4.0  # seconds that a supervisor may be late before it is killed itself
-_LOOKS, _LOOK_AGAIN = 4, 0.02  # times, seconds
-_MARK = "DASK_ESPRESSO_SIMULATION"  # in the environment of all that a simulation starts
+_DEFAULT_LAUNCHER = ("mpirun", "-n", "{ranks}")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,13 @@ class Engine:
         Environment variables set on top of the worker's own.
     preload : tuple of str
         Modules that a warm start imports beforehand.
+    start : str
+        ``spawn``: every simulation is a fresh process. ``fork``: a warm process, which has imported
+        the modules, forks it. ``auto``: the latter, where it comes to the same.
+    ranks : int
+        MPI processes of one simulation; several are never forked.
+    launcher : tuple of str
+        What starts several ranks, in front of the command; ``{ranks}`` in it is their number.
     """
 
     name: str
@@ -61,112 +70,14 @@ class Engine:
     module: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     preload: tuple[str, ...] = ()
+    start: str = "spawn"
+    ranks: int = 1
+    launcher: tuple[str, ...] = _DEFAULT_LAUNCHER
 
-
-@dataclass
-class ProcessReport:
-    """What the kernel and the pipes say of one finished simulation process.
-
-    Attributes
-    ----------
-    exit_code : int or None
-        Exit code, minus the number of a signal, or None where it never started.
-    timed_out : bool
-        Whether it was stopped at its time limit.
-    time_limit : float or None
-        In seconds.
-    elapsed_time, cpu_time : float
-        In seconds.
-    peak_memory : int
-        In bytes.
-    error : str
-        Why the process did not start, or empty.
-    stderr, log : str
-        Standard error, and both streams without the payload; each shortened in the middle.
-    output : PayloadScanner
-        Holds the payload.
-    """
-
-    exit_code: int | None = None
-    timed_out: bool = False
-    time_limit: float | None = None
-    elapsed_time: float = 0.0
-    cpu_time: float = 0.0
-    peak_memory: int = 0
-    error: str = ""
-    stderr: str = ""
-    log: str = ""
-    output: PayloadScanner = field(default_factory=lambda: PayloadScanner(lambda noise: None))
-
-    def failure(self) -> str:
-        """Say what went wrong, with the end of standard error; empty if nothing did."""
-        reason = self._reason()
-        if not reason:
-            return ""
-        last = self.stderr.strip()[-4000:]
-        return f"{reason}\n{last}" if last else reason
-
-    def _reason(self) -> str:
-        if self.error:
-            return self.error
-        if self.timed_out:
-            return f"stopped at its time limit of {self.time_limit:g} s"
-        if self.exit_code is None:
-            return "its supervisor process died"
-        if self.exit_code == -signal.SIGKILL:
-            return (
-                "ended by SIGKILL, as the kernel does where memory runs out; "
-                f"it had used up to {self.peak_memory / 2**20:.0f} MiB"
-            )
-        if self.exit_code < 0:
-            return f"ended by {signal_name(-self.exit_code)}"
-        if self.exit_code > 0:
-            return f"exit code {self.exit_code}"
-        try:
-            self.output.payload()
-        except TransportError as error:
-            return f"{error}{self._printed()}"
-        return ""
-
-    def _printed(self) -> str:
-        return f"; it printed: {self.log[-1000:]!r}" if self.log else "; it printed nothing"
-
-
-def brief(failure: str) -> str:
-    """Give a failure's reason, and the last line of standard error, which names the exception."""
-    lines = [line.strip() for line in failure.splitlines() if line.strip()]
-    return ": ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else ""
-
-
-def signal_name(number: int) -> str:
-    """Name a signal, such as SIGSEGV."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-class BoundedText:
-    """The beginning and the end of a text of any length."""
-
-    def __init__(self) -> None:
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._left_out = 0
-
-    def add(self, data: bytes) -> None:
-        """Append to the text."""
-        space = _LOG_HEAD - len(self._head)
-        self._head += data[:space]
-        self._tail += data[space:]
-        excess = len(self._tail) - _LOG_TAIL
-        if excess > 0:
-            del self._tail[:excess]
-            self._left_out += excess
-
-    def __str__(self) -> str:
-        gap = f"\n[… {self._left_out} bytes left out …]\n".encode() if self._left_out else b""
-        return (bytes(self._head) + gap + bytes(self._tail)).decode("utf-8", "replace")
+    @property
+    def may_fork(self) -> bool:
+        """Whether simulations may be forked from a warm process."""
+        return self.start != "spawn" and self.ranks == 1
 
 
 def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -182,12 +93,14 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
     Returns
     -------
     dict
-        Without what batch systems and MPI launchers left for other programs (source:
-        measurements on Slurm with Open MPI singletons), with this package, and nothing that is
-        installed beside it, in front of PYTHONPATH.
+        For one rank without what batch systems and MPI launchers left for other programs (source:
+        measurements on Slurm with Open MPI singletons), which the launcher of several ranks
+        needs; with this package, and nothing that is installed beside it, in front of PYTHONPATH.
     """
     base = os.environ if base is None else base
-    kept = {name: value for name, value in base.items() if not _LEAKING.match(name)}
+    kept = dict(base)
+    if engine.ranks == 1:
+        kept = {name: value for name, value in base.items() if not _leaks(name)}
     kept.setdefault("OMPI_MCA_hwloc_base_binding_policy", "none")
     kept["OMP_NUM_THREADS"] = "1"
     kept["PYTHONPATH"] = os.pathsep.join(
@@ -196,12 +109,17 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
     return kept | dict(engine.environment)
 
 
-def _foreign_python_path(python_path: str) -> Iterator[str]:
+@functools.lru_cache(maxsize=1024)
+def _leaks(name: str) -> bool:
+    return bool(_LEAKING.match(name))
+
+
+@functools.lru_cache(maxsize=8)
+def _foreign_python_path(python_path: str) -> tuple[str, ...]:
     """Give the entries of PYTHONPATH that are not this interpreter's own packages."""
-    for entry in filter(None, python_path.split(os.pathsep)):
-        own = Path(entry).resolve() in {PACKAGE.parent, *map(Path, _own_site_packages())}
-        if not own:
-            yield entry
+    own = {PACKAGE.parent, *map(Path, _own_site_packages())}
+    entries = filter(None, python_path.split(os.pathsep))
+    return tuple(entry for entry in entries if Path(entry).resolve() not in own)
 
 
 @functools.cache
@@ -255,190 +173,126 @@ def run_process(
     ProcessReport
         Never raises for anything that the simulation does, or that this machine lacks.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            scratch = stack.enter_context(_scratch_directory())
-        except OSError as error:  # Python looks for a place that can be written to
-            said = error.strerror or error
-            return ProcessReport(error=f"no directory to run in can be made ({said})")
-        # MPI and others leave files in TMPDIR if they are killed
-        base = {**os.environ, "TMPDIR": str(scratch / "tmp"), _MARK: uuid.uuid4().hex}
-        environment = simulation_environment(engine, base)
-        command = _absolute_command(engine_command(engine), environment)
-        request = {
-            "command": [*command, os.fspath(script)],
-            "environment": environment,
-            "directory": os.fspath(directory or scratch / "run"),
-            "scratch": str(scratch),
-            "time_limit": time_limit,
-        }
-        return _supervise(request, encode_transport_data(parameters).encode(), on_output)
+    try:
+        with _order(engine, script, parameters, time_limit, directory, on_output) as order:
+            if engine.may_fork:
+                return warm_start(engine).run(order)
+            return _spawn(engine, order)
+    except _NoScratchError as error:
+        return ProcessReport(error=f"no directory to run in can be made ({error})")
+
+
+class _NoScratchError(RuntimeError):
+    """There is no place for temporary files."""
 
 
 @contextlib.contextmanager
-def _scratch_directory() -> Iterator[Path]:
-    """Name a directory that the supervisor makes and removes, whatever becomes of this worker."""
-    path = Path(tempfile.gettempdir(), f"dask-espresso-{uuid.uuid4().hex[:12]}")
+def _order(
+    engine: Engine,
+    script: str | os.PathLike[str],
+    parameters: Any,
+    time_limit: float | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    on_output: Callable[[bytes], None] | None = None,
+) -> Iterator[ProcessOrder]:
+    """Say what is to be run, in a directory that is gone afterwards, whatever becomes of it."""
     try:
-        yield path
+        scratch = Path(tempfile.gettempdir(), f"dask-espresso-{uuid.uuid4().hex[:12]}")
+    except OSError as error:  # Python looks for a place that can be written to
+        raise _NoScratchError(error.strerror or error) from None
+    try:
+        yield ProcessOrder(
+            script=os.fspath(script),
+            stdin=encode_transport_data(parameters).encode(),
+            environment=_environment(engine, scratch, uuid.uuid4().hex),
+            directory=os.fspath(directory or scratch / "run"),
+            scratch=os.fspath(scratch),
+            time_limit=time_limit,
+            on_output=on_output,
+        )
     finally:
-        if path.exists():  # the supervisor was killed, or the simulation has made it read-only
+        if scratch.exists():  # the supervisor was killed, or the simulation has made it read-only
             for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
-                subprocess.run([*command, "--", path], check=False, capture_output=True)
+                subprocess.run([*command, "--", scratch], check=False, capture_output=True)
 
 
-def _absolute_command(command: tuple[str, ...], environment: Mapping[str, str]) -> list[str]:
+def warm_start(engine: Engine) -> WarmStart:
+    """Give this process's one warm start of an engine, which starts when it is first needed."""
+    return _warm_starts(engine)
+
+
+@functools.cache
+def _warm_starts(engine: Engine) -> WarmStart:
+    server = WarmEngine(
+        lambda environment: _command(engine, environment),
+        functools.partial(_environment, engine),
+        engine.preload,
+    )
+    return WarmStart(server, functools.partial(_spawn, engine), insists=engine.start == "fork")
+
+
+def _environment(engine: Engine, scratch: Path, mark: str) -> dict[str, str]:
+    """Give the environment of one process, with the mark by which all that it starts is found."""
+    # MPI and others leave files in TMPDIR if they are killed
+    base = {**os.environ, "TMPDIR": str(scratch / "tmp"), MARK: mark}
+    return simulation_environment(engine, base)
+
+
+def _command(engine: Engine, environment: Mapping[str, str]) -> list[str]:
+    """Give the whole command in front of a script."""
+    command = list(engine_command(engine))
+    if engine.ranks > 1:
+        launcher = [word.replace("{ranks}", str(engine.ranks)) for word in engine.launcher]
+        command = [*launcher, *_absolute(command, environment)]
+    return _absolute(command, environment)
+
+
+def _absolute(command: list[str], environment: Mapping[str, str]) -> list[str]:
     # a path relative to here would otherwise be looked up in the simulation's directory
     found = shutil.which(command[0], path=environment.get("PATH"))
     return [os.path.abspath(found) if found else command[0], *command[1:]]  # noqa: PTH100
 
 
-def _supervise(
-    request: dict[str, Any], stdin: bytes, on_output: Callable[[bytes], None] | None
-) -> ProcessReport:
-    request_read, request_write = os.pipe()
-    report_read, report_write = os.pipe()
-    to_supervisor = os.fdopen(request_write, "wb", buffering=0)
-    with to_supervisor, os.fdopen(report_read, "rb") as report:
-        supervisor = [sys.executable, "-I", "-S", str(PACKAGE / "supervisor.py")]
-        command = [*supervisor, str(request_read), str(report_write)]
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(request_read, report_write),
-                start_new_session=True,
-            )
-        finally:
-            os.close(request_read)
-            os.close(report_write)
-        with process, to_supervisor:  # closed before the process is waited for, which then ends
-            with contextlib.suppress(BrokenPipeError):  # there will be no report, either
-                to_supervisor.write(json.dumps(request).encode() + b"\n")
-            return _Conversation(process, report, request, on_output).hold(stdin)
+def _spawn(engine: Engine, order: ProcessOrder) -> ProcessReport:
+    """Run a simulation as a fresh process, under a supervisor of its own."""
+    with Pipes() as pipes:
+        request_read, request_write = os.pipe()
+        report, report_write = os.pipe()
+        result = pipes.theirs[3]
+        to_supervisor = os.fdopen(request_write, "wb", buffering=0)
+        with to_supervisor, os.fdopen(report, "rb"):
+            try:
+                process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(PACKAGE / "supervisor.py")]
+                    + [str(fd) for fd in (request_read, report_write, result)],
+                    stdin=pipes.theirs[0],
+                    stdout=pipes.theirs[1],
+                    stderr=pipes.theirs[2],
+                    pass_fds=(request_read, report_write, result),
+                    start_new_session=True,
+                )
+            finally:
+                os.close(request_read)
+                os.close(report_write)
+            environment = {**order.environment, RESULT: f"{result}:{pipe_number(result)}"}
+            pipes.hand_over()
+            request = {
+                "command": [*_command(engine, environment), order.script],
+                "environment": environment,
+                "directory": order.directory,
+                "scratch": order.scratch,
+                "time_limit": order.time_limit,
+            }
 
-
-def _kill_marked(mark: str) -> None:
-    """Kill what a simulation has started, where its supervisor could not."""
-    end = time.monotonic() + 3
-    looks = 0  # in a row that found nothing: one alone may miss what was just being forked
-    while looks < _LOOKS and time.monotonic() < end:
-        looks += 1
-        # the newest first, before they have forked again and ended
-        for pid in sorted(psutil.pids(), reverse=True):
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(pid)
-                if process.environ().get(_MARK) == mark:
-                    process.kill()
-                    looks = 0
-        time.sleep(_LOOK_AGAIN)
-
-
-class _Conversation:
-    """Everything said between a worker and one simulation process."""
-
-    def __init__(
-        self,
-        process: subprocess.Popen[bytes],
-        report: IO[bytes],
-        request: dict[str, Any],
-        on_output: Callable[[bytes], None] | None,
-    ) -> None:
-        self._process = process
-        self._report = report
-        self._time_limit: float | None = request["time_limit"]
-        self._mark: str = request["environment"][_MARK]
-        self._on_output = on_output
-        self._stderr = BoundedText()
-        self._log = BoundedText()
-        self._scanner = PayloadScanner(self._note)
-
-    def _note(self, data: bytes) -> None:
-        self._log.add(data)
-        if self._on_output:
-            self._on_output(data)
-
-    def _note_stderr(self, data: bytes) -> None:
-        self._stderr.add(data)
-        self._note(data)
-
-    def hold(self, stdin: bytes) -> ProcessReport:
-        """Feed the simulation, hear it out, and give the report."""
-        started = time.monotonic()
-        said = self._exchange(memoryview(stdin))
-        error = said.get("error", "")
-        self._scanner.close()
-        return ProcessReport(
-            exit_code=said.get("exit_code"),
-            timed_out=said.get("timed_out", False),
-            time_limit=self._time_limit,
-            elapsed_time=said.get("elapsed_time", time.monotonic() - started),
-            cpu_time=said.get("cpu_time", 0.0),
-            peak_memory=said.get("peak_memory", 0),
-            error=f"the engine did not start: {error}" if "errno" in said else error,
-            stderr=str(self._stderr),
-            log=str(self._log),
-            output=self._scanner,
-        )
-
-    def _exchange(self, stdin: memoryview) -> dict[str, Any]:
-        """Move data until the supervisor has reported and every pipe is closed."""
-        process, poll = self._process, select.poll()
-        assert process.stdin
-        assert process.stdout
-        assert process.stderr
-        os.set_blocking(process.stdin.fileno(), False)
-        readers: dict[int, Callable[[bytes], None]] = {
-            process.stdout.fileno(): self._scanner.feed,
-            process.stderr.fileno(): self._note_stderr,
-        }
-        report = bytearray()
-        readers[self._report.fileno()] = report.extend
-        for fd in readers:
-            poll.register(fd, select.POLLIN)
-        poll.register(process.stdin.fileno(), select.POLLOUT)
-        end = None if self._time_limit is None else self._time_limit + _SUPERVISOR_GRACE
-        deadline = None if end is None else time.monotonic() + end
-        is_late = False
-        while readers:
-            is_late = deadline is not None and time.monotonic() > deadline
-            is_over = self._report.fileno() not in readers
-            # of a supervisor that was killed nothing is to be waited for: this worker may be next
-            ready = [fd for fd, _ in poll.poll(500 if report or not is_over else 0)]
-            is_late = is_late and not is_over and self._report.fileno() not in ready
-            if is_late or (is_over and not (report and ready)):
-                # the supervisor hangs, or has not killed all that the simulation had started
+            def kill() -> None:
                 process.kill()
-                _kill_marked(self._mark)
-                break
-            for fd in ready:
-                if fd in readers:
-                    data = os.read(fd, 1 << 20)
-                    if data:
-                        readers[fd](data)
-                    else:
-                        poll.unregister(fd)
-                        del readers[fd]
-                else:
-                    stdin = self._write(stdin, poll)
-        return json.loads(report) if report else {"timed_out": is_late}
+                kill_marked(order.mark)
 
-    def _write(self, stdin: memoryview, poll: select.poll) -> memoryview:
-        assert self._process.stdin
-        pipe = self._process.stdin
-        try:
-            stdin = stdin[os.write(pipe.fileno(), stdin[: 1 << 20]) :]
-        except BlockingIOError:
-            return stdin
-        except BrokenPipeError:  # a script need not read its parameters
-            stdin = stdin[:0]
-        if not stdin:
-            poll.unregister(pipe.fileno())
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-        return stdin
+            with process, to_supervisor:  # closed before the process is waited for, which then ends
+                with contextlib.suppress(BrokenPipeError):  # there will be no report, either
+                    to_supervisor.write(json.dumps(request).encode() + b"\n")
+                conversation = Conversation(pipes, report, order.time_limit, kill, order.on_output)
+                return conversation.hold(order.stdin)
 
 
 @dataclass(frozen=True)
@@ -451,24 +305,54 @@ class Probe:
         The engine's version, such as ``4.2.2``; empty if it does not start.
     error : str
         Why it does not start, or empty.
+    start : str
+        ``fork`` or ``spawn``, as its simulations are started.
+    reason : str
+        Why they are not forked although they might be, or empty.
     """
 
     version: str = ""
     error: str = ""
+    start: str = "spawn"
+    reason: str = ""
 
 
 @functools.lru_cache(maxsize=32)
 def probe(engine: Engine) -> Probe:
-    """Start the engine once on this machine, to see that it works and which version it is."""
-    report = run_process(
-        engine, SIMULATIONS / "probe.py", {"module": engine.module}, time_limit=120
-    )
+    """Find out whether the engine works on this machine, its version, and how to start it."""
+    script, parameters = SIMULATIONS / "probe.py", {"module": engine.module}
+    report = run_process(replace(engine, start="spawn"), script, parameters, time_limit=120)
     failure = report.failure()
     if failure:
         command = " ".join(engine_command(engine))
         wants = f", which has to import {engine.module}" if engine.module else ""
         return Probe(error=f"engine {engine.name!r}, command {command!r}{wants}: {brief(failure)}")
-    return Probe(version=str(report.output.payload()["version"]))
+    found = report.output.payload()
+    version = str(found["version"])
+    if not engine.may_fork:
+        return Probe(version=version)
+    reason = _difference(engine, found)
+    if reason and engine.start == "fork":
+        return Probe(error=f"engine {engine.name!r}, start: fork: {reason}; write `start: auto`")
+    if reason:
+        warm_start(engine).give_up(reason)
+    return Probe(version=version, start="spawn" if reason else "fork", reason=reason)
+
+
+def _difference(engine: Engine, fresh: dict[str, Any]) -> str:
+    """Say in what a forked process is not like a fresh one; empty if they are the same."""
+    try:
+        with _order(engine, SIMULATIONS / "probe.py", {"module": engine.module}, 120) as order:
+            report = warm_start(engine).fork(order)
+    except (NoWarmStartError, _NoScratchError) as error:
+        return str(error)
+    if failure := report.failure():
+        return f"a forked process fails: {brief(failure)}"
+    forked = report.output.payload()
+    for name, value in fresh.items():
+        if forked.get(name) != value:
+            return f"a forked process has other {name} than a fresh one"
+    return ""
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:

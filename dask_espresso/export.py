@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from .columns import ABSENT, dotted_name, tabulate
+from .columns import ABSENT, dotted_name
 from .errors import InputError
 from .files import replace_file
 from .outcome import FIELDS, Outcome, Status
 from .store import read_store
+from .table import Table
 
 _OUTCOME_FIELDS = [name for name in FIELDS if name not in ("id", "parameters", "result", "log")]
 
@@ -91,7 +92,7 @@ def write_output(file: Path, content: bytes) -> None:
         If it cannot be written.
     """
     try:
-        os.close(replace_file(file, content))
+        os.close(replace_file(file, [content]))
     except (OSError, RuntimeError) as error:  # links that lead in a circle are the latter
         raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
@@ -112,12 +113,9 @@ def _table(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
 
 
 def _columns(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, tuple[str, ...], list[Any]]]:
-    rows = {
-        "parameter": [outcome.parameters for outcome in outcomes],
-        "result": [outcome.result or {} for outcome in outcomes],
-    }
-    for role, values_by_name in rows.items():
-        for path, values in tabulate(values_by_name).items():
+    table = Table.of(outcomes)
+    for role in ("parameter", "result"):
+        for path, values in table.columns(role):
             yield role, path, values
     for field in _OUTCOME_FIELDS:
         yield "outcome", (field,), [getattr(outcome, field) for outcome in outcomes]

@@ -12,22 +12,29 @@ import errno
 import os
 import stat
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
-Buffer = bytes | memoryview
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    Record: TypeAlias = tuple[Buffer, ...]  # one behind the other they are what stands in the file
+
+LARGE = 1 << 20  # bytes from which on a copy is one too many
 _RANDOM = 8  # characters of a name aside, so that it is nobody else's
 
 
-def replace_file(path: Path, *parts: Buffer, may_replace: Callable[[], bool] | None = None) -> int:
+def replace_file(
+    path: Path, parts: Iterable[Buffer], may_replace: Callable[[], bool] | None = None
+) -> int:
     """Replace a file, or make it, at once and as a whole.
 
     Parameters
     ----------
     path : Path
         If it is a link, what it leads to is replaced.
-    *parts : bytes-like
+    parts : iterable of bytes-like
         The content, in pieces.
     may_replace : callable, optional
         Asked at the last moment.
@@ -78,9 +85,27 @@ def remove_leftovers(path: Path) -> None:
 
 def write_all(fd: int, data: Buffer) -> None:
     """Write all of it."""
-    view = memoryview(data)
+    view = memoryview(data).cast("B")
     while view:
         view = view[os.write(fd, view) :]
+
+
+def join_small(parts: Iterable[Buffer]) -> Iterator[Buffer]:
+    """Join small pieces, so that few calls write them; large ones are not copied."""
+    small: list[Buffer] = []
+    size = 0
+    for part in parts:
+        is_large = memoryview(part).nbytes >= LARGE
+        if small and (is_large or size >= LARGE):
+            yield b"".join(small)
+            small, size = [], 0
+        if is_large:
+            yield part
+        else:
+            small.append(part)
+            size += memoryview(part).nbytes
+    if small:
+        yield b"".join(small)
 
 
 def is_open_at(path: Path, fd: int) -> bool:

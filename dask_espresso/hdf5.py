@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
 import os
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 
 import h5py
 import numpy as np
 
 from . import __version__
-from .columns import DIMENSION, ColumnWriter, read_columns, tabulate, untabulate
+from .columns import DIMENSION, ColumnWriter, find_columns, read_column, untabulate
+from .columns import Path as ColumnPath
 from .errors import InputError
 from .files import open_file, replace_file
-from .outcome import FIELDS, Outcome, Status
+from .outcome import Outcome, Status
 from .seal import check_seal, seal_of
+from .table import OUTCOME_FIELDS, Table
 
 FORMAT = 1
-_COLUMNS = tuple(name for name in FIELDS if name not in ("id", "parameters", "result"))
 _ATTRIBUTES: dict[str, dict[str, Any]] = {
     "status": {
         "flag_values": [int(status) for status in Status],
@@ -41,8 +44,24 @@ _ATTRIBUTES: dict[str, dict[str, Any]] = {
 }
 
 
+class Head(NamedTuple):
+    """As much of an outcome as a driver has to know."""
+
+    status: Status
+    sequence: int
+    script_hash: str
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Head:
+        """Give what a driver has to know of an outcome."""
+        return cls(outcome.status, outcome.sequence, sys.intern(outcome.script_hash))
+
+
+Row = TypeVar("Row", Outcome, Head)
+
+
 @dataclasses.dataclass
-class StoreContents:
+class StoreContents(Generic[Row]):
     """All that a store holds.
 
     Attributes
@@ -51,7 +70,7 @@ class StoreContents:
         The study as it was run last; see :meth:`dask_espresso.study.Study.from_snapshot`.
     script_hash : str
         SHA-256 of the script as it was run last.
-    outcomes : dict of str to Outcome
+    outcomes : dict of str to Outcome, or to Head
         By the simulation's id; in the order of the study where published.
     owner : dict
         The driver that is at work on it now: host, pid, job_id; empty where none is.
@@ -63,15 +82,88 @@ class StoreContents:
 
     study: dict[str, Any]
     script_hash: str
-    outcomes: dict[str, Outcome]
+    outcomes: dict[str, Row]
     owner: dict[str, Any] = dataclasses.field(default_factory=dict)
     published_as: dict[str, Any] | None = None
     n_published: int = 0
     n_unpublished: int = 0
 
 
-def read_hdf5(path: Path) -> StoreContents | None:
-    """Read what has been published; None where there is no file.
+class Published:
+    """An HDF5 file of a store, open for reading.
+
+    Its methods raise InputError if it is damaged.
+
+    Attributes
+    ----------
+    study : dict
+        The study as it was when this was published.
+    script_hash : str
+        SHA-256 of the script then.
+    ids : list of str
+        The simulations' ids.
+    """
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self._path, self._file = path, file
+        with self._reading():
+            self.study = json.loads(file.attrs["study"])
+            self.script_hash = str(file.attrs["script_hash"])
+            self.ids = [text.decode() for text in file[DIMENSION][:]]
+            self._names = find_columns(file)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # h5py raises all kinds for what it cannot read
+            raise InputError(
+                f"{self._path}: damaged, or changed by another program "
+                f"({type(error).__name__}: {error}); restore it, or name another --store"
+            ) from error
+
+    def paths(self, role: str) -> Collection[ColumnPath]:
+        """Give the paths of the columns of one role."""
+        return self._names.get(role, {}).keys()
+
+    def column(self, role: str, path: ColumnPath) -> list[Any]:
+        """Read a column: one value a simulation, or ABSENT."""
+        with self._reading():
+            values = read_column(self._file, self._names[role][path])
+            if len(values) != len(self.ids):
+                raise ValueError(f"{'.'.join(path)} has {len(values)} values")
+            return values
+
+    def heads(self) -> dict[str, Head]:
+        """Read what a driver has to know of the outcomes."""
+        columns = [self.column("outcome", (name,)) for name in Head._fields]
+        with self._reading():
+            heads = (Head(Status(status), *rest) for status, *rest in zip(*columns, strict=True))
+            return dict(zip(self.ids, heads, strict=True))
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Read all outcomes."""
+        names = [name for name in OUTCOME_FIELDS if (name,) in self.paths("outcome")]
+        fields = [self.column("outcome", (name,)) for name in names]
+        parameters, results = self._dicts("parameter"), self._dicts("result")
+        outcomes = {}
+        with self._reading():
+            for i, name in enumerate(self.ids):
+                values = {field: column[i] for field, column in zip(names, fields, strict=True)}
+                values["status"] = Status(values["status"])
+                result = results[i] if values["status"].has_result else None
+                outcomes[name] = Outcome(id=name, parameters=parameters[i], result=result, **values)
+        return outcomes
+
+    def _dicts(self, role: str) -> list[dict[str, Any]]:
+        columns = ((path, self.column(role, path)) for path in self.paths(role))
+        with self._reading():
+            return untabulate(columns, len(self.ids))
+
+
+@contextlib.contextmanager
+def open_hdf5(path: Path) -> Iterator[Published | None]:
+    """Open what has been published; None where there is no file.
 
     Raises
     ------
@@ -80,10 +172,10 @@ def read_hdf5(path: Path) -> StoreContents | None:
     OSError
         If it cannot be read.
     """
-    try:
-        stream = open_file(path)
-    except FileNotFoundError:
-        return None
+    stream = _opened(path)
+    if stream is None:
+        yield None
+        return
     # one open file for all of it: at the path there may soon be a new one
     with stream:
         check_seal(path, stream)
@@ -95,13 +187,14 @@ def read_hdf5(path: Path) -> StoreContents | None:
             raise InputError(f"{path}: not an HDF5 file ({error}); name another --store") from error
         with file:
             _check_format(path, file.attrs.get("dask_espresso_format"), file.attrs.get("source"))
-            try:
-                return _read_contents(file)
-            except Exception as error:  # h5py raises all kinds for what it cannot read
-                raise InputError(
-                    f"{path}: damaged, or changed by another program "
-                    f"({type(error).__name__}: {error}); restore it, or name another --store"
-                ) from error
+            yield Published(path, file)
+
+
+def _opened(path: Path) -> BinaryIO | None:
+    try:
+        return open_file(path)
+    except FileNotFoundError:
+        return None
 
 
 def _check_format(path: Path, version: Any, source: Any) -> None:
@@ -113,53 +206,21 @@ def _check_format(path: Path, version: Any, source: Any) -> None:
         )
 
 
-def _read_contents(file: h5py.File) -> StoreContents:
-    study, script_hash = json.loads(file.attrs["study"]), str(file.attrs["script_hash"])
-    outcomes = _read_outcomes(file)
-    return StoreContents(
-        study=study,
-        script_hash=script_hash,
-        outcomes=outcomes,
-        published_as={"study": study, "script_hash": script_hash},
-        n_published=len(outcomes),
-    )
-
-
-def _read_outcomes(file: h5py.File) -> dict[str, Outcome]:
-    ids = [text.decode() for text in file[DIMENSION][:]]
-    fields = dict(_outcome_columns(file))
-    parameters = untabulate(read_columns(file, "parameter"), len(ids))
-    results = untabulate(read_columns(file, "result"), len(ids))
-    outcomes = {}
-    for i, name in enumerate(ids):
-        values = {field: column[i] for field, column in fields.items()}
-        values["status"] = Status(values["status"])
-        result = results[i] if values["status"].has_result else None
-        outcomes[name] = Outcome(id=name, parameters=parameters[i], result=result, **values)
-    return outcomes
-
-
-def _outcome_columns(file: h5py.File) -> Iterable[tuple[str, list[Any]]]:
-    for path, values in read_columns(file, "outcome"):
-        if path[0] in _COLUMNS:
-            yield path[0], values
-
-
 def write_hdf5(
     path: Path,
-    outcomes: list[Outcome],
+    table: Table,
     study: dict[str, Any],
     script_hash: str,
     may_replace: Callable[[], bool] | None = None,
 ) -> int:
-    """Replace the HDF5 file by one with these outcomes, at once and as a whole.
+    """Replace the HDF5 file by one with what a table holds, at once and as a whole.
 
     Parameters
     ----------
     path : Path
         The file.
-    outcomes : list of Outcome
-        All that it is to hold, in this order.
+    table : Table
+        All outcomes that it is to hold.
     study, script_hash
         As in :class:`StoreContents`.
     may_replace : callable, optional
@@ -178,9 +239,9 @@ def write_hdf5(
     image = io.BytesIO()  # in memory, since HDF5 crashes on a full disk
     with h5py.File(image, "w", track_order=True) as file:
         _write_attributes(file, study, script_hash)
-        _write_columns(file, outcomes, study)
+        _write_columns(file, table)
     content = image.getbuffer()
-    fd = replace_file(path, content, seal_of(content), may_replace=may_replace)
+    fd = replace_file(path, [content, seal_of(content)], may_replace=may_replace)
     try:
         return os.fstat(fd).st_ino
     finally:
@@ -197,21 +258,13 @@ def _write_attributes(file: h5py.File, study: dict[str, Any], script_hash: str) 
     file.attrs["published"] = time.time()
 
 
-def _write_columns(file: h5py.File, outcomes: list[Outcome], study: dict[str, Any]) -> None:
-    writer = ColumnWriter(file, [outcome.id for outcome in outcomes])
+def _write_columns(file: h5py.File, table: Table) -> None:
+    writer = ColumnWriter(file, list(table.ids))
     names: dict[str, list[str]] = {"parameter": [], "result": [], "outcome": []}
-
-    def write(role: str, path: tuple[str, ...], values: list[Any]) -> None:
-        attributes = _ATTRIBUTES.get(path[0]) if role == "outcome" else None
-        names[role].append(writer.write(path, values, role, attributes))
-
-    for path, values in tabulate([outcome.parameters for outcome in outcomes]).items():
-        write("parameter", path, values)
-    for path, values in tabulate([outcome.result or {} for outcome in outcomes]).items():
-        write("result", path, values)
-    for field in _COLUMNS:
-        values = [getattr(outcome, field) for outcome in outcomes]
-        write("outcome", (field,), [int(v) if isinstance(v, Status) else v for v in values])
+    for role in names:
+        for path, values in table.columns(role):
+            attributes = _ATTRIBUTES.get(path[0]) if role == "outcome" else None
+            names[role].append(writer.write(path, values, role, attributes))
     _write_coordinates(file, names)
     _write_default_plot(file, names)
 

@@ -9,16 +9,22 @@ finds the next record behind a damaged one.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from .errors import InputError
-from .files import is_open_at, open_file, replace_file, write_all
+from .files import LARGE, is_open_at, join_small, open_file, replace_file, write_all
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from .files import Record
 
 logger = logging.getLogger(__name__)
 
@@ -28,25 +34,37 @@ _MARKER = b"\xc1REC"
 _HEAD = struct.Struct("<4sII")
 
 
-def _frame(payload: bytes) -> bytes:
-    assert payload  # zeros, as they are left of lost blocks, would read as an empty one
-    return _HEAD.pack(_MARKER, len(payload), zlib.crc32(payload)) + payload
+def _frame(record: Record) -> Iterator[Buffer]:
+    """Give what stands in the file for a record, in pieces."""
+    size, checksum = 0, 0
+    for part in record:
+        size += memoryview(part).nbytes
+        checksum = zlib.crc32(part, checksum)
+    assert size  # zeros, as they are left of lost blocks, would read as an empty one
+    if size >= 1 << 32:
+        raise ValueError(f"a record of {size} bytes: a journal holds less than 4 GiB in one")
+    yield _HEAD.pack(_MARKER, size, checksum)
+    yield from record
 
 
-def read_journal(path: Path) -> tuple[list[bytes], int]:
-    """Read all whole records.
+def _frames(records: Iterable[Record], beginning: bytes = b"") -> Iterator[Buffer]:
+    """Give what stands in the file for records, in as few pieces as go without copying arrays."""
+    parts = itertools.chain.from_iterable(map(_frame, records))
+    return join_small(itertools.chain([beginning], parts))
+
+
+def read_journal(path: Path) -> Iterator[bytes]:
+    """Read all whole records, one at a time.
 
     Parameters
     ----------
     path : Path
         The journal, which may be growing meanwhile, or not exist.
 
-    Returns
-    -------
-    records : list of bytes
-        The payloads. Damaged records are passed over with a warning.
-    end : int
-        Where the last whole record ends, in bytes; what follows is a torn tail.
+    Yields
+    ------
+    bytes
+        The payload. Damaged records are passed over with a warning.
 
     Raises
     ------
@@ -54,38 +72,90 @@ def read_journal(path: Path) -> tuple[list[bytes], int]:
         If the file is no journal, or a newer version's.
     """
     try:
-        with open_file(path) as file:
-            return _parse(path, file.read())
+        file = open_file(path)
     except FileNotFoundError:
-        return [], 0
+        return
+    with file:
+        yield from _Records(path, file)
 
 
-def _parse(path: Path, data: bytes) -> tuple[list[bytes], int]:
-    is_begun = data.startswith(_FIRST_LINE)
-    records, end = [], len(_FIRST_LINE) if is_begun else 0
-    for start, payload in _whole_records(data, end):
-        if start > end:
-            logger.warning("%s: %d damaged bytes at %d passed over", path, start - end, end)
-        records.append(payload)
-        end = start + _HEAD.size + len(payload)
-    # one killed while it was being made is empty, and so is one whose blocks were lost
-    if end == 0 and not _FIRST_LINE.startswith(data) and any(data):
-        if data.startswith(_MAGIC):
-            raise InputError(f"{path}: a journal of a newer dask_espresso; update this one")
-        raise InputError(f"{path}: not a journal of dask_espresso; move it away")
-    return records, end
+class _Records:
+    """The payloads of the whole records in a file, as long as it is now.
+
+    Attributes
+    ----------
+    size : int
+        Of the file, in bytes.
+    end : int
+        Where the last record read so far ends; behind the last of all is a torn tail.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO, start: int = 0) -> None:
+        self.size = file.seek(0, os.SEEK_END)
+        self.end = start
+        self._path, self._file = path, file
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        beginning = self._file.read(len(_FIRST_LINE))
+        if beginning == _FIRST_LINE:
+            self.end = max(self.end, len(_FIRST_LINE))
+        for start, payload in _whole_records(self._file, self.end, self.size):
+            if start > self.end:
+                damaged = start - self.end
+                logger.warning(
+                    "%s: %d damaged bytes at %d passed over", self._path, damaged, self.end
+                )
+            self.end = start + _HEAD.size + len(payload)
+            yield payload
+        # one killed while it was being made is empty, and so is one whose blocks were lost
+        if self.end == 0 and not _FIRST_LINE.startswith(beginning) and _holds_anything(self._file):
+            if beginning.startswith(_MAGIC):
+                raise InputError(
+                    f"{self._path}: a journal of a newer dask_espresso; update this one"
+                )
+            raise InputError(f"{self._path}: not a journal of dask_espresso; move it away")
 
 
-def _whole_records(data: bytes, start: int) -> Iterator[tuple[int, bytes]]:
-    view = memoryview(data)
-    while (start := data.find(_MARKER, start)) >= 0 and start + _HEAD.size <= len(data):
-        _, size, checksum = _HEAD.unpack_from(data, start)
-        payload = view[start + _HEAD.size : start + _HEAD.size + size]
-        if size and len(payload) == size and zlib.crc32(payload) == checksum:
-            yield start, bytes(payload)
-            start += _HEAD.size + size
+def _holds_anything(file: BinaryIO) -> bool:
+    """Say whether there is more in a file than zeros."""
+    file.seek(0)
+    return any(piece.strip(b"\0") for piece in iter(lambda: file.read(LARGE), b""))
+
+
+def _whole_records(file: BinaryIO, start: int, size: int) -> Iterator[tuple[int, bytes]]:
+    while (start := _find_marker(file, start)) >= 0:
+        file.seek(start)
+        head = file.read(_HEAD.size)
+        if len(head) < _HEAD.size:
+            return
+        _, length, checksum = _HEAD.unpack(head)
+        payload = file.read(length) if start + _HEAD.size + length <= size else b""
+        if length and len(payload) == length and zlib.crc32(payload) == checksum:
+            yield start, payload
+            start += _HEAD.size + length
         else:
             start += 1
+
+
+def _pieces(fd: int, start: int, end: int) -> Iterator[bytes]:
+    """Read a part of a file, a piece at a time."""
+    while start < end and (piece := os.pread(fd, min(LARGE, end - start), start)):
+        yield piece
+        start += len(piece)
+
+
+def _find_marker(file: BinaryIO, start: int) -> int:
+    """Find the next marker, which is mostly just there; -1 if there is none."""
+    size = len(_MARKER)
+    file.seek(start)
+    while len(piece := file.read(size)) >= len(_MARKER):
+        if (place := piece.find(_MARKER)) >= 0:
+            return start + place
+        start += len(piece) - len(_MARKER) + 1
+        size = min(2 * size, LARGE)
+        file.seek(start)
+    return -1
 
 
 class Journal:
@@ -108,30 +178,30 @@ class Journal:
         self, path: Path, description: bytes, may_replace: Callable[[], bool] | None = None
     ) -> None:
         self.path = path
-        self._description = description
+        self._description = (description,)
         self._may_replace = may_replace
         self._fd, self._end = -1, 0
         try:
             with open_file(path) as before:
                 self._copy(before)
         except FileNotFoundError:
-            self._replace(_FIRST_LINE + _frame(description))
+            self._replace(_frames([self._description], _FIRST_LINE))
 
     def __repr__(self) -> str:
         return f"Journal({str(self.path)!r})"
 
     def _copy(self, before: BinaryIO) -> None:
-        data = before.read()
-        records, end = _parse(self.path, data)
-        if torn := len(data) - end:
+        records = _Records(self.path, before)
+        with_own = itertools.chain(((payload,) for payload in records), [self._description])
+        self._replace(_frames(with_own, _FIRST_LINE))
+        if torn := records.size - records.end:
             logger.warning("%s: a torn record of %d bytes at the end was cut off", self.path, torn)
-        self._replace(_FIRST_LINE + b"".join(map(_frame, [*records, self._description])))
         # what its driver appended until just now, it takes for recorded
-        if late := before.read():
-            found, _ = _parse(self.path, data + late)
-            self.append([*found[len(records) :], self._description])
+        late = _Records(self.path, before, records.end)
+        if late.size > records.size:
+            self.append([*((payload,) for payload in late), self._description])
 
-    def append(self, payloads: list[bytes]) -> None:
+    def append(self, records: Iterable[Record]) -> None:
         """Write records and wait until they are on disk, under the journal's name.
 
         Raises
@@ -139,11 +209,14 @@ class Journal:
         OSError
             If they could not all be written; then none of them is there. Or if the journal has
             been taken away, and is not this driver's to put back.
+        ValueError
+            If one is larger than a journal can hold; then none of them is there, either.
         """
         try:
-            write_all(self._fd, b"".join(map(_frame, payloads)))
+            for part in _frames(records):
+                write_all(self._fd, part)
             os.fsync(self._fd)
-        except OSError:
+        except BaseException:
             os.ftruncate(self._fd, self._end)
             raise
         self._end = os.fstat(self._fd).st_size
@@ -160,25 +233,26 @@ class Journal:
         if is_open_at(self.path, self._fd):
             return
         before = self._fd
-        self._replace(os.pread(before, self._end, 0))
+        self._replace(_pieces(before, 0, self._end))
         os.close(before)
         logger.warning("%s: was moved or deleted, and has been written again", self.path)
 
-    def _replace(self, data: bytes) -> None:
-        self._fd = replace_file(self.path, data, may_replace=self._may_replace)
-        self._end = len(data)
+    def _replace(self, parts: Iterable[Buffer]) -> None:
+        self._fd = replace_file(self.path, parts, may_replace=self._may_replace)
+        self._end = os.fstat(self._fd).st_size
 
     def restart(self, is_published: Callable[[], bool] = lambda: True) -> None:
         """Forget all records, unless what they were published to turns out to be gone."""
-        records = os.pread(self._fd, self._end, len(_FIRST_LINE))
+        records = list(_pieces(self._fd, len(_FIRST_LINE), self._end))
         # in place, so that a driver that has lost its store can do no harm
         self._end = len(_FIRST_LINE)
         os.ftruncate(self._fd, self._end)
         self.append([self._description])
         if not is_published():
-            write_all(self._fd, records)
+            for piece in records:
+                write_all(self._fd, piece)
             os.fsync(self._fd)
-            self._end += len(records)
+            self._end = os.fstat(self._fd).st_size
 
     def close(self) -> None:
         """Close the file; what was appended is on disk already."""

@@ -7,16 +7,26 @@ import dataclasses
 import enum
 import functools
 import re
-from collections.abc import Iterable
-from typing import Any
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 import numpy as np
 
+from .files import LARGE, join_small
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from .files import Record
+
 _ARRAY, _COMPLEX, _INTEGER, _TUPLE = 1, 2, 3, 4
+_EXTENSION = struct.Struct(">BIB")  # what msgpack writes before an extension of 64 KiB and more
 _MAX_DEPTH = 64
 _MAX_BITS = 2048  # of a whole number: Python writes no more than 640 digits, if told so
 _PIECE = 1 << 16  # numbers of an array that are looked at together
+MAX_RECORD = 2**32 - 1024  # bytes; the journal writes sizes in 32 bits, its own additions included
 _HOLDABLE = "numbers, strings, booleans, None, numpy arrays, lists and dicts of these"
 
 
@@ -111,17 +121,31 @@ class Outcome:
 FIELDS = tuple(field.name for field in dataclasses.fields(Outcome))
 
 
-def pack(outcome: Outcome) -> bytes:
-    """Write an outcome as a journal record: msgpack, no pickle."""
+def pack(outcome: Outcome) -> Record:
+    """Write an outcome as a journal record: msgpack, no pickle.
+
+    Returns
+    -------
+    tuple of bytes-like
+        One behind the other they are the record. Arrays of a MiB and more stand there as they are
+        in memory, without a copy.
+
+    Raises
+    ------
+    ValueError
+        If it comes to more than a journal record may have.
+    """
     record = {name: getattr(outcome, name) for name in FIELDS}
     record["status"] = int(outcome.status)
-    packed: bytes = msgpack.packb(
-        record, default=_extend, strict_types=True, unicode_errors="surrogatepass"
-    )
-    return packed
+    try:
+        parts: Record = (_packed(record),)
+    except _LargeArrayError:
+        parts = tuple(join_small(_parts(record)))
+    _checked_size(parts)
+    return parts
 
 
-def unpack(record: bytes) -> Outcome:
+def unpack(record: Buffer) -> Outcome:
     """Read an outcome from a journal record.
 
     Raises
@@ -259,21 +283,68 @@ def _count_not_finite(array: np.ndarray[Any, Any], may_be_nan: bool) -> int:
     return sum(piece.size - int(np.count_nonzero(np.isfinite(piece))) for piece in pieces)
 
 
+class _LargeArrayError(Exception):
+    """A value holds an array that is not to be copied."""
+
+
+def _parts(value: Any) -> Iterator[Buffer]:
+    """Write a value in pieces, of which each large array is one."""
+    try:
+        yield _packed(value)
+    except _LargeArrayError:
+        if isinstance(value, np.ndarray):
+            data: Any = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+            yield from _extension(_ARRAY, [_array_head(value), data])
+        elif isinstance(value, tuple):
+            yield from _extension(_TUPLE, list(_parts(list(value))))
+        elif isinstance(value, dict):
+            yield msgpack.Packer().pack_map_header(len(value))
+            for key, item in value.items():
+                yield _packed(key)
+                yield from _parts(item)
+        else:
+            yield msgpack.Packer().pack_array_header(len(value))
+            for item in value:
+                yield from _parts(item)
+
+
+def _extension(code: int, parts: Sequence[Buffer]) -> Iterator[Buffer]:
+    """Write a large msgpack extension in pieces, as msgpack itself does in one."""
+    yield _EXTENSION.pack(0xC9, _checked_size(parts), code)
+    yield from parts
+
+
+def _checked_size(parts: Sequence[Buffer]) -> int:
+    size = sum(memoryview(part).nbytes for part in parts)
+    if size > MAX_RECORD:
+        raise ValueError(f"it comes to {size} bytes, but the store holds at most {MAX_RECORD}")
+    return size
+
+
+def _packed(value: Any) -> bytes:
+    packed: bytes = msgpack.packb(
+        value, default=_extend, strict_types=True, unicode_errors="surrogatepass"
+    )
+    return packed
+
+
 def _extend(value: Any) -> msgpack.ExtType:
     """Write what msgpack itself has no type for."""
     if isinstance(value, np.ndarray):
-        head = pack_plain([value.dtype.str, value.shape])
-        return msgpack.ExtType(_ARRAY, head + value.tobytes())
+        if value.nbytes >= LARGE:
+            raise _LargeArrayError
+        return msgpack.ExtType(_ARRAY, _array_head(value) + value.tobytes())
     if isinstance(value, complex):
         return msgpack.ExtType(_COMPLEX, pack_plain([value.real, value.imag]))
     if isinstance(value, int):
         return msgpack.ExtType(_INTEGER, str(value).encode())
     if isinstance(value, tuple):
-        items = msgpack.packb(
-            list(value), default=_extend, strict_types=True, unicode_errors="surrogatepass"
-        )
-        return msgpack.ExtType(_TUPLE, items)
+        return msgpack.ExtType(_TUPLE, _packed(list(value)))
     raise TypeError(f"{type(value).__name__} has no place in a journal")
+
+
+def _array_head(array: np.ndarray[Any, Any]) -> bytes:
+    return pack_plain([array.dtype.str, array.shape])
 
 
 def pack_plain(value: Any) -> bytes:

@@ -8,9 +8,9 @@ import logging
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import dask
 import pydantic
@@ -116,6 +116,17 @@ def _environment(value: Any) -> Any:
     return {name: str(setting) for name, setting in value.items()}
 
 
+def _modules(value: Any) -> Any:
+    for i, name in enumerate(value if isinstance(value, list) else ()):
+        if not isinstance(name, str) or not all(map(str.isidentifier, name.split("."))):
+            raise BadValueError(f"is {describe(name)}, which is no name of a module", i)
+    return value
+
+
+def _ranks(value: Any) -> int:
+    return _whole(value, 1, "write the number of MPI processes of one simulation, such as 4")
+
+
 class EngineSettings(pydantic.BaseModel):
     """How a profile starts an engine.
 
@@ -123,17 +134,37 @@ class EngineSettings(pydantic.BaseModel):
     ----------
     command : list of str or None
         Program and arguments in front of the script, or None for the engine's own default.
-    preload : list of str
-        Modules that a warm start imports beforehand.
+    preload : list of str or None
+        Modules that a warm start imports beforehand, or None for the engine's own.
     environment : dict of str to str
         Environment variables for its simulations.
+    start : str
+        ``fork``: simulations are forked from a warm process; ``spawn``: each is a fresh one;
+        ``auto``: forked, where it comes to the same.
+    ranks : int
+        MPI processes of one simulation.
+    launcher : list of str or None
+        Program and arguments that start several ranks, or None for ``mpirun -n {ranks}``.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
 
     command: Annotated[list[str] | None, BeforeValidator(_command)] = None
-    preload: Annotated[list[str], BeforeValidator(lambda v: [] if v is None else v)] = []
+    preload: Annotated[list[str] | None, BeforeValidator(_modules)] = None
     environment: Annotated[dict[str, str], BeforeValidator(_environment)] = {}
+    start: Literal["auto", "fork", "spawn"] = "auto"
+    ranks: Annotated[int, BeforeValidator(_ranks)] = 1
+    launcher: Annotated[list[str] | None, BeforeValidator(_command)] = None
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> EngineSettings:
+        if self.ranks > 1 and self.start == "fork":
+            raise BadValueError(
+                f"is fork, but {self.ranks} ranks cannot be forked; remove it", "start"
+            )
+        if self.ranks == 1 and self.launcher:
+            raise BadValueError("has no effect on one rank; add `ranks: N`", "launcher")
+        return self
 
 
 @dataclass(frozen=True)
@@ -302,15 +333,23 @@ class Profile(pydantic.BaseModel):
             )
         settings = self.engines.get(name, EngineSettings())
         module = _BUILT_IN.get(name)
+        preload = settings.preload
         if module is None:
-            module = next((m for m in ("espressomd", "lammps") if m in settings.preload), "")
-        return Engine(
+            module = next((m for m in ("espressomd", "lammps") if m in (preload or ())), "")
+        if preload is None:
+            preload = ["numpy", module] if module else []
+        engine = Engine(
             name=name,
             command=tuple(_expanded(word) for word in settings.command or ()),
             module=module,
             environment=tuple(settings.environment.items()),
-            preload=tuple(settings.preload),
+            preload=tuple(preload),
+            start=settings.start,
+            ranks=settings.ranks,
         )
+        if settings.launcher:
+            return replace(engine, launcher=tuple(map(_expanded, settings.launcher)))
+        return engine
 
 
 def _expanded(word: str) -> str:

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .claim import describe_owner
+from .conversation import brief
 from .duration import format_duration
-from .engine import brief
 from .errors import InputError
 from .export import check_free, write_output
 from .hdf5 import StoreContents
@@ -90,7 +90,7 @@ def _standard_error(value: Any) -> float:
     return error if 0 <= error < math.inf else math.nan
 
 
-def _read(path: Path) -> tuple[StoreContents, Study]:
+def _read(path: Path) -> tuple[StoreContents[Outcome], Study]:
     contents = read_store(path)
     try:
         return contents, Study.from_snapshot(contents.study)
@@ -98,7 +98,7 @@ def _read(path: Path) -> tuple[StoreContents, Study]:
         raise InputError(f"{path}: {error}") from error
 
 
-def points(contents: StoreContents) -> list[Point]:
+def points(contents: StoreContents[Outcome]) -> list[Point]:
     """Group the outcomes of the study, as it was run last, by their parameters.
 
     Returns

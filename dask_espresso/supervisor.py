@@ -12,11 +12,11 @@ On Linux the supervisor is a "child subreaper": whatever the simulation leaves
 behind, in whatever session or process group, becomes the supervisor's child
 and is killed. Elsewhere it is the simulation's process group that is killed.
 
-Usage: ``python -I -S supervisor.py REQUEST_FD REPORT_FD``. The request is one
+Usage: ``python -I -S supervisor.py REQUEST_FD REPORT_FD RESULT_FD``. The request is one
 line of JSON with ``command``, ``environment``, ``directory``, ``scratch`` (a
 directory that is made and removed here, with ``run`` and ``tmp`` in it) and
-``time_limit``; the report is one JSON object.
-Standard input, output and error are handed to the simulation. End of file on
+``time_limit``; the report is another.
+Standard input, output, error and RESULT_FD are handed to the simulation. End of file on
 REQUEST_FD means that the worker is gone. Needs the standard library only.
 """
 
@@ -27,44 +27,61 @@ import select
 import signal
 import sys
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 TERMINATE_GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 _DAY = 86400.0  # seconds; poll() takes no more than 24 of these
 # batch systems send these to every process of a job; the supervisor ends when its worker has ended
-_TO_ALL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+TO_ALL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(request_fd: int, report_fd: int) -> None:
+def main(request_fd: int, report_fd: int, result_fd: int) -> None:
     """Run the one simulation that the request describes, and report on it."""
     for fd in (request_fd, report_fd):  # not for the simulation
         os.set_inheritable(fd, False)
+    wakeup, _ = become_supervisor()
+    request = _read_request(request_fd)
+    try:
+        make_scratch(request["scratch"])
+        child = _start(request)
+    except OSError as error:
+        report = not_started(error)
+    else:
+        # the simulation has its own; keeping them would hide its end of file
+        for fd in (0, 1, 2, result_fd):
+            os.close(fd)
+        report = watch(child, request_fd, wakeup, request["time_limit"])
+        remove_shared_memory([child, *kill_everything()])
+    _report(report_fd, report)
+    if not remove_scratch(request["scratch"]):
+        os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
+
+
+def become_supervisor() -> Tuple[int, int]:
+    """Be told of children that end, and inherit whatever they leave behind.
+
+    Returns
+    -------
+    wakeup, wakeup_write : int
+        Both ends of a pipe; from the first one can be read when a child has ended.
+    """
     wakeup, wakeup_write = os.pipe()
     for end in (wakeup, wakeup_write):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wakeup_write)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    for number in _TO_ALL:
+    for number in TO_ALL:
         signal.signal(number, signal.SIG_IGN)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    return wakeup, wakeup_write
 
-    request = _read_request(request_fd)
-    scratch = [request["scratch"]]  # with a place to run in, and one for temporary files
-    scratch += [os.path.join(scratch[0], name) for name in ("run", "tmp")]
-    try:
-        _make(scratch)
-        child = _start(request)
-    except OSError as error:
-        report = {"error": f"{error.strerror}: {error.filename}", "errno": error.errno}
-    else:
-        for fd in (0, 1, 2):  # the simulation has its own; keeping them would hide its end of file
-            os.close(fd)
-        report = _watch(child, request_fd, wakeup, request["time_limit"])
-        _remove_shared_memory([child, *_kill_everything()])
-    _report(report_fd, report)
-    _remove(scratch)
+
+def not_started(error: OSError) -> Dict[str, Any]:
+    """Report on a simulation that could not be started."""
+    where = f": {error.filename}" if error.filename else ""
+    return {"error": f"{error.strerror}{where}", "errno": error.errno}
 
 
 def _read_request(fd: int) -> Dict[str, Any]:
@@ -87,10 +104,10 @@ def _start(request: Dict[str, Any]) -> int:
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *_TO_ALL):
+            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, *TO_ALL):
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())  # workers block some
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # should this supervisor be killed
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # should this supervisor be killed
             if os.getppid() != supervisor:
                 os._exit(1)
             os.chdir(request["directory"])
@@ -110,8 +127,25 @@ def _start(request: Dict[str, Any]) -> int:
     return child
 
 
-def _watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) -> Dict[str, Any]:
-    """Wait for the simulation to end, by itself or because it has to."""
+def watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) -> Dict[str, Any]:
+    """Wait for the simulation to end, by itself or because it has to.
+
+    Parameters
+    ----------
+    child : int
+        Its process id; it leads a process group.
+    worker, wakeup : int
+        Descriptors: end of file on the first means that the worker is gone; the second is that of
+        :func:`become_supervisor`.
+    time_limit : float or None
+        In seconds.
+
+    Returns
+    -------
+    dict
+        What there is to report: exit_code, timed_out, elapsed_time and cpu_time in seconds,
+        peak_memory in bytes.
+    """
     started = time.monotonic()
     deadline = None if time_limit is None else started + time_limit
     poll = select.poll()
@@ -147,22 +181,33 @@ def _watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) ->
                 poll.unregister(worker)
 
 
-def _make(scratch: List[str]) -> None:
+def _scratch(path: str) -> List[str]:
+    """Name a simulation's directory, the place in it to run in, and the one for temporary files."""
+    return [path, os.path.join(path, "run"), os.path.join(path, "tmp")]
+
+
+def make_scratch(path: str) -> None:
+    """Make the directories of a simulation."""
     try:
-        for directory in scratch:
+        for directory in _scratch(path):
             os.mkdir(directory, 0o700)
     except OSError as error:
         said = f"no directory to run in can be made ({error.strerror})"
-        raise OSError(error.errno, said, os.path.dirname(scratch[0])) from None
+        raise OSError(error.errno, said, os.path.dirname(path)) from None
 
 
-def _remove(scratch: List[str]) -> None:
+def remove_scratch(path: str) -> bool:
+    """Remove the directories of a simulation; say whether that was all, with nothing in them.
+
+    Where it was not, `rm` has to do it: shutil would cost time to import, and gives up on deeply
+    nested directories.
+    """
     try:
-        for directory in reversed(scratch):
+        for directory in reversed(_scratch(path)):
             os.rmdir(directory)
     except OSError:
-        # shutil would cost time to import, and gives up on deeply nested directories
-        os.execvp("rm", ["rm", "-rf", "--", scratch[0]])
+        return False
+    return True
 
 
 def _exit_code(status: int) -> int:
@@ -178,7 +223,7 @@ def _signal_group(leader: int, number: int) -> None:
         pass
 
 
-def _kill_everything() -> List[int]:
+def kill_everything() -> List[int]:
     """Kill what the simulation left behind, until nothing is left; give the process ids."""
     killed = []
     end = time.monotonic() + 3
@@ -191,7 +236,7 @@ def _kill_everything() -> List[int]:
                 killed.append(pid)
         except ChildProcessError:
             break
-        for pid in _children():
+        for pid in children():
             try:
                 os.kill(pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
@@ -200,7 +245,7 @@ def _kill_everything() -> List[int]:
     return killed
 
 
-def _remove_shared_memory(pids: List[int]) -> None:
+def remove_shared_memory(pids: List[int]) -> None:
     """Remove what MPICH leaves in the node's memory, a megabyte each, where it is killed."""
     for pid in pids:
         try:
@@ -209,7 +254,8 @@ def _remove_shared_memory(pids: List[int]) -> None:
             pass
 
 
-def _children() -> List[int]:
+def children() -> List[int]:
+    """Give the process ids of this process's children, on Linux."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
             return [int(pid) for pid in file.read().split()]
@@ -217,7 +263,8 @@ def _children() -> List[int]:
         return []
 
 
-def _prctl(option: int, value: int) -> None:
+def prctl(option: int, value: int) -> None:
+    """Tell the Linux kernel how to treat this process."""
     if not sys.platform.startswith("linux"):
         return
     import ctypes
@@ -227,11 +274,11 @@ def _prctl(option: int, value: int) -> None:
 
 def _report(fd: int, report: Dict[str, Any]) -> None:
     try:
-        os.write(fd, json.dumps(report).encode())
+        os.write(fd, json.dumps(report).encode() + b"\n")
     except OSError as error:
         if error.errno != errno.EPIPE:  # with the worker gone nobody wants to know
             raise
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:]))

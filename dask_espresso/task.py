@@ -7,9 +7,10 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
 import psutil
@@ -17,15 +18,20 @@ from distributed import Reschedule, get_worker
 from distributed.core import Status as WorkerStatus
 from distributed.utils import sync
 
-from .engine import Engine, file_hash, probe, run_process
+from .engine import Engine, file_hash, probe, run_process, warm_start
 from .errors import SimulationError
 from .outcome import Outcome, Status, not_finite, pack, storable
 
+if TYPE_CHECKING:
+    from .files import Record
+
 logger = logging.getLogger(__name__)
 
+LONGEST_BATCH = 1.0  # seconds that simulations of one task go on being started
 LEAVE_BEFORE = 10.0  # seconds before the end of its job that a worker is done
 _LONGEST_SHARE = 0.8  # of a job's walltime that a simulation without a time limit can ask for
 
+_SETTLED = 2_000_000_000  # nanoseconds after which a file's times tell of every change
 _JOB_ID_VARIABLES = ("SLURM_JOB_ID", "DASK_ESPRESSO_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 
 
@@ -96,6 +102,18 @@ class Order:
         """What the script gets: the study's parameters, and the two that the driver adds."""
         return {**self.parameters, "replica": self.replica, "seed": self.seed}
 
+    def outcome(self, workload: Workload) -> Outcome:
+        """Begin the outcome of this simulation."""
+        return Outcome(
+            id=self.id,
+            parameters=self.parameters,
+            replica=self.replica,
+            seed=self.seed,
+            attempts=self.attempt,
+            engine=workload.engine.name,
+            script_hash=workload.script_hash,
+        )
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -126,28 +144,72 @@ class ScriptChangedError(RuntimeError):
     """The script is not the one that the run began with; the message says what to do."""
 
 
-def run_simulation(workload: Workload, order: Order) -> tuple[int, bytes, float]:
-    """Run one simulation on this worker, if its job lasts long enough.
+@dataclass(frozen=True)
+class Batch:
+    """What one task has come to.
 
-    Returns
-    -------
-    status : int
-        The outcome's :class:`~dask_espresso.outcome.Status`.
-    record : bytes
-        The packed outcome; the driver only has to write it down.
-    elapsed_time : float
-        In seconds.
+    Attributes
+    ----------
+    results : list of (int, Record, float)
+        Of the simulations that were run, in their order, which may be fewer than there were:
+        the outcome's :class:`~dask_espresso.outcome.Status`, the packed outcome, which the driver
+        only has to write down, and the elapsed time in seconds.
+    note : str
+        Why each simulation is a fresh process on this worker although it might be forked, or empty.
+    """
+
+    results: list[tuple[int, Record, float]]
+    note: str = ""
+
+
+def run_simulations(workload: Workload, orders: Sequence[Order]) -> Batch:
+    """Run simulations on this worker, one after the other, as far as its job lasts long enough.
+
+    Every one of them succeeds or fails by itself. Where they take much longer than expected, the
+    rest is left to other workers.
 
     Raises
     ------
     distributed.Reschedule
-        If the job ends too soon. The worker takes no more tasks then.
+        If the job ends too soon even for the first. The worker takes no more tasks then.
+    ScriptChangedError
+        If the script changed before the first.
     """
-    if not has_time_for(order.needs, workload.walltime):
-        _take_no_more()
-        raise Reschedule
-    outcome = simulate(workload, order)
-    return int(outcome.status), pack(outcome), outcome.elapsed_time
+    started = time.monotonic()
+    batch = Batch([], _note(workload))
+    for order in orders:
+        if batch.results and time.monotonic() - started > LONGEST_BATCH:
+            break
+        if not has_time_for(order.needs, workload.walltime):
+            _take_no_more()
+            if not batch.results:
+                raise Reschedule
+            break
+        try:
+            batch.results.append(_run(workload, order))
+        except ScriptChangedError:
+            if not batch.results:
+                raise
+            break
+    return batch
+
+
+def _run(workload: Workload, order: Order) -> tuple[int, Record, float]:
+    try:
+        outcome = simulate(workload, order)
+        return int(outcome.status), pack(outcome), outcome.elapsed_time
+    except ScriptChangedError:
+        raise
+    except Exception as error:
+        outcome = order.outcome(workload)
+        outcome.status = Status.FAILED
+        outcome.error = f"on the worker: {type(error).__name__}: {error}"
+        return int(outcome.status), pack(outcome), 0.0
+
+
+def _note(workload: Workload) -> str:
+    engine = workload.engine
+    return warm_start(engine).reason(workload.script) if engine.may_fork else ""
 
 
 def has_time_for(needs: float, walltime: float | None) -> bool:
@@ -204,19 +266,11 @@ def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:
     **options
         For :func:`~dask_espresso.engine.run_process`.
     """
-    outcome = Outcome(
-        id=order.id,
-        parameters=order.parameters,
-        replica=order.replica,
-        seed=order.seed,
-        attempts=order.attempt,
-        host=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
-        job_id=next(filter(None, map(os.environ.get, _JOB_ID_VARIABLES)), ""),
-        engine=workload.engine.name,
-        engine_version=probe(workload.engine).version,
-        script_hash=workload.script_hash,
-        started=time.time(),
-    )
+    outcome = order.outcome(workload)
+    outcome.host = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+    outcome.job_id = next(filter(None, map(os.environ.get, _JOB_ID_VARIABLES)), "")
+    outcome.engine_version = probe(workload.engine).version
+    outcome.started = time.time()
     _check_script(workload)
     report = run_process(
         workload.engine,
@@ -247,7 +301,7 @@ def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:
 
 def _check_script(workload: Workload) -> None:
     try:
-        is_changed = file_hash(workload.script) != workload.script_hash
+        is_changed = _hash(workload.script) != workload.script_hash
     except OSError as error:
         raise ScriptChangedError(
             f"{workload.script}: cannot be read on {socket.gethostname()} ({error.strerror}); "
@@ -258,6 +312,21 @@ def _check_script(workload: Workload) -> None:
             f"{workload.script}: changed while the study was running; put it back and run again, "
             "or run again with --changed-script"
         )
+
+
+_hashes: dict[str, tuple[Any, str]] = {}
+
+
+def _hash(path: str) -> str:
+    """Give a file's hash, which is worked out anew where the file has changed in any way."""
+    found = Path(path).stat()
+    state = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    known, value = _hashes.get(path, (None, ""))
+    # what was changed a moment ago may change again within the same tick of the clock
+    if known != state or time.time_ns() - found.st_mtime_ns < _SETTLED:
+        value = file_hash(path)
+        _hashes[path] = state, value
+    return value
 
 
 def _checked_result(payload: Any) -> dict[str, Any]:

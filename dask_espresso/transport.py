@@ -1,19 +1,24 @@
 """What crosses the pipe between a worker and a simulation script.
 
 Parameters go to the script's standard input and the result comes back on its
-standard output, both pickled and then base64 encoded. This module runs on both
-sides: in the driver's environment and inside the simulation's own interpreter,
-which may have another Python (3.9 or newer), another numpy or none at all.
+standard output, both pickled and then base64 encoded. Large results can take a
+pipe of their own, without that and without copies (:func:`send_result`). This
+module runs on both sides: in the driver's environment and inside the
+simulation's own interpreter, which may have another Python (3.9 or newer),
+another numpy or none at all.
 """
 
 import base64
 import binascii
 import io
 import itertools
+import os
 import pickle
 import re
+import stat
+import struct
 import sys
-from typing import Any, List
+from typing import Any, List, Optional
 
 __all__ = [
     "PayloadScanner",
@@ -21,7 +26,13 @@ __all__ = [
     "decode_transport_data",
     "encode_transport_data",
     "get_data_from_stdin",
+    "send_result",
 ]
+
+RESULT = "DASK_ESPRESSO_RESULT"  # the variable that names the pipe for the result
+_RESULT_HEAD = struct.Struct("<8sQ")  # what it is, and how many pieces, whose sizes follow
+_RESULT_MAGIC = b"\0espres\1"
+_MAX_PIECES = 1 << 16
 
 # Protocol 5 is what the oldest supported script side (Python 3.9) can read.
 _PROTOCOL = 5
@@ -92,12 +103,12 @@ class _PlainUnpickler(_PortableUnpickler):
 _MAY_BE_LARGE_NUMBER = re.compile(rb"r..(?:[\x10-\xff].|.[\x01-\xff])|p\d{7}", re.DOTALL)
 
 
-def _load_plain(stream: io.BytesIO) -> Any:
+def _load_plain(stream: io.BytesIO, buffers: Any = None) -> Any:
     """Unpickle plain data, in no more memory than it has a right to."""
     pickled = stream.getvalue()
     if _MAY_BE_LARGE_NUMBER.search(pickled):
         _check_numbers(pickled)
-    return _PlainUnpickler(stream).load()
+    return _PlainUnpickler(stream, buffers=buffers).load()
 
 
 def _check_numbers(pickled: bytes) -> None:
@@ -209,6 +220,48 @@ def get_data_from_stdin() -> Any:
     return decode_transport_data(sys.stdin.read())
 
 
+def send_result(data: Any) -> None:
+    """Hand over the simulation's result, in place of printing it.
+
+    Under a worker it goes through a pipe of its own, large numpy arrays straight from their
+    memory. Without one it is printed, as ``print(encode_transport_data(data))`` does.
+
+    Parameters
+    ----------
+    data
+        As for :func:`encode_transport_data`, up to 4 GiB.
+    """
+    pipe = _result_pipe()
+    if pipe is None:
+        print(encode_transport_data(data))
+        return
+    buffers: List[Any] = []
+    pickled = pickle.dumps(data, protocol=_PROTOCOL, buffer_callback=buffers.append)
+    pieces = [memoryview(pickled), *(buffer.raw() for buffer in buffers)]
+    sizes = struct.pack(f"<{len(pieces)}Q", *(piece.nbytes for piece in pieces))
+    head = _RESULT_HEAD.pack(_RESULT_MAGIC, len(pieces)) + sizes
+    for piece in [memoryview(head), *pieces]:
+        while piece:
+            piece = piece[os.write(pipe, piece[: 1 << 30]) :]
+
+
+def pipe_number(fd: int) -> str:
+    """Give what no other pipe on this machine has."""
+    found = os.fstat(fd)
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def _result_pipe() -> Optional[int]:
+    """Give the pipe that a worker waits at; None where there is none, such as after a launcher."""
+    try:
+        number, _, identity = os.environ.get(RESULT, "").partition(":")
+        fd = int(number)
+        is_there = stat.S_ISFIFO(os.fstat(fd).st_mode) and pipe_number(fd) == identity
+    except (ValueError, OSError):
+        return None
+    return fd if is_there else None
+
+
 def _excerpt(raw: bytes, size: int = 200) -> str:
     text = raw.decode("utf-8", "replace")
     return repr(text if len(text) <= size else text[: size // 2] + " […] " + text[-size // 2 :])
@@ -229,6 +282,7 @@ class PayloadScanner:
     """
 
     MAX_ENCODED_SIZE = 4 * 2**30
+    MAX_SIZE = 4 * 2**30 - 2**20  # of the journal's records
 
     def __init__(self, noise: Any) -> None:
         self.payloads: List[Any] = []
@@ -239,6 +293,24 @@ class PayloadScanner:
         self._searched = 0
         self._check_at = 0
         self._tries = 0  # with the text up to the next character that is not base64
+        self._result = _ResultReader()
+
+    def read_result(self, fd: int) -> int:
+        """Read from the pipe that :func:`send_result` writes to; give how much was there."""
+        size = self._result.read(fd)
+        if self._result.is_complete:
+            self._keep_result(self._result)
+            self._result = _ResultReader()
+        return size
+
+    def _keep_result(self, result: "_ResultReader") -> None:
+        try:
+            value = result.load()
+        except Exception as error:  # unpickling garbage raises nearly anything
+            self.broken = self.broken or f"{type(error).__name__}: {error}"
+            return
+        if len(self.payloads) < 2:
+            self.payloads.append(value)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of output."""
@@ -251,6 +323,9 @@ class PayloadScanner:
         while self._step(last=True):
             pass
         self._pass_noise(len(self._pending))
+        if self._result.is_begun:
+            what = self._result.error or "what send_result() writes is not there to its end"
+            self.broken = self.broken or what
 
     def payload(self) -> Any:
         """Give the one payload.
@@ -266,13 +341,11 @@ class PayloadScanner:
             If there is none, more than one, or a broken one.
         """
         if len(self.payloads) > 1:
-            raise TransportError(
-                "two payloads on standard output: print the encoded result once, at the end"
-            )
+            raise TransportError("two payloads: hand over the result once, at the end")
         if self.payloads:
             return self.payloads[0]
         if self.broken:
-            raise TransportError("broken payload on standard output: " + self.broken)
+            raise TransportError("broken payload: " + self.broken)
         raise TransportError(
             "no payload on standard output: end the script with "
             "print(dask_espresso.encode_transport_data(result))"
@@ -311,8 +384,7 @@ class PayloadScanner:
         """Say whether the candidate, of which the end is not here yet, is worth keeping."""
         self._check_at = min(4 * self._searched, self.MAX_ENCODED_SIZE + 1)
         if self._searched > self.MAX_ENCODED_SIZE:
-            size = self.MAX_ENCODED_SIZE >> 20
-            self.broken = f"it has more than {size} MiB: write such results to a file"
+            self.broken = _too_large(self.MAX_ENCODED_SIZE)
             self._tries = _TRIES
         else:
             candidate = bytes(memoryview(self._pending)[: self._searched // 4 * 4])
@@ -372,6 +444,60 @@ class PayloadScanner:
         if size:
             self._noise(bytes(memoryview(self._pending)[:size]))
             del self._pending[:size]
+
+
+class _ResultReader:
+    """Reads what :func:`send_result` writes, each piece right into the memory it is to have."""
+
+    def __init__(self) -> None:
+        self.is_complete = self.is_begun = False
+        self._pieces: List[bytearray] = []
+        self.error = ""
+        self._at = 0  # which piece is being read
+        self._expect([_RESULT_HEAD.size])
+
+    def _expect(self, sizes: Any) -> None:
+        self._pieces += [bytearray(size) for size in sizes]
+        self._view = memoryview(self._pieces[self._at])
+
+    def read(self, fd: int) -> int:
+        """Read once; give the number of bytes, none at the end."""
+        if self.error:
+            return len(os.read(fd, 1 << 20))
+        size = os.readv(fd, [self._view])
+        self.is_begun = self.is_begun or size > 0
+        self._view = self._view[size:]
+        while not self._view and not self.error and not self.is_complete:
+            self._next()
+        return size
+
+    def _next(self) -> None:
+        """Go on to the next piece."""
+        self._at += 1
+        if self._at == 1:
+            magic, count = _RESULT_HEAD.unpack(self._pieces[0])
+            if magic != _RESULT_MAGIC or not 0 < count <= _MAX_PIECES:
+                self.error = "it was not written by send_result()"
+                return
+            self._expect([8 * count])
+        elif self._at == 2:
+            sizes = struct.unpack(f"<{len(self._pieces[1]) // 8}Q", self._pieces[1])
+            if sum(sizes) > PayloadScanner.MAX_SIZE:
+                self.error = _too_large(PayloadScanner.MAX_SIZE)
+                return
+            self._expect(sizes)
+        elif self._at < len(self._pieces):
+            self._view = memoryview(self._pieces[self._at])
+        else:
+            self.is_complete = True
+
+    def load(self) -> Any:
+        """Unpickle it, around the pieces as they are."""
+        return _load_plain(io.BytesIO(self._pieces[2]), self._pieces[3:])
+
+
+def _too_large(limit: int) -> str:
+    return f"it has more than {limit >> 20} MiB: write such results to a file"
 
 
 def _looks_like_pickle(candidate: bytes, start: int) -> bool:

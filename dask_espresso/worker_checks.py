@@ -25,8 +25,9 @@ from distributed import KilledWorker, get_worker
 from distributed.system import MEMORY_LIMIT
 
 from .cluster import Cluster
+from .conversation import brief
 from .duration import format_duration
-from .engine import Engine, Probe, brief, engine_command, file_hash, probe
+from .engine import Engine, Probe, engine_command, file_hash, probe
 from .findings import (
     DeadEndError,
     FaultError,

@@ -22,10 +22,10 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in deselected]
 
 
-@pytest.fixture
-def python():
-    """The engine that runs plain scripts on this interpreter."""
-    return Engine(name="python", command=(sys.executable,))
+@pytest.fixture(params=["spawn", "fork"])
+def python(request):
+    """The engine that runs plain scripts on this interpreter, in fresh processes and in forked."""
+    return Engine(name="python", command=(sys.executable,), start=request.param)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import numpy as np
 import psutil
 import pytest
 
+from dask_espresso.conversation import BoundedText
 from dask_espresso.engine import (
     SIMULATIONS,
-    BoundedText,
     Engine,
     probe,
     run_process,

@@ -17,6 +17,7 @@ from dask_espresso.errors import InputError
 from dask_espresso.export import export_store
 from dask_espresso.hdf5 import write_hdf5
 from dask_espresso.outcome import Outcome, Status, storable
+from dask_espresso.table import Table
 
 STUDY = {"name": "s", "engine": "python", "script": "s.py", "seed": 1}
 SURROGATE = "\ud800"
@@ -33,7 +34,7 @@ def exported(tmp_path):
             Outcome(f"{i:016x}", parameters, result=storable(result), **fields)
             for i, (parameters, result) in enumerate(rows)
         ]
-        write_hdf5(path, outcomes, STUDY | {"parameters": {}}, "hash")
+        write_hdf5(path, Table.of(outcomes), STUDY | {"parameters": {}}, "hash")
         for suffix in SUFFIXES:
             assert export_store(path, tmp_path / f"t.{suffix}") == len(rows)
         text = (tmp_path / "t.csv").read_bytes().decode()
@@ -146,7 +147,7 @@ def test_failures_have_rows_too(exported):
 @pytest.fixture
 def store(tmp_path):
     path = tmp_path / "s.h5"
-    write_hdf5(path, [Outcome("1", {"x": 1}, result={"y": 2})], STUDY, "hash")
+    write_hdf5(path, Table.of([Outcome("1", {"x": 1}, result={"y": 2})]), STUDY, "hash")
     return path
 
 

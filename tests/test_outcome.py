@@ -79,6 +79,6 @@ def test_status_of_its_own():
     outcome = Outcome("1", {}, status=Status.NOT_FINITE, result={"y": INF})
     assert (int(outcome.status), outcome.status.label) == (4, "not finite")
     assert not outcome.is_done
-    back = unpack(pack(outcome))
+    back = unpack(b"".join(pack(outcome)))
     assert (back.status, back.result) == (Status.NOT_FINITE, {"y": INF})
     assert {status for status in Status if status.has_result} == {Status.DONE, Status.NOT_FINITE}

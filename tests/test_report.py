@@ -16,6 +16,7 @@ from dask_espresso.hdf5 import write_hdf5
 from dask_espresso.outcome import Outcome, Status, storable
 from dask_espresso.report import format_with_error, plot_store, print_table
 from dask_espresso.study import Study
+from dask_espresso.table import Table
 
 SURROGATE = "\ud800"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -38,7 +39,7 @@ def store(tmp_path):
             for one in study.simulations()
         ]
         path = tmp_path / "s.h5"
-        write_hdf5(path, outcomes, study.snapshot(), "hash")
+        write_hdf5(path, Table.of(outcomes), study.snapshot(), "hash")
         return path
 
     return make
@@ -284,7 +285,7 @@ def test_what_is_no_store(command, name):
 @pytest.mark.parametrize("command", ["show", "status", "plot"])
 def test_a_study_that_cannot_be_used_names_its_store(tmp_path, command):
     path = tmp_path / "s.h5"
-    write_hdf5(path, [Outcome("1", {})], {"name": "s"}, "hash")
+    write_hdf5(path, Table.of([Outcome("1", {})]), {"name": "s"}, "hash")
     output = invoke(command, path, status=2).replace("\n", "")
     assert f"Error: {path}: the stored study cannot be used" in output
 

@@ -42,7 +42,8 @@ def test_echo_gives_its_parameters_back():
 def test_probe_names_python():
     version = ".".join(map(str, sys.version_info[:3]))
     result = result_of("probe.py", {"module": ""})
-    assert result == {"version": f"Python {version}", "python": version, "numpy": np.__version__}
+    versions = {"version": f"Python {version}", "python": version, "numpy": np.__version__}
+    assert result.items() >= versions.items()
 
 
 def test_probe_of_a_missing_module_fails_with_its_name():

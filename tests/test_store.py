@@ -21,6 +21,7 @@ from dask_espresso.outcome import Outcome, Status, pack, storable
 from dask_espresso.roster import Roster, read_roster
 from dask_espresso.store import Entry, claim_path, journal_path, open_store, read_store
 from dask_espresso.study import load_study
+from dask_espresso.table import Table
 from dask_espresso.transport import decode_transport_data, encode_transport_data
 
 STUDY = {"name": "test", "engine": "python", "seed": 1}
@@ -83,7 +84,7 @@ def write(path, results):
         Outcome(id=f"{i:016x}", parameters={"x": i}, result=storable(result), error="é")
         for i, result in enumerate(results)
     ]
-    write_hdf5(path, outcomes, STUDY, "hash")
+    write_hdf5(path, Table.of(outcomes), STUDY, "hash")
 
 
 @settings(max_examples=60, deadline=None)
@@ -106,7 +107,7 @@ def test_results_come_back_equal_through_the_journal(result):
     from dask_espresso.outcome import unpack
 
     outcome = Outcome(id="1", parameters={"a": [1, {"b": 2.5}]}, result=result)
-    back = unpack(pack(outcome))
+    back = unpack(b"".join(pack(outcome)))
     assert same(back.result, result)
     assert back.parameters == outcome.parameters
 
@@ -185,7 +186,7 @@ def mixed(tmp_path):
         )
         for i in range(4)
     ]
-    write_hdf5(path, outcomes, STUDY, "hash")
+    write_hdf5(path, Table.of(outcomes), STUDY, "hash")
     return path
 
 
@@ -402,7 +403,7 @@ def test_driver_that_lost_its_claim_leaves_the_store_alone(tmp_path, study):
     store = open_store(path, study)
     store.record(entries(study, 3))
     taken_over(path)
-    other = Journal(journal_path(path), read_journal(journal_path(path))[0][0])
+    other = Journal(journal_path(path), next(read_journal(journal_path(path))))
     for act in (lambda: store.record(entries(study, 3, start=3)), store.publish):
         with pytest.raises(ResumableError, match="another driver has taken the store over"):
             act()
@@ -520,7 +521,7 @@ def test_lost_block_at_the_beginning_costs_no_outcome(tmp_path, study):
     with open_store(path, study) as store:
         store.record(entries(study, 3))
     data = journal_path(path).read_bytes()
-    first = data.index(read_journal(journal_path(path))[0][2]) - 12
+    first = data.index(list(read_journal(journal_path(path)))[2]) - 12
     journal_path(path).write_bytes(bytes(first) + data[first:])
     with pytest.raises(InputError, match="`dask-espresso run` with that study mends it"):
         read_store(path)
@@ -590,10 +591,11 @@ from pathlib import Path
 from dask_espresso.hdf5 import write_hdf5
 from dask_espresso.journal import Journal, read_journal
 from dask_espresso.outcome import Outcome
+from dask_espresso.table import Table
 outcomes = [Outcome(f"{i:016x}", {"x": i}, result={"y": [i]}, log="x" * 90) for i in range(40)]
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
 try:
-    write_hdf5(Path(sys.argv[1]), outcomes, {"name": "s"}, "hash")
+    write_hdf5(Path(sys.argv[1]), Table.of(outcomes), {"name": "s"}, "hash")
 except OSError:
     sys.exit(75)
 """

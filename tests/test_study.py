@@ -146,6 +146,24 @@ def test_golden_ids_and_seeds():
     assert last.id == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@pytest.mark.parametrize("sweep", ["product", "zip"])
+@pytest.mark.parametrize("swept", [{}, {"b": [1, 2.5, '"'], "a": [None, True, "φ"]}])
+def test_ids_are_those_of_the_simulations(sweep, swept):
+    study = make(
+        parameters={"c": {"value": [1, {"z": 2, "y": 3}]}, **swept}, sweep=sweep, replicas=2
+    )
+    texts = [
+        json.dumps(
+            {"parameters": s.parameters, "replica": s.replica},
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+        for s in study.simulations()
+    ]
+    hashes = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts]
+    assert hashes == list(study.ids()) == [s.id for s in study.simulations()]
+
+
 def test_order_of_parameters_changes_no_id():
     one = make(parameters={"a": 1, "b": [1, 2]})
     other = make(parameters={"b": [2, 1], "a": {"value": 1}})

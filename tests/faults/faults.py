@@ -373,7 +373,7 @@ def leave_journal(trial):
     )  # fmt: skip
     trial.found.kills = 1
     end, records = len(b"dask_espresso journal 1\n"), {}
-    for payload in read_journal(trial.journal)[0]:
+    for payload in read_journal(trial.journal):
         end += HEAD + len(payload)
         records[end] = payload
     return records

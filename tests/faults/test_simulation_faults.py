@@ -253,7 +253,7 @@ def test_each_fault_has_its_own_outcome(engine, write_script, tmp_path, scratch,
     assert time.monotonic() - started < fault.time_limit + LATE
     assert outcome.status is fault.status, outcome.error
     assert re.match(fault.error, outcome.error, re.DOTALL), outcome.error
-    assert unpack(pack(outcome)).error == outcome.error
+    assert unpack(b"".join(pack(outcome))).error == outcome.error
 
     assert not marked()
     # no directory is left, no core file, and nothing that a forged result made
@@ -337,7 +337,7 @@ def test_a_result_of_200_megabytes(engine, write_script):
         record = pack(outcome)
     assert outcome.is_done, outcome.error
     assert len(record) > 200e6
-    np.testing.assert_array_equal(unpack(record).result["a"], np.arange(25_000_000))
+    np.testing.assert_array_equal(unpack(b"".join(record)).result["a"], np.arange(25_000_000))
 
 
 def test_a_result_larger_than_the_limit_is_refused(engine, write_script, monkeypatch):

@@ -52,8 +52,12 @@ READERS = {
     "profile": (of_file(load_profile), InputError, DOCUMENTS),
     "payload": (scan, TransportError, [b"text\n" + encode_transport_data(RESULT).encode()]),
     "pickle": (scan_pickle, TransportError, [pickle.dumps(RESULT, n) for n in (2, 3, 4, 5)]),
-    "record": (unpack, ValueError, [pack(Outcome("1", {"x": 1}, result=RESULT))]),
-    "journal": (of_file(read_journal), InputError, [b"dask_espresso journal 1\n\xc1REC"]),
+    "record": (unpack, ValueError, list(pack(Outcome("1", {"x": 1}, result=RESULT)))),
+    "journal": (
+        of_file(lambda path: list(read_journal(path))),
+        InputError,
+        [b"dask_espresso journal 1\n\xc1REC"],
+    ),
 }
 
 

@@ -18,6 +18,7 @@ from dask_espresso.cli import main
 from dask_espresso.hdf5 import write_hdf5
 from dask_espresso.outcome import Outcome, Status, not_finite, storable
 from dask_espresso.study import Study
+from dask_espresso.table import Table
 
 NAMES = ["x", "x_sem", "status", "simulation", "a.b", "result.x", "_c", "-x", "é", "粒", "'", "^"]
 NAMES += ["[/b]", "[bold]", ":smile:", "$", "$a$", "{", "\ud800", "\n", "\x1b[31m", "result"]
@@ -62,7 +63,7 @@ def test_any_store_is_shown_plotted_and_exported(parameters, results, replicas):
         outcomes.append(outcome)
     with tempfile.TemporaryDirectory() as directory, in_time(60):
         path = Path(directory, "s.h5")
-        write_hdf5(path, outcomes, study.snapshot(), "hash")
+        write_hdf5(path, Table.of(outcomes), study.snapshot(), "hash")
         expected = {"s.h5", *(f"t.{suffix}" for suffix in TABLES)}
         assert say(path, "show")
         assert say(path, "status")

@@ -15,6 +15,7 @@ from dask_espresso.errors import InputError
 from dask_espresso.hdf5 import write_hdf5
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store import read_store
+from dask_espresso.table import Table
 
 ERROR = "an error"
 
@@ -60,7 +61,7 @@ def store(tmp_path_factory):
         for i in range(5)
     ]
     path = tmp_path_factory.mktemp("store") / "s.h5"
-    write_hdf5(path, outcomes, {"name": "s", "engine": "python", "seed": 1}, "hash")
+    write_hdf5(path, Table.of(outcomes), {"name": "s", "engine": "python", "seed": 1}, "hash")
     content = path.read_bytes()
     return lambda damages=(): damage(content, damages)  # not the bytes: hypothesis would show them
 

@@ -204,7 +204,7 @@ def test_parameters_and_results_come_back_equal(place, simulations):
         except TypeError as error:  # as a result without a name
             outcome.status, outcome.error = Status.FAILED, str(error)
             assert "" in result
-        outcomes.append(unpack(pack(outcome)))
+        outcomes.append(unpack(b"".join(pack(outcome))))
 
     path = directory / "s.h5"
     with open_store(path, study) as store:

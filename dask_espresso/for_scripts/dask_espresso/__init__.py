@@ -10,6 +10,16 @@ import os
 
 __path__ = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
 
-from .transport import decode_transport_data, encode_transport_data, get_data_from_stdin
+from .transport import (
+    decode_transport_data,
+    encode_transport_data,
+    get_data_from_stdin,
+    send_result,
+)
 
-__all__ = ["decode_transport_data", "encode_transport_data", "get_data_from_stdin"]
+__all__ = [
+    "decode_transport_data",
+    "encode_transport_data",
+    "get_data_from_stdin",
+    "send_result",
+]

@@ -1,0 +1,483 @@
+"""Warm start: an engine process that has done its imports, and forks instead of starting anew.
+
+Three generations of processes:
+
+* The *server*, started by a worker under the engine's own command, imports what the engine needs
+  and forks a *slot* for every simulation that its worker runs at a time.
+* A slot serves one simulation after the other. It is their supervisor, with all that this one
+  promises (see :mod:`dask_espresso.supervisor`), and forks one *child* a simulation.
+* The child becomes what a fresh interpreter would be that has been told to run the script, except
+  that the engine's modules are there already, and runs it as ``__main__``.
+
+Server and slots each have a connection to the worker, of whole messages, in JSON. End of file on it
+means that the worker is gone, or wants nothing more of this process. A slot needs no server to go
+on.
+
+Usage: ``ENGINE-COMMAND forkserver.py FD``. Standard library only, Python 3.9 and newer.
+"""
+
+import sys
+
+_AT_START = frozenset(sys.modules)  # what a fresh interpreter has before it runs a script
+_HAS_SCRIPT_PATH = not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated)
+if _HAS_SCRIPT_PATH:
+    del sys.path[0]  # this file's own directory: its modules are not for everybody
+
+import atexit  # noqa: E402
+import builtins  # noqa: E402
+import contextlib  # noqa: E402
+import ctypes  # noqa: E402
+import gc  # noqa: E402
+import importlib.machinery  # noqa: E402
+import io  # noqa: E402
+import json  # noqa: E402
+import logging  # noqa: E402, F401  # most scripts import it
+import os  # noqa: E402
+import select  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import subprocess  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
+import traceback  # noqa: E402
+import types  # noqa: E402
+import warnings  # noqa: E402
+import weakref  # noqa: E402
+from typing import Any, Dict, List, NoReturn, Optional, Tuple  # noqa: E402
+
+from dask_espresso import supervisor  # noqa: E402
+from dask_espresso.preload import preload  # noqa: E402
+from dask_espresso.transport import RESULT, pipe_number  # noqa: E402
+
+MAX_MESSAGE = 1 << 17  # bytes
+_LIBC = ctypes.CDLL(None)
+_GPU_DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/render")
+_SLOTS_END = 6.0  # seconds that slots have to end after the worker
+_Handlers = Dict[signal.Signals, Any]
+
+
+# ---- the server ----------------------------------------------------------------------------------
+
+
+def main(control: socket.socket) -> None:
+    """Serve the worker, and leave nothing behind."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # workers block some
+    request = json.loads(control.recv(MAX_MESSAGE) or b"null")
+    if request is not None:
+        serve(control, request)
+        os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
+
+
+def serve(control: socket.socket, request: Dict[str, Any]) -> None:
+    """Get warm, then fork a slot whenever the worker asks for one."""
+    refusal = _warm_up(request["preload"])
+    _silence()
+    control.send(json.dumps({"refusal": refusal}).encode())
+    if refusal:
+        return
+    mark = _Mark(request["mark"])
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGCHLD, *supervisor.TO_ALL)}
+    wakeup, wakeup_write = supervisor.become_supervisor()
+    others = set(supervisor.children())  # of MPI, say
+    slots: "set[int]" = set()
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(wakeup, select.POLLIN)
+    while True:
+        ready = [fd for fd, _ in poll.poll()]
+        if wakeup in ready:
+            os.read(wakeup, 1 << 12)
+            _bury(slots, others)
+        if control.fileno() in ready:
+            message, fds, _, _ = socket.recv_fds(control, MAX_MESSAGE, 1)
+            if not message:
+                break
+            connection = socket.socket(fileno=fds[0])
+            slot = _fork()
+            if slot == 0:
+                for fd in (wakeup, wakeup_write):
+                    os.close(fd)
+                control.close()
+                _Slot(connection, mark, handlers).serve(message.decode())
+                os._exit(0)
+            connection.close()
+            slots.add(slot)
+    _wait_for(slots)
+
+
+def _warm_up(modules: List[str]) -> str:
+    """Import the engine's modules; say why there can be no warm start, if there cannot."""
+    for name in modules:
+        try:
+            preload(name)
+        except BaseException as error:  # SystemExit, too
+            traceback.print_exc()
+            return f"{name} cannot be imported beforehand ({type(error).__name__}: {error})"
+    if device := _open_gpu():
+        return f"its modules open a GPU ({device}), which no forked process can use"
+    gc.collect()
+    gc.freeze()  # collections in the children leave alone, and so shared, what is there already
+    return ""
+
+
+def _open_gpu() -> str:
+    """Give the GPU's device that this process has open, if it has one."""
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            path = os.readlink(f"/proc/self/fd/{fd}")
+            if path.startswith(_GPU_DEVICES):
+                return path
+    return ""
+
+
+def _silence() -> None:
+    """Say nothing more to the worker, which has heard how the start went."""
+    _flush()
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for fd in (1, 2):
+        os.dup2(nothing, fd)
+    os.close(nothing)
+
+
+def _flush() -> None:
+    """Write out what is buffered: a forked process would write it once more."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    _LIBC.fflush(None)
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():  # of threads, such as those of MPI
+        warnings.simplefilter("ignore")
+        return os.fork()
+
+
+def _bury(slots: "set[int]", others: "set[int]") -> None:
+    """Take note of slots that have ended, and end what theirs have left behind."""
+    with contextlib.suppress(ChildProcessError):
+        while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+            slots.discard(pid)
+    for pid in supervisor.children():
+        if pid not in slots and pid not in others:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _wait_for(slots: "set[int]") -> None:
+    """Wait for the slots to end, which know as well that the worker is gone."""
+    end = time.monotonic() + _SLOTS_END
+    while slots:
+        _bury(slots, set())
+        if time.monotonic() > end:
+            _bury(set(), set())
+            return
+        time.sleep(0.01)
+
+
+class _Mark:
+    """The mark by which a worker finds the processes that a simulation has started.
+
+    It stands in their environment. What the kernel shows of that is what a process was started
+    with; a forked one has to be marked in the very place.
+    """
+
+    def __init__(self, mark: str) -> None:
+        with open("/proc/self/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        with open("/proc/self/environ", "rb") as file:
+            environment = file.read()
+        self._address = int(fields[47]) + environment.index(mark.encode())
+        self._size = len(mark)
+
+    def set(self, mark: str) -> None:
+        """Mark this process."""
+        assert len(mark) == self._size
+        ctypes.memmove(self._address, mark.encode(), self._size)
+
+
+# ---- a slot --------------------------------------------------------------------------------------
+
+
+class _Slot:
+    """Runs one simulation after the other."""
+
+    def __init__(self, connection: socket.socket, mark: _Mark, handlers: _Handlers) -> None:
+        self._connection = connection
+        self._mark = mark
+        self._handlers = handlers
+        self._scripts = _Scripts()
+        self._wakeup, self._wakeup_write = supervisor.become_supervisor()
+        _forget_endings()
+
+    def serve(self, mark: str) -> None:
+        """Run what the worker asks for, until it wants nothing more."""
+        self._mark.set(mark)
+        self._say({})
+        while True:
+            message, fds, _, _ = socket.recv_fds(self._connection, MAX_MESSAGE, 4)
+            if not message:
+                return
+            with contextlib.suppress(BrokenPipeError):  # the worker is gone: the next message is ""
+                self._serve(json.loads(message), fds)
+
+    def _serve(self, request: Dict[str, Any], fds: List[int]) -> None:
+        """Run one simulation, and report on it."""
+        scratch = request["scratch"]
+        try:
+            supervisor.make_scratch(scratch)
+            os.chdir(request["directory"])
+            script = self._scripts.find(request["script"])
+            if script.refusal:
+                report = {"refusal": script.refusal}
+            else:
+                child = self._start(request, script, fds)
+                _close(fds)  # keeping them would hide their end of file
+                report = supervisor.watch(
+                    child, self._connection.fileno(), self._wakeup, request["time_limit"]
+                )
+                supervisor.remove_shared_memory([child, *supervisor.kill_everything()])
+        except OSError as error:
+            report = supervisor.not_started(error)
+        _close(fds)
+        os.chdir("/")
+        is_clean = supervisor.remove_scratch(scratch)
+        try:
+            self._say({**report, "is_clean": is_clean})
+        finally:
+            if not is_clean:
+                subprocess.run(["rm", "-rf", "--", scratch], check=False)
+                self._say({})
+
+    def _say(self, message: Dict[str, Any]) -> None:
+        self._connection.send(json.dumps(message).encode() + b"\n")
+
+    def _start(self, request: Dict[str, Any], script: "_Script", fds: List[int]) -> int:
+        """Fork the simulation, in a session of its own; give its process id."""
+        slot = os.getpid()
+        child = os.fork()
+        if child:
+            return child
+        try:
+            os.setsid()
+            supervisor.prctl(supervisor.PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != slot:
+                os._exit(1)
+            self._connection.close()
+            for place in range(3):
+                os.dup2(fds[place], place)
+            _close([*fds[:3], self._wakeup, self._wakeup_write])
+            self._mark.set(request["mark"])
+            self._restore_signals()
+            result = {RESULT: f"{fds[3]}:{pipe_number(fds[3])}"}
+            _become_fresh({**request["environment"], **result})
+            script.run()
+        except BaseException:  # a fault of this module
+            traceback.print_exc()
+        finally:
+            os._exit(70)
+
+    def _restore_signals(self) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _close(fds: List[int]) -> None:
+    while fds:
+        os.close(fds.pop())
+
+
+def _forget_endings() -> None:
+    """Leave to the server what is to be done when it ends; the children do only their own."""
+    atexit._clear()
+    # what remembers that it has told atexit of itself
+    weakref.finalize._registry.clear()  # type: ignore[attr-defined]
+    weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]
+    for module, function in (("logging", "shutdown"), ("multiprocessing.util", "_exit_function")):
+        if module in sys.modules:
+            atexit.register(getattr(sys.modules[module], function))
+
+
+class _Scripts:
+    """Scripts that were read already."""
+
+    def __init__(self) -> None:
+        self._known: Dict[str, Tuple[Any, _Script]] = {}
+        names = {name.partition(".")[0] for name in sys.modules}
+        self._preloaded = names - {name.partition(".")[0] for name in _AT_START}
+
+    def find(self, path: str) -> "_Script":
+        """Read a script, unless it is the one that was read before."""
+        directory = os.path.dirname(os.path.realpath(path))
+        state = [_state(path), _state(directory)]
+        before, script = self._known.get(path, (None, None))
+        if script is None or before != state:
+            script = _Script(path, directory, self._hidden(directory))
+            self._known = {path: (state, script)}
+        return script
+
+    def _hidden(self, directory: str) -> str:
+        """Give a module beside the script that a fresh process would take in place of another."""
+        if not _HAS_SCRIPT_PATH:
+            return ""
+        with contextlib.suppress(OSError):
+            for entry in sorted(os.listdir(directory)):
+                name = entry.partition(".")[0]
+                if name in self._preloaded and _is_module(os.path.join(directory, entry)):
+                    return entry
+        return ""
+
+
+def _state(path: str) -> Any:
+    """Give what changes when a file or a directory does; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_module(path: str) -> bool:
+    if os.path.isdir(path):
+        return os.path.exists(os.path.join(path, "__init__.py"))
+    return path.endswith(tuple(importlib.machinery.all_suffixes()))
+
+
+class _Script:
+    """A script, ready to run."""
+
+    def __init__(self, path: str, directory: str, hidden: str) -> None:
+        self._path = path
+        self._directory = directory
+        self._code: Optional[types.CodeType] = None
+        self.refusal = ""
+        if hidden:
+            self.refusal = f"{hidden} beside the script has the name of a module that is imported"
+            return
+        with contextlib.suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("error")  # each child then gives its warnings, or its error, anew
+            self._code = self._compile()
+
+    def _compile(self) -> types.CodeType:
+        with open(self._path, "rb") as file:
+            return compile(file.read(), self._path, "exec", dont_inherit=True)
+
+    def run(self) -> NoReturn:
+        """Run the script as a fresh interpreter would, and end this process as that would."""
+        modules = frozenset(sys.modules)
+        status = self._execute()
+        _end(status, modules)
+
+    def _execute(self) -> int:
+        """Run the script; give the exit code, or minus the number of a signal."""
+        try:
+            code = self._code or self._compile()
+        except OSError as error:
+            said = f"[Errno {error.errno}] {error.strerror}"
+            print(f"{sys.executable}: can't open file {self._path!r}: {said}", file=sys.stderr)
+            return 2
+        except BaseException as error:
+            return _report(error)
+        try:
+            exec(code, self._become_main())
+        except SystemExit as end:
+            return _status_of(end)
+        except BaseException as error:
+            return _report(error)
+        return 0
+
+    def _become_main(self) -> Dict[str, Any]:
+        """Make the module ``__main__`` that the script is; give its names."""
+        self._server = sys.modules["__main__"]  # which is still needed
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        main.__file__ = self._path
+        main.__loader__ = importlib.machinery.SourceFileLoader("__main__", self._path)
+        main.__dict__.update(__builtins__=builtins, __cached__=None, __annotations__={})
+        sys.argv[:] = [self._path]
+        if _HAS_SCRIPT_PATH:
+            sys.path.insert(0, self._directory)
+        return main.__dict__
+
+
+# ---- a child -------------------------------------------------------------------------------------
+
+
+def _become_fresh(environment: Dict[str, Optional[str]]) -> None:
+    """Take the simulation's environment, and randomness of its own."""
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    for module, function in (("random", "seed"), ("numpy.random", "seed")):
+        if module in sys.modules:
+            getattr(sys.modules[module], function)()
+    if "tempfile" in sys.modules:  # which has perhaps looked at TMPDIR already
+        sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]
+
+
+def _status_of(end: SystemExit) -> int:
+    """Give the exit code that a script asks for."""
+    if end.code is None or isinstance(end.code, int):
+        return (end.code or 0) & 0xFF
+    print(end.code, file=sys.stderr)
+    return 1
+
+
+def _report(error: BaseException) -> int:
+    """Say what ended a script, without the frames of this module; give the exit code."""
+    at = error.__traceback__
+    while at and at.tb_frame.f_code.co_filename == __file__:
+        at = at.tb_next
+    sys.excepthook(type(error), error.with_traceback(at), at)
+    return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+
+
+def _end(status: int, modules: "frozenset[str]") -> NoReturn:
+    """End this process as Python ends, but for what belongs to the server: MPI, above all.
+
+    Parameters
+    ----------
+    status : int
+        Exit code, or minus the number of the signal to die of.
+    modules : frozenset of str
+        Those that were there before the script ran.
+    """
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for all but daemons
+        atexit._run_exitfuncs()
+    except BaseException:
+        traceback.print_exc()
+    _flush_files()
+    # whoever else has something to do at the end does it when nobody holds it any more
+    sys.modules.pop("__main__", None)
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream and not stream.closed:
+                stream.flush()
+        except BaseException:
+            status = 120  # as Python has it
+    _LIBC.fflush(None)
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+def _flush_files() -> None:
+    """Write to its end what the script has left open, also where it is not let go in order."""
+    writers = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+    for thing in gc.get_objects():
+        if type(thing) in writers:
+            with contextlib.suppress(Exception):
+                thing.flush()
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        control.set_inheritable(False)
+        main(control)

