@@ -107,7 +107,7 @@ def _recorded(directory: Path, batch: int, count: int) -> dict[str, object]:
     with (directory / "plain").open("wb", buffering=0) as file:
         started = time.perf_counter()
         for entries in batches:
-            file.write(b"".join(entry.record for entry in entries))
+            file.write(b"".join(part for entry in entries for part in entry.record))
             os.fsync(file)
         plain = time.perf_counter() - started
     return {
