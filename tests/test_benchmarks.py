@@ -1,0 +1,84 @@
+"""The benchmarks run, and write down what they find."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def run_benchmarks(*arguments):
+    command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Run the smallest ones in their small form, onto a page that has text already."""
+    directory = tmp_path_factory.mktemp("benchmarks")
+    page = directory / "page.md"
+    page.write_text("# Title\n<!-- figures begin -->\nold\n<!-- figures end -->\nThe end.\n")
+    for name in ("recording", "startup"):
+        done = run_benchmarks("--quick", "--results", directory, "--page", page, name)
+        assert done.returncode == 0, done.stderr
+    return directory
+
+
+def test_json_has_numbers(found):
+    result = json.loads((found / "startup.json").read_text())
+    assert result["quick"]
+    assert result["machine"]["cores"] >= 1
+    (table,) = result["tables"]
+    walls = {row["command"]: row["wall in ms"] for row in table["rows"]}
+    assert 0 < walls["`python -c pass`"] < walls["`dask-espresso --help`"]
+    # the JSON beside the page has both, although they ran one after the other
+    assert json.loads((found / "page.json").read_text()).keys() == {"recording", "startup"}
+
+
+def test_page_has_tables_between_its_marks(found):
+    text = (found / "page.md").read_text()
+    assert re.match(r"# Title\n<!-- figures begin -->\n", text)
+    assert text.endswith("<!-- figures end -->\nThe end.\n")
+    assert "old" not in text.split()
+    assert re.search(r"^\| `dask-espresso --help` \| [\d.,]+ \|", text, re.MULTILINE)
+    assert re.search(r"^\| 500 \| [\d.,]+ \|", text, re.MULTILINE)
+
+
+def test_unknown_benchmark_is_refused():
+    assert run_benchmarks("nonsense").returncode == 2
+
+
+def test_what_is_not_installed_has_a_row(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.contestants import ECHO, OURS, Program
+    from benchmarks.rounds import Series, Sizes, compete, cost_rows
+
+    absent = Program("absent", "with_parsl.py", needs="no_such_package")
+    series = {OURS: Series([0.1], [0.2]), **compete({absent: Sizes(1, 2)}, ECHO, rounds=1)}
+    rows = cost_rows(series, OURS)
+    assert rows[1] == {"contestant": "absent", "wall in ms": "not installed"}
+
+
+def test_impossible_figures_are_not_shown(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.contestants import CORES
+    from benchmarks.rounds import Series, occupancy
+
+    assert occupancy(Series([2.0 / CORES], [0.1]), 1.0) == 50
+    assert occupancy(Series([0.5 / CORES], [0.1]), 1.0) == "too noisy"
+
+
+@pytest.mark.slow
+def test_contestants_give_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.contestants import ECHO, ORIGINAL, OURS
+
+    for contestant in (OURS, ORIGINAL):
+        done = contestant.run(ECHO, 3, look_at_memory=True)
+        assert done.values == [1.0] * 3
+        assert done.cost.cpu > 0.1
+        assert done.cost.memory.n_workers == 1
