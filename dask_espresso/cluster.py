@@ -80,7 +80,9 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def open_cluster(profile: Profile, leftovers: Mapping[str, str] | None = None) -> Iterator[Cluster]:
+def open_cluster(
+    profile: Profile, leftovers: Mapping[str, str] | None = None, ranks: int = 1
+) -> Iterator[Cluster]:
     """Start the workers that a profile describes, and stop them at the end.
 
     Parameters
@@ -89,6 +91,8 @@ def open_cluster(profile: Profile, leftovers: Mapping[str, str] | None = None) -
         Where to run.
     leftovers : mapping of str to str, optional
         Ids and names of the worker jobs that a killed driver has left.
+    ranks : int
+        Cores of one simulation: so many times fewer run at a time.
 
     Yields
     ------
@@ -106,10 +110,10 @@ def open_cluster(profile: Profile, leftovers: Mapping[str, str] | None = None) -
             return
         if profile.cluster == "local":
             stack.enter_context(_no_workers_left())
-            cluster = stack.enter_context(_local_cluster(profile))
+            cluster = stack.enter_context(_local_cluster(profile, ranks))
             yield Cluster(stack.enter_context(Client(cluster, set_as_default=False)))
             return
-        cluster, queue = _jobqueue_cluster(profile, stack)
+        cluster, queue = _jobqueue_cluster(profile, stack, ranks)
         client = stack.enter_context(Client(cluster, set_as_default=False))
         keeper = Keeper(cluster, queue, profile.jobs, log_directory=log_directory(profile))
         stack.callback(cluster.sync, keeper.close)
@@ -171,10 +175,10 @@ async def _greet(address: str, arguments: dict[str, Any]) -> None:
         raise ValueError(f"a {kind.lower()} does")
 
 
-def _local_cluster(profile: Profile) -> LocalCluster:
+def _local_cluster(profile: Profile, ranks: int) -> LocalCluster:
     options: dict[str, Any] = {
         "n_workers": 1,
-        "threads_per_worker": len(os.sched_getaffinity(0)),
+        "threads_per_worker": max(1, len(os.sched_getaffinity(0)) // ranks),
         **({} if profile.options.get("interface") else {"host": "127.0.0.1"}),
         "dashboard_address": "127.0.0.1:0",
         "local_directory": tempfile.gettempdir(),
@@ -241,7 +245,9 @@ def _signals_are_for_the_driver() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> tuple[Any, Queue]:
+def _jobqueue_cluster(
+    profile: Profile, stack: contextlib.ExitStack, ranks: int
+) -> tuple[Any, Queue]:
     """Make the dask-jobqueue cluster of a profile, with TLS, its dashboard on loopback.
 
     The stack closes it and removes the certificates.
@@ -250,6 +256,11 @@ def _jobqueue_cluster(profile: Profile, stack: contextlib.ExitStack) -> tuple[An
         "config_name": config_section(profile.cluster),
         **_job_options(profile),
     }
+    if ranks > 1:
+        threads = max(1, int(profile.option("cores")) // arguments["processes"] // ranks)
+        # of two such options of a worker the last one counts
+        extra = profile.option("worker_extra_args") or []
+        arguments["worker_extra_args"] = [*extra, "--nthreads", str(threads)]
     on_loopback = {"dashboard_address": "127.0.0.1:0"}
     arguments["scheduler_options"] = on_loopback | (profile.options.get("scheduler_options") or {})
     arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))

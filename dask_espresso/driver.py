@@ -131,7 +131,7 @@ def run_study(
         try:
             if driver.todo:
                 leftovers = {job.id: job.name for job in read_roster(path).jobs}
-                with open_cluster(profile, leftovers) as cluster:
+                with open_cluster(profile, leftovers, workload.engine.ranks) as cluster:
                     driver.work(cluster, profile.worker_timeout)
             remove_roster(path)
         except InputError:

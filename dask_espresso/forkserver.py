@@ -415,9 +415,10 @@ def _become_fresh(environment: Dict[str, Optional[str]]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-    for module, function in (("random", "seed"), ("numpy.random", "seed")):
-        if module in sys.modules:
-            getattr(sys.modules[module], function)()
+    # Python's own random numbers are seeded anew at every fork; seed() of numpy by itself is slow
+    if "numpy.random" in sys.modules:
+        numpy = sys.modules["numpy"]
+        numpy.random.seed(numpy.frombuffer(os.urandom(32), "u4"))
     if "tempfile" in sys.modules:  # which has perhaps looked at TMPDIR already
         sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]
 

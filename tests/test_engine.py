@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -360,3 +361,27 @@ def test_lammps_leaves_no_shared_memory(python, script, how):
     name, was_there = report.log.split()[:2]
     assert was_there == "True"
     assert not Path(name).exists()
+
+
+def test_several_ranks(script, monkeypatch):
+    """With the launcher of the mpich wheel, which gets to see what a batch system says of ranks."""
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    launcher = (str(Path(sys.executable).with_name("mpiexec")), "-n", "{ranks}")
+    engine = Engine("python", start="auto", ranks=2, launcher=launcher)
+    path = script("""
+        import dask_espresso, os
+        print("rank", os.environ["PMI_RANK"])
+        if os.environ["PMI_RANK"] == "0":
+            params = dask_espresso.get_data_from_stdin()
+            kept = {"size": os.environ["PMI_SIZE"], "slurm": os.environ["SLURM_NTASKS"]}
+            dask_espresso.send_result({**kept, **params})
+    """)
+    report = run_process(engine, path, {"n": 1}, time_limit=60)
+    assert report.failure() == ""
+    assert report.output.payload() == {"size": "2", "slurm": "2", "n": 1}
+    assert sorted(re.findall(r"rank \d", report.log)) == ["rank 0", "rank 1"]
+
+
+def test_launcher_that_is_not_there(python, script):
+    engine = replace(python, start="auto", ranks=2, launcher=("no-such-launcher",))
+    assert "no-such-launcher" in run_process(engine, script(""), {}).failure()

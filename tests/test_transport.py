@@ -1,3 +1,4 @@
+import os
 import pickle
 import subprocess
 import sys
@@ -161,3 +162,53 @@ def test_arrays_of_espresso_come_through_without_espresso(monkeypatch):
     for value in (scanner.payload()["pos"], decode_transport_data(text)["pos"]):
         assert type(value) is np.ndarray
         assert value.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("result", [1, {}, {"a": np.arange(6).reshape(2, 3), "b": [np.zeros(0)]}])
+def test_result_by_a_pipe_of_its_own(python, script, result):
+    path = script("""
+        import dask_espresso as d
+        print("before")
+        d.send_result(d.get_data_from_stdin()["result"])
+        print("after")
+    """)
+    report = run_process(python, path, {"result": result})
+    assert report.failure() == ""
+    np.testing.assert_equal(report.output.payload(), result)
+    assert report.log == "before\nafter\n"
+
+
+def test_result_without_a_worker_is_printed(script):
+    path = script("import dask_espresso; dask_espresso.send_result({'a': 1})")
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE / "for_scripts")}
+    for pipe in ("", "77:1:2", "1:0:0", "x"):  # none, closed, another one, nonsense
+        environment["DASK_ESPRESSO_RESULT"] = pipe
+        run = subprocess.run(
+            [sys.executable, path], env=environment, capture_output=True, text=True, check=True
+        )
+        assert decode_transport_data(run.stdout) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("d.send_result(1); d.send_result(2)", "two payloads"),
+        ("d.send_result(1); print(d.encode_transport_data(2))", "two payloads"),
+        ("d.send_result(range(3))", "builtins.range, which is no plain data"),
+        ("os.write(fd, b'x' * 100)", "it was not written by send_result"),
+        ("os.write(fd, bytes(16))", "it was not written by send_result"),
+        ("os.write(fd, struct.pack('<8sQ', t._RESULT_MAGIC, 1))", "not there to its end"),
+        (
+            "os.write(fd, struct.pack('<8sQQ', t._RESULT_MAGIC, 1, 1 << 60))",
+            "has more than 4095 MiB",
+        ),
+        ("os.write(fd, struct.pack('<8sQ', t._RESULT_MAGIC, 1 << 60))", "it was not written by"),
+    ],
+)
+def test_what_is_wrong_with_a_sent_result(python, script, code, said):
+    path = script(f"""
+        import dask_espresso as d, dask_espresso.transport as t, os, struct
+        fd = int(os.environ["DASK_ESPRESSO_RESULT"].split(":")[0])
+        {code}
+    """)
+    assert said in run_process(python, path, {}).failure()

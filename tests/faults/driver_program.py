@@ -232,7 +232,7 @@ def install(options):
         note(notes, "".join(lines).encode())
 
     @contextlib.contextmanager
-    def stand_in(profile, leftovers=None):
+    def stand_in(profile, leftovers=None, ranks=1):
         with temporary_security(Path.cwd()):
             yield Cluster(StandIn(options.pace))
 

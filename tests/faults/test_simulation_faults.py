@@ -349,7 +349,19 @@ def test_a_result_of_200_megabytes(engine, write_script):
         outcome = run(engine, path, time_limit=60)
         record = pack(outcome)
     assert outcome.is_done, outcome.error
-    assert len(record) > 200e6
+    assert sum(map(len, record)) > 200e6
+    np.testing.assert_array_equal(unpack(b"".join(record)).result["a"], np.arange(25_000_000))
+
+
+def test_a_result_of_200_megabytes_by_a_pipe_of_its_own(engine, write_script):
+    path = write_script("""
+        import numpy
+        dask_espresso.send_result({"a": numpy.arange(25_000_000)})
+    """)
+    with growth_below(250e6):  # once, also as a record
+        outcome = run(engine, path, time_limit=60)
+        record = pack(outcome)
+    assert outcome.is_done, outcome.error
     np.testing.assert_array_equal(unpack(b"".join(record)).result["a"], np.arange(25_000_000))
 
 
