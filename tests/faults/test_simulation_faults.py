@@ -334,10 +334,10 @@ def test_a_result_of_200_megabytes(engine, write_script):
     """)
     with growth_below(2e9):  # its text, its pickle, the array and the record
         outcome = run(engine, path, time_limit=60)
-        record = pack(outcome)
+        record = b"".join(pack(outcome))
     assert outcome.is_done, outcome.error
     assert len(record) > 200e6
-    np.testing.assert_array_equal(unpack(b"".join(record)).result["a"], np.arange(25_000_000))
+    np.testing.assert_array_equal(unpack(record).result["a"], np.arange(25_000_000))
 
 
 def test_a_result_larger_than_the_limit_is_refused(engine, write_script, monkeypatch):
