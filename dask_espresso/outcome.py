@@ -138,11 +138,13 @@ def pack(outcome: Outcome) -> Record:
     record = {name: getattr(outcome, name) for name in FIELDS}
     record["status"] = int(outcome.status)
     try:
-        parts: Record = (_packed(record),)
+        packed = _packed(record)
+        _checked_size(len(packed))
+        return (packed,)
     except _LargeArrayError:
         parts = tuple(join_small(_parts(record)))
-    _checked_size(parts)
-    return parts
+        _checked_size(_size(parts))
+        return parts
 
 
 def unpack(record: Buffer) -> Outcome:
@@ -310,12 +312,15 @@ def _parts(value: Any) -> Iterator[Buffer]:
 
 def _extension(code: int, parts: Sequence[Buffer]) -> Iterator[Buffer]:
     """Write a large msgpack extension in pieces, as msgpack itself does in one."""
-    yield _EXTENSION.pack(0xC9, _checked_size(parts), code)
+    yield _EXTENSION.pack(0xC9, _checked_size(_size(parts)), code)
     yield from parts
 
 
-def _checked_size(parts: Sequence[Buffer]) -> int:
-    size = sum(memoryview(part).nbytes for part in parts)
+def _size(parts: Sequence[Any]) -> int:
+    return sum(map(len, parts))  # all are bytes, or arrays of them
+
+
+def _checked_size(size: int) -> int:
     if size > MAX_RECORD:
         raise ValueError(f"it comes to {size} bytes, but the store holds at most {MAX_RECORD}")
     return size
