@@ -33,7 +33,10 @@ from dask_espresso.store import read_store
 HOST = socket.gethostname()
 PATIENCE = 30  # seconds to wait for a moment to strike
 STOPPED_EARLY = (0, 2, 75)
-LOCAL = "{cluster: local, options: {n_workers: 2, threads_per_worker: 1}}"
+LOCAL = (
+    "{cluster: local, options: {n_workers: 2, threads_per_worker: 1}, "
+    "engines: {python: {start: %s}}}"
+)
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000
 # ext4: fail from now on, and write nothing of what is only in memory (linux/ext4.h)
@@ -151,6 +154,26 @@ def _mount(image, place, options):
 # ---- its processes are killed or stopped ---------------------------------------------------------
 
 WAYS = ("kill", "stop", "stop, then kill")
+FORKED = ("forked simulation", "slot", "fork server")
+
+
+def marked(trial, word):
+    """Find processes by a word of their command, or by what they are in a warm start.
+
+    The commands of these are all the same: the server has a session of its own, which its slots
+    share; a simulation, which is a slot's child, has one too.
+    """
+    if word not in FORKED:
+        return trial.marked(word)
+    warm = {process.pid: process for process in trial.marked("forkserver.py")}
+    found = []
+    for pid, process in warm.items():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            leads, from_warm = os.getsid(pid) == pid, process.ppid() in warm
+            kind = "slot" if not leads else FORKED[0] if from_warm else "fork server"
+            if kind == word:
+                found.append(process)
+    return found
 
 
 def strike(trial, process, word, how):
@@ -160,7 +183,8 @@ def strike(trial, process, word, how):
     """
 
     def find():
-        return process.poll() is not None or (trial.marked("script.py") and trial.marked(word))
+        runs = trial.marked("script.py") or marked(trial, FORKED[0])
+        return process.poll() is not None or (runs and marked(trial, word))
 
     if (victims := until(find, PATIENCE, f"simulations, and a process of {word}")) is True:
         return False
@@ -194,10 +218,18 @@ def strike_all(trial, process, words, mend=lambda word, how: None):
 
 def simulations_and_workers_struck(trial):
     """On the local cluster, whose nannies are threads of the driver."""
-    (trial.here / "profile.yaml").write_text(LOCAL)
+    strike_simulations_and_workers(trial, "spawn", ("script.py", "supervisor.py", "spawn_main"))
+
+
+def forked_simulations_and_workers_struck(trial):
+    strike_simulations_and_workers(trial, "fork", (*FORKED, "spawn_main"))
+
+
+def strike_simulations_and_workers(trial, start, words):
+    (trial.here / "profile.yaml").write_text(LOCAL % start)
     process = trial.start("run", "study.yaml", "--profile", "profile.yaml", real=True)
     until(lambda: process.poll() is not None or trial.noted(), 60, "outcomes")
-    strike_all(trial, process, ("script.py", "supervisor.py", "spawn_main"))
+    strike_all(trial, process, words)
     trial.end(process, 0, timeout=REAL_TIMEOUT)
     trial.expect_none_left()
     trial.check()
@@ -212,7 +244,12 @@ class OwnCluster:
         self._file = trial.outside / f"scheduler.{len(trial.processes)}.json"
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0")
         address = until(self._address, PATIENCE, "the scheduler")
-        profile = f"cluster: {address}\nworker_timeout: 60 s\n"
+        start = trial.pick(("fork", "spawn"))
+        profile = f"""
+            cluster: {address}
+            worker_timeout: 60 s
+            engines: {{python: {{start: {start}}}}}
+        """
         (trial.here / "profile.yaml").write_text(profile)
         self.add_worker()
 
@@ -632,6 +669,8 @@ FAULTS = [
     Fault("driver of a real cluster killed", real_driver_killed, (1, 3, 20)),
     Fault("simulations misbehave, half of a study", simulations_misbehave, (1, 1, 8)),
     Fault("workers, supervisors, simulations struck", simulations_and_workers_struck, (1, 2, 10)),
+    Fault("workers, fork servers, slots, simulations struck",
+          forked_simulations_and_workers_struck, (1, 2, 10)),
     Fault("workers and nannies of one's own cluster struck", workers_and_nannies_struck, (1, 2, 6)),
     Fault("scheduler of one's own cluster struck", scheduler_struck, (1, 3, 9)),
     Fault("disk full", disk_full, (6, 40, 300)),
