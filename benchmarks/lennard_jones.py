@@ -18,7 +18,7 @@ _FLUID = {"n_particles": 100, "volume_fraction": 0.3}
 def benchmark(quick: bool) -> list[Table]:
     """Let this package and the original way sample pressures."""
     # simulations of a round, and rounds
-    plan = {50: (Sizes(2, 8), 1)} if quick else {50: (Sizes(10, 50), 3), 20_000: (Sizes(2, 12), 1)}
+    plan = {50: (Sizes(2, 8), 1)} if quick else {50: (Sizes(10, 50), 3), 20_000: (Sizes(2, 6), 1)}
     tables = []
     for n_steps, (sizes, rounds) in plan.items():
         parameters = {**_FLUID, "n_steps": n_steps}

@@ -265,6 +265,8 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     Example:
       dask-espresso try lj_pressure.yaml --set volume_fraction=0.3
     """
+    from dataclasses import replace
+
     from .duration import format_duration
     from .engine import engine_command, probe
     from .profile import load_profile
@@ -272,7 +274,8 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     from .task import Order, Workload, simulate
 
     loaded = load_study(study, _overrides(settings))
-    engine = load_profile(profile).engine(loaded.engine)
+    # one is quickest as a fresh process
+    engine = replace(load_profile(profile).engine(loaded.engine), start="spawn")
     found = probe(engine)
     if found.error:
         raise InputError(found.error)

@@ -205,7 +205,7 @@ class Driver:
         self._roster = Roster()
         self._recorded_here = 0
         self._todo = (s for s in study.simulations() if self._wants(s.id, retry_failed))
-        ids = {simulation.id for simulation in study.simulations()}
+        ids = set(study.ids())
         self.todo = sum(self._wants(i, retry_failed) for i in ids)
         recorded = collections.Counter(s for i, s in store.statuses.items() if i in ids)
         self._counts = Counts(total=study.count, recorded=dict(recorded))

@@ -14,7 +14,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -314,10 +314,13 @@ def _check_engines(worker: Worker) -> None:
         if started.found.error:
             errors.append(started.found.error)
             continue
+        how = "; simulations are forked from a warm one" if started.found.start == "fork" else ""
         worker.setting.report.ok(
             f"engine {engine.name} {started.found.version}, {started.program}, starts in "
-            f"{format_duration(started.elapsed_time)}"
+            f"{format_duration(started.elapsed_time)}{how}"
         )
+        if reason := started.found.reason:
+            worker.setting.report.note(f"simulations are fresh processes: {reason}")
     if errors:
         load = " under `job_script_prologue`" if worker.setting.is_batch else ""
         raise FaultError(
@@ -466,10 +469,11 @@ def _file_system(path: str) -> str:
 
 def _start(engine: Engine) -> _Start:
     started = time.monotonic()
-    found = probe(engine)
+    found = probe(replace(engine, start="spawn"))
+    elapsed_time = time.monotonic() - started
     command = engine_command(engine)
     program = " ".join([shutil.which(command[0]) or command[0], *command[1:]])
-    return _Start(found, program, time.monotonic() - started)
+    return _Start(found if found.error else probe(engine), program, elapsed_time)
 
 
 WORKER_CHECKS = (

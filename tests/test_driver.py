@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 
 import numpy as np
@@ -37,6 +38,25 @@ STUDY = """
       sleep: 0
     seed: 3
 """
+
+
+# dask names its workers otherwise where setproctitle is installed
+KILLING = """
+import psutil
+
+def kill_worker():
+    for parent in psutil.Process().parents():
+        command = " ".join(parent.cmdline()).lower()
+        if "spawn_main" in command or "dask worker" in command:
+            parent.kill()
+            return
+
+"""
+
+
+def is_worker(process):
+    command = " ".join(process.cmdline()).lower()
+    return "spawn_main" in command or "dask worker" in command
 
 
 @pytest.fixture
@@ -149,26 +169,32 @@ def test_results_that_are_not_finite_with_a_mended_script(here, script):
 
 
 def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
-    script("""
+    script(
+        KILLING
+        + textwrap.dedent("""
         import dask_espresso, os, psutil, signal
         params = dask_espresso.get_data_from_stdin()
         flag = os.path.join(os.path.dirname(__file__), "killed")
         if not os.path.exists(flag):
             open(flag, "w").close()
-            next(p for p in psutil.Process().parents() if "spawn_main" in str(p.cmdline())).kill()
+            kill_worker()
         print(dask_espresso.encode_transport_data({"y": 1.0}))
     """)
+    )
     summary = run_study(load_study("study.yaml"))
     assert summary.recorded == {Status.DONE: 12}
     assert {o.attempts for o in read_store("s.h5").outcomes.values()} == {1}
 
 
 def test_simulation_that_kills_its_worker_is_lost(here, script):
-    script("""
+    script(
+        KILLING
+        + textwrap.dedent("""
         import dask_espresso, os, psutil
         params = dask_espresso.get_data_from_stdin()
-        next(p for p in psutil.Process().parents() if "spawn_main" in str(p.cmdline())).kill()
+        kill_worker()
     """)
+    )
     summary = run_study(load_study("study.yaml", {"x": "1"}))
     assert summary.recorded == {Status.LOST: 1}
     (outcome,) = read_store("s.h5").outcomes.values()
@@ -176,14 +202,17 @@ def test_simulation_that_kills_its_worker_is_lost(here, script):
 
 
 def test_simulation_that_kills_its_worker_takes_no_innocent_one_along(here, script):
-    script("""
+    script(
+        KILLING
+        + textwrap.dedent("""
         import dask_espresso, psutil, time
         params = dask_espresso.get_data_from_stdin()
         time.sleep(0.2)
         if params["x"] == 5:
-            next(p for p in psutil.Process().parents() if "spawn_main" in str(p.cmdline())).kill()
+            kill_worker()
         print(dask_espresso.encode_transport_data({"x": params["x"]}))
     """)
+    )
     profile = Profile(options={"threads_per_worker": 4})
     summary = run_study(load_study("study.yaml"), profile)
     assert summary.recorded == {Status.DONE: 11, Status.LOST: 1}
@@ -242,7 +271,7 @@ def test_signal_to_all_after_a_worker_has_been_replaced(here):
             time.sleep(0.05)
         (worker,) = [
             child for child in psutil.Process(process.pid).children()
-            if "spawn_main" in " ".join(child.cmdline())
+            if is_worker(child)
         ]  # fmt: skip
         worker.kill()
         while len(started(here)) < 4 and process.poll() is None:
@@ -364,7 +393,7 @@ def worker_of(process):
     while process.poll() is None:
         for child in psutil.Process(process.pid).children():
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "spawn_main" in " ".join(child.cmdline()):
+                if is_worker(child):
                     return child
         time.sleep(0.01)
     raise AssertionError(process.stderr.read())

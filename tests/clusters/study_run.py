@@ -16,7 +16,7 @@ from batch_systems import call, wait_for, worker_processes
 from dask_espresso import read_store
 from dask_espresso.errors import InputError
 
-# It tells the process id of its dask worker, which is the parent of its supervisor.
+# It tells the process id of its dask worker, which is above its supervisor, or its fork server.
 SCRIPT = """\
 import os
 import time
@@ -24,9 +24,12 @@ from pathlib import Path
 
 import dask_espresso
 
+NAMES = ("supervisor.py", "forkserver.py")
+
 params = dask_espresso.get_data_from_stdin()
-supervisor = Path(f"/proc/{os.getppid()}/stat").read_text()
-worker = int(supervisor.rpartition(")")[2].split()[1])
+worker = os.getppid()
+while any(name in Path(f"/proc/{worker}/cmdline").read_text() for name in NAMES):
+    worker = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
 time.sleep(params["duration"])
 print(dask_espresso.encode_transport_data({"square": params["i"] ** 2, "worker": worker}))
 """
