@@ -368,7 +368,8 @@ class _Slot:
             heard = conversation.hold(order.stdin)
         said = conversation.said
         if said and not said["is_clean"]:
-            self._connection.recv(_MAX_MESSAGE)  # it has removed what the simulation left
+            with contextlib.suppress(OSError):
+                self._connection.recv(_MAX_MESSAGE)  # it has removed what the simulation left
         self.is_usable = bool(said) and self._connection.fileno() >= 0
         if refusal := said.get("refusal"):
             raise NoWarmStartError(refusal)

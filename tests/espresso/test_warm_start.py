@@ -1,0 +1,67 @@
+"""Warm start with a real ESPResSo."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from dask_espresso.engine import SIMULATIONS, probe, run_process
+from dask_espresso.profile import EngineSettings, Profile
+from dask_espresso.warm import close_all
+
+pytestmark = pytest.mark.espresso
+
+PARAMETERS = {"n_particles": 100, "n_steps": 50, "volume_fraction": 0.3}
+
+
+@pytest.fixture
+def espresso(pypresso):
+    settings = {"espresso": EngineSettings(command=pypresso)}
+    yield Profile(engines=settings).engine("espresso")
+    close_all()
+
+
+def run(engine, seed):
+    report = run_process(engine, SIMULATIONS / "lj_pressure.py", {**PARAMETERS, "seed": seed})
+    assert report.failure() == ""
+    return report.output.payload()
+
+
+def test_it_is_forked(espresso):
+    assert (probe(espresso).start, probe(espresso).reason) == ("fork", "")
+
+
+def test_bit_for_bit_as_fresh_also_several_at_a_time(espresso):
+    with ThreadPoolExecutor(4) as pool:
+        forked = list(pool.map(lambda seed: run(replace(espresso, start="fork"), seed), range(8)))
+    fresh = [run(replace(espresso, start="spawn"), seed) for seed in range(8)]
+    assert forked == fresh
+    assert len({result["pressure"] for result in forked}) == 8
+
+
+def test_crash_of_the_engine_is_that_of_a_fresh_process(espresso, script):
+    path = script("""
+        import espressomd, os, signal
+        system = espressomd.System(box_l=[1.0, 1.0, 1.0])
+        os.kill(os.getpid(), signal.SIGSEGV)
+    """)
+    reports = [run_process(replace(espresso, start=s), path, {}) for s in ("fork", "spawn")]
+    assert reports[0].exit_code == reports[1].exit_code == -11
+    assert run(replace(espresso, start="fork"), 1) == run(replace(espresso, start="spawn"), 1)
+
+
+def test_several_ranks(espresso, script):
+    """ESPResSo's first rank runs the script; the others wait for its orders."""
+    launcher = ("mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "{ranks}")
+    engine = replace(espresso, ranks=2, launcher=launcher)
+    path = script("""
+        import espressomd
+        import dask_espresso
+        system = espressomd.System(box_l=[10.0, 10.0, 10.0])
+        params = dask_espresso.get_data_from_stdin()
+        n_nodes = int(system.cell_system.get_state()["n_nodes"])
+        dask_espresso.send_result({"n_nodes": n_nodes, **params})
+    """)
+    report = run_process(engine, path, {"n": 1}, time_limit=60)
+    assert report.failure() == ""
+    assert report.output.payload() == {"n_nodes": 2, "n": 1}
