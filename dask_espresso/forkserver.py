@@ -63,11 +63,20 @@ def main(control: socket.socket) -> None:
     """Serve the worker, and leave nothing behind."""
     if any(int(os.environ.get(name) or 1) > 1 for name in _NUMBERS_OF_RANKS):
         sys.exit("its command starts several MPI ranks, which cannot be forked")
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # workers block some
+    _restore_signals()
     request = json.loads(control.recv(MAX_MESSAGE) or b"null")
     if request is not None:
         serve(control, request)
         os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
+
+
+def _restore_signals() -> None:
+    """Treat signals as a fresh interpreter does, whatever this worker was started by ignores."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # workers block some
+    for number in (signal.SIGCHLD, *supervisor.TO_ALL):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            is_interrupt = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
 def serve(control: socket.socket, request: Dict[str, Any]) -> None:
@@ -77,7 +86,7 @@ def serve(control: socket.socket, request: Dict[str, Any]) -> None:
     control.send(json.dumps({"refusal": refusal}).encode())
     if refusal:
         return
-    mark = _Mark(request["mark"])
+    server, mark = os.getpid(), _Mark(request["mark"])
     handlers = {
         number: signal.SIG_DFL if (handler := signal.getsignal(number)) is None else handler
         for number in (signal.SIGCHLD, *supervisor.TO_ALL)
@@ -104,6 +113,8 @@ def serve(control: socket.socket, request: Dict[str, Any]) -> None:
                     os.close(fd)
                 control.close()
                 _Slot(connection, mark, handlers).serve(message.decode())
+                if os.getppid() != server:  # which cannot do so any more
+                    os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
                 os._exit(0)
             connection.close()
             slots.add(slot)
@@ -465,7 +476,9 @@ def _end(status: int, modules: "frozenset[str]") -> NoReturn:
         try:
             if stream and not stream.closed:
                 stream.flush()
-        except BaseException:
+        except BaseException as error:
+            said = "".join(traceback.format_exception_only(type(error), error))
+            print(f"Exception ignored in: {stream!r}\n{said}", end="", file=sys.stderr)
             status = 120  # as Python has it
     _LIBC.fflush(None)
     if status < 0:

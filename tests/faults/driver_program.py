@@ -186,7 +186,7 @@ class StandIn:
             return Done(key, Probe(version="1"))
         time.sleep(self._pace * len(orders))
         outcomes = (outcome_of(order, workload) for order in orders)
-        return Done(key, Batch([(int(Status.DONE), pack(outcome), 0.05) for outcome in outcomes]))
+        return Done(key, Batch([(int(Status.DONE), pack(outcome), 0.3) for outcome in outcomes]))
 
     async def gather(self, futures, asynchronous):
         return [future.value for future in futures]
