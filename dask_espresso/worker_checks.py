@@ -336,11 +336,12 @@ def _check_simulation(worker: Worker) -> None:
         return
     limit = study.time_limit or setting.timeout
     one = next(study.simulations())
+    # its seed imports numpy.random, in which an interrupt is lost: before anybody is told to wait
+    order = Order(one.id, one.parameters, one.replica, one.seed, attempt=1)
     setting.report.wait(f"simulation {_named(one, study)}, at most {format_duration(limit)}")
     workload = Workload(
         setting.profile.engine(study.engine), str(study.script_path), study.script_hash, limit
     )
-    order = Order(one.id, one.parameters, one.replica, one.seed, attempt=1)
     outcome = worker.call(simulate, workload, order, within=limit + _ANSWER)
     if outcome.status is Status.TIMED_OUT and study.time_limit is None:
         setting.report.note(
