@@ -16,7 +16,7 @@ from dask_espresso import certificates
 from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError
 from dask_espresso.outcome import Status
-from dask_espresso.profile import Profile
+from dask_espresso.profile import EngineSettings, Profile
 from dask_espresso.report import status_report
 from dask_espresso.store import read_store
 from dask_espresso.study import load_study
@@ -101,7 +101,9 @@ def test_added_points_and_replicas_run_alone(here, study_file):
     assert (summary.total, summary.started) == (26, 14)
 
 
-def test_failures_are_recorded_retried_and_taken_up_again(here, script):
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_failures_are_recorded_retried_and_taken_up_again(here, script, start):
+    """With `auto`, the first that fails may be started once more, to see whether forking is why."""
     script("""
         import dask_espresso, os, sys
         params = dask_espresso.get_data_from_stdin()
@@ -115,7 +117,8 @@ def test_failures_are_recorded_retried_and_taken_up_again(here, script):
         print(dask_espresso.encode_transport_data({"y": 1.0}))
     """)
     study = load_study("study.yaml")
-    summary = run_study(study)
+    profile = Profile(engines={"python": EngineSettings(start=start)})
+    summary = run_study(study, profile)
     assert summary.exit_status == 1
     assert summary.recorded == {Status.DONE: 11, Status.FAILED: 1}
     outcomes = {o.parameters["x"]: o for o in read_store("s.h5").outcomes.values()}
@@ -123,9 +126,9 @@ def test_failures_are_recorded_retried_and_taken_up_again(here, script):
     assert outcomes[2].error == "exit code 1\ntoo hot"
     assert (outcomes[3].attempts, outcomes[3].status) == (2, Status.DONE)
     assert (here / "tries").read_text() == "xx"
-    assert run_study(study).started == 0
+    assert run_study(study, profile).started == 0
     (here / "mended").touch()
-    summary = run_study(study, retry_failed=True)
+    summary = run_study(study, profile, retry_failed=True)
     assert (summary.exit_status, summary.started) == (0, 1)
 
 

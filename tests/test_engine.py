@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from processes import is_running, wait_until
 
 from dask_espresso.conversation import BoundedText
 from dask_espresso.engine import (
@@ -20,20 +21,6 @@ from dask_espresso.engine import (
     run_process,
     simulation_environment,
 )
-
-
-def is_running(pid):
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def wait_until(condition, timeout=10):
-    end = time.monotonic() + timeout
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-    return condition()
 
 
 def test_parameters_in_result_out(python):

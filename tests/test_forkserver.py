@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from processes import wait_until
 
 from dask_espresso.engine import SIMULATIONS, Engine, probe, run_process, warm_start
 from dask_espresso.warm import close_all
@@ -44,13 +45,6 @@ def servers():
 def server():
     (only,) = servers()
     return only
-
-
-def wait_until(condition, timeout=10):
-    end = time.monotonic() + timeout
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-    return condition()
 
 
 # what scripts can see, do, and leave undone
@@ -127,16 +121,20 @@ SCRIPTS = {
 def outcome(engine, path, keep, **options):
     engine = replace(engine, environment=(("KEEP", str(keep)),))
     report = run_process(engine, path, {"a": 1}, **options)
-    text = re.sub(r"0x[0-9a-f]+", "0x", report.log.replace(str(keep), "KEEP"))
-    text = sorted(text.splitlines())  # two streams come in no certain order
+    stderr, log = (
+        re.sub(r"0x[0-9a-f]+", "0x", text.replace(str(keep), "KEEP"))
+        for text in (report.stderr, report.log)
+    )
+    if stderr:  # the log has both streams, in pieces that come in no certain order
+        log = sorted(log)
     kept = keep.read_text() if keep.exists() else None
     payloads = report.output.payloads
     return (
         report.exit_code,
         report.timed_out,
         report.error,
-        text,
-        report.stderr and 1,
+        log,
+        stderr,
         payloads,
         kept,
     )
