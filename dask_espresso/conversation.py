@@ -7,9 +7,12 @@ import json
 import os
 import select
 import signal
+import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -163,6 +166,17 @@ class BoundedText:
     def __str__(self) -> str:
         gap = f"\n[… {self._left_out} bytes left out …]\n".encode() if self._left_out else b""
         return (bytes(self._head) + gap + bytes(self._tail)).decode("utf-8", "replace")
+
+
+def scratch_path() -> Path:
+    """Name a directory for one process to have to itself, which is not there yet.
+
+    Raises
+    ------
+    OSError
+        If there is no place for temporary files at all.
+    """
+    return Path(tempfile.gettempdir(), f"dask-espresso-{uuid.uuid4().hex[:12]}")
 
 
 def kill_marked(*marks: str) -> None:

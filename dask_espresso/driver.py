@@ -269,9 +269,14 @@ class Driver:
                 f"{found.error}; set its command under `engines` in the profile, "
                 "or load the module that has it"
             )
-        if found and found.reason:
-            self._notes.add(found.reason)
-            self._display.say(f"simulations are fresh processes: {found.reason}")
+        if found:
+            self._tell(found.reason)
+
+    def _tell(self, reason: str) -> None:
+        """Say once why simulations are not forked, if there is a reason."""
+        if reason not in self._notes:
+            self._notes.add(reason)
+            self._display.say(f"simulations are fresh processes: {reason}")
 
     def _look_after(self, cluster: Cluster) -> None:
         """Tell the keeper what is to be done, and the user what the workers do."""
@@ -389,9 +394,7 @@ class Driver:
             if not self._tries_again(entry, order):
                 entries.append(entry)
         self._again.extend(orders[len(batch.results) :])
-        if batch.note not in self._notes:
-            self._notes.add(batch.note)
-            self._display.say(f"simulations are fresh processes: {batch.note}")
+        self._tell(batch.note)
         return entries
 
     def _fetch(self, client: Client, futures: list[Future]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from .conversation import (
     ProcessReport,
     brief,
     kill_marked,
+    scratch_path,
 )
 from .files import open_file
 from .transport import RESULT, encode_transport_data, pipe_number
@@ -33,6 +33,7 @@ from .warm import NoWarmStartError, WarmEngine, WarmStart
 
 PACKAGE = Path(__file__).resolve().parent
 SIMULATIONS = PACKAGE / "simulations"
+_PROBE, _PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
 
 # A one-rank simulation started inside a batch job takes these for its own MPI job and hangs or
 # fails; OMPI_MCA_* are the user's own settings of Open MPI.
@@ -197,7 +198,7 @@ def _order(
 ) -> Iterator[ProcessOrder]:
     """Say what is to be run, in a directory that is gone afterwards, whatever becomes of it."""
     try:
-        scratch = Path(tempfile.gettempdir(), f"dask-espresso-{uuid.uuid4().hex[:12]}")
+        scratch = scratch_path()
     except OSError as error:  # Python looks for a place that can be written to
         raise _NoScratchError(error.strerror or error) from None
     try:
@@ -320,8 +321,7 @@ class Probe:
 @functools.lru_cache(maxsize=32)
 def probe(engine: Engine) -> Probe:
     """Find out whether the engine works on this machine, its version, and how to start it."""
-    script, parameters = SIMULATIONS / "probe.py", {"module": engine.module}
-    report = run_process(replace(engine, start="spawn"), script, parameters, time_limit=120)
+    report = _fresh(replace(engine, start="spawn"))
     failure = report.failure()
     if failure:
         command = " ".join(engine_command(engine))
@@ -339,10 +339,15 @@ def probe(engine: Engine) -> Probe:
     return Probe(version=version, start="spawn" if reason else "fork", reason=reason)
 
 
+@functools.lru_cache(maxsize=32)
+def _fresh(engine: Engine) -> ProcessReport:
+    return run_process(engine, _PROBE, {"module": engine.module}, time_limit=_PROBE_LIMIT)
+
+
 def _difference(engine: Engine, fresh: dict[str, Any]) -> str:
     """Say in what a forked process is not like a fresh one; empty if they are the same."""
     try:
-        with _order(engine, SIMULATIONS / "probe.py", {"module": engine.module}, 120) as order:
+        with _order(engine, _PROBE, {"module": engine.module}, _PROBE_LIMIT) as order:
             report = warm_start(engine).fork(order)
     except (NoWarmStartError, _NoScratchError) as error:
         return str(error)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -14,7 +15,6 @@ import select
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 import uuid
@@ -30,6 +30,7 @@ from .conversation import (
     ProcessOrder,
     ProcessReport,
     kill_marked,
+    scratch_path,
 )
 
 logger = logging.getLogger(__name__)
@@ -144,9 +145,7 @@ class WarmEngine:
         environment: Callable[[Path, str], dict[str, str]],
         preload: tuple[str, ...],
     ) -> None:
-        self._command = command
-        self._environment = environment
-        self._preload = preload
+        self._start_server = functools.partial(_Server, command, environment, preload)
         self._lock = threading.Lock()
         self._server: _Server | None = None
         self._idle: list[_Slot] = []
@@ -184,7 +183,7 @@ class WarmEngine:
                 self._server.close()
                 self._server = None
             if not self._server:
-                self._server = _Server(self._command, self._environment, self._preload)
+                self._server = self._start_server()
             try:
                 return self._server.fork()
             except OSError as error:
@@ -221,7 +220,7 @@ class _Server:
         environment: Callable[[Path, str], dict[str, str]],
         preload: tuple[str, ...],
     ) -> None:
-        self._scratch = Path(tempfile.gettempdir(), f"dask-espresso-{uuid.uuid4().hex[:12]}")
+        self._scratch = scratch_path()
         self._mark = uuid.uuid4().hex
         self._base = environment(self._scratch, self._mark)
         try:
@@ -229,8 +228,7 @@ class _Server:
             self._start(command(self._base))
         except OSError as error:
             self._remove_scratch()
-            where = f": {error.filename}" if error.filename else ""
-            raise NoWarmStartError(f"{error.strerror}{where}") from error
+            raise NoWarmStartError(supervisor.not_started(error)["error"]) from error
         try:
             if refusal := self._wait_until_warm(preload):
                 raise NoWarmStartError(refusal)
