@@ -125,7 +125,7 @@ def run(
       dask-espresso run lj_pressure.yaml --profile slurm.yaml --set n_steps=200
     """
     _quiet_dask()
-    from .driver import run_study
+    from .driver import InterruptedRunError, run_study
     from .duration import format_duration
     from .profile import load_profile
     from .progress import display_for
@@ -134,10 +134,13 @@ def run(
     loaded = load_study(study, _overrides(settings))
     path = store or Path(f"{loaded.name}.h5")
     with display_for(_console) as display:
-        summary = run_study(
-            loaded, load_profile(profile), path, retry_failed=retry_failed,
-            changed_script=changed_script, display=display,
-        )  # fmt: skip
+        try:
+            summary = run_study(
+                loaded, load_profile(profile), path, retry_failed=retry_failed,
+                changed_script=changed_script, display=display,
+            )  # fmt: skip
+        except InterruptedRunError as error:
+            summary = error.summary
     counts = ", ".join(f"{n} {status.label}" for status, n in sorted(summary.recorded.items()))
     click.echo(
         f"{path}: {counts or 'nothing recorded'} of {summary.total}; this run recorded "

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, spawn
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ _SETTINGS = {
     # the keeper finds workers that hang sooner, and replaces their jobs
     "distributed.scheduler.worker-ttl": "5 minutes",
     "distributed.worker.daemon": False,
+    "distributed.worker.multiprocessing-method": "spawn",
     # what threads of workers do is to wait for simulations
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.limit": "10s",
@@ -110,6 +111,7 @@ def open_cluster(
             return
         if profile.cluster == "local":
             stack.enter_context(_no_workers_left())
+            stack.enter_context(_main_stays_here())
             cluster = stack.enter_context(_local_cluster(profile, ranks))
             yield Cluster(stack.enter_context(Client(cluster, set_as_default=False)))
             return
@@ -226,6 +228,28 @@ def _no_workers_left() -> Iterator[None]:
     finally:
         for process in set(multiprocessing.active_children()) - others:
             process.kill()
+
+
+@contextlib.contextmanager
+def _main_stays_here() -> Iterator[None]:
+    """Have no worker import the program that called, of which the top level would run once more.
+
+    multiprocessing does so for functions of that program; workers are given none.
+    """
+    prepare = spawn.get_preparation_data
+
+    def without_main(name: str) -> dict[str, Any]:
+        prepared = prepare(name)
+        if name.startswith("Dask Worker"):  # others may be the program's own
+            prepared.pop("init_main_from_name", None)
+            prepared.pop("init_main_from_path", None)
+        return prepared
+
+    spawn.get_preparation_data = without_main
+    try:
+        yield
+    finally:
+        spawn.get_preparation_data = prepare
 
 
 @contextlib.contextmanager

@@ -77,6 +77,20 @@ class Summary:
         return 75 if self.interrupted else 1
 
 
+class InterruptedRunError(ResumableError):
+    """A signal, such as that of Ctrl-C, stopped a run early.
+
+    Attributes
+    ----------
+    summary : Summary
+        What the run had come to by then.
+    """
+
+    def __init__(self, message: str, summary: Summary) -> None:
+        super().__init__(message)
+        self.summary = summary
+
+
 def run_study(
     study: Study,
     profile: Profile | None = None,
@@ -112,7 +126,8 @@ def run_study(
     InputError
         If the study, the store or the engine cannot be used; nothing was written.
     ResumableError
-        If the run had to stop early; running again goes on.
+        If the run had to stop early; running again goes on. Where a signal was why, such as that
+        of Ctrl-C, it is an :class:`InterruptedRunError`.
     """
     profile = profile or load_profile()
     path = Path(store or f"{study.name}.h5").absolute()
@@ -143,7 +158,14 @@ def run_study(
             opened.publish()
             raise
         opened.publish()
-        return driver.summary()
+        summary = driver.summary()
+    if summary.exit_status == ResumableError.exit_status:
+        raise InterruptedRunError(
+            f"{path}: stopped by {summary.interrupted} with {sum(summary.recorded.values())} "
+            f"of {summary.total} simulations recorded; running it again goes on",
+            summary,
+        )
+    return summary
 
 
 def check_time_limit(study: Study, profile: Profile) -> None:

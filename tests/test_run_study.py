@@ -1,0 +1,120 @@
+"""The driver from Python: in notebooks, threads and plain scripts."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from dask_espresso.driver import InterruptedRunError, run_study
+from dask_espresso.errors import ResumableError
+from dask_espresso.outcome import Status
+from dask_espresso.store import read_store
+from dask_espresso.study import load_study
+
+SCRIPT = """
+    import dask_espresso, os, time
+    params = dask_espresso.get_data_from_stdin()
+    if params["x"] > 1:
+        open(os.path.dirname(__file__) + "/begun", "a").close()
+        time.sleep(3)
+    print(dask_espresso.encode_transport_data({"y": 2.0 * params["x"]}))
+"""
+STUDY = """
+    name: s
+    engine: python
+    script: script.py
+    parameters: {x: [0, 1, 2, 3]}
+    retries: 0
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, script, study_file):
+    script(SCRIPT)
+    study_file(STUDY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def interrupt_when(path):
+    """Send this process what Ctrl-C sends, once the file is there."""
+
+    def wait():
+        while not path.exists():
+            pause.wait(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    pause = threading.Event()
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def test_an_interrupted_run_raises(here):
+    interrupt_when(here / "begun")
+    with pytest.raises(ResumableError, match=r"s\.h5: stopped by SIGINT .* of 4") as caught:
+        run_study(load_study("study.yaml"))
+    assert isinstance(caught.value, InterruptedRunError)
+    summary = caught.value.summary
+    assert (summary.interrupted, summary.exit_status) == ("SIGINT", 75)
+    assert summary.recorded.get(Status.DONE, 0) == len(read_store("s.h5").outcomes)
+
+
+def test_a_notebook_is_interrupted(here):
+    """There an event loop runs already, in the main thread."""
+
+    async def cell():
+        interrupt_when(here / "begun")
+        return run_study(load_study("study.yaml"))
+
+    with pytest.raises(InterruptedRunError):
+        asyncio.run(cell())
+    assert not (here / "s.h5.claim").exists()
+
+
+def test_it_runs_in_a_thread_with_an_event_loop(here, script):
+    script(SCRIPT.replace("> 1", "> 9"))
+
+    async def cell():
+        return run_study(load_study("study.yaml"))
+
+    summaries = []
+    thread = threading.Thread(target=lambda: summaries.append(asyncio.run(cell())))
+    thread.start()
+    thread.join()
+    assert [summary.exit_status for summary in summaries] == [0]
+    assert len(read_store("s.h5").outcomes) == 4
+
+
+PROGRAM = """
+    import dask_espresso
+    summary = dask_espresso.run_study(dask_espresso.load_study("study.yaml"))
+    print("ended with", summary.exit_status)
+"""
+WAYS = {
+    "file": ["program.py"],
+    "module": ["-m", "mypkg.program"],
+    "input": ["-"],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_plain_program_needs_no_guard(here, script, way):
+    script(SCRIPT.replace("> 1", "> 9"))
+    (here / "mypkg").mkdir()
+    script("", "mypkg/__init__.py")
+    script(PROGRAM, "mypkg/program.py")
+    path = script(PROGRAM, "program.py")
+    script("raise ImportError('this is the user\\'s')", "store.py")
+    ended = subprocess.run(
+        [sys.executable, *WAYS[way]],
+        input=path.read_text() if way == "input" else "",
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "ended with 0\n"
+    assert len(read_store("s.h5").outcomes) == 4
