@@ -34,6 +34,7 @@ from .warm import NoWarmStartError, WarmEngine, WarmStart
 PACKAGE = Path(__file__).resolve().parent
 SIMULATIONS = PACKAGE / "simulations"
 _PROBE, _PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
+_ABORT, _ABORT_CODE, _ABORT_LIMIT = SIMULATIONS / "abort.py", 3, 10.0  # seconds
 
 # A one-rank simulation started inside a batch job takes these for its own MPI job and hangs or
 # fails; OMPI_MCA_* are the user's own settings of Open MPI.
@@ -102,6 +103,8 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
     kept = dict(base)
     if engine.ranks == 1:
         kept = {name: value for name, value in base.items() if not _leaks(name)}
+        # no daemon beside it, for which MPI_Abort would wait in a forked process
+        kept.setdefault("OMPI_MCA_ess_singleton_isolated", "1")
     kept.setdefault("OMPI_MCA_hwloc_base_binding_policy", "none")
     kept["OMP_NUM_THREADS"] = "1"
     kept["PYTHONPATH"] = os.pathsep.join(
@@ -349,8 +352,12 @@ def _difference(engine: Engine, fresh: dict[str, Any]) -> str:
     try:
         with _order(engine, _PROBE, {"module": engine.module}, _PROBE_LIMIT) as order:
             report = warm_start(engine).fork(order)
+        with _order(engine, _ABORT, {}, _ABORT_LIMIT) as order:
+            aborted = warm_start(engine).fork(order)
     except (NoWarmStartError, _NoScratchError) as error:
         return str(error)
+    if aborted.exit_code != _ABORT_CODE:
+        return "MPI_Abort does not end a forked process"
     if failure := report.failure():
         return f"a forked process fails: {brief(failure)}"
     forked = report.output.payload()

@@ -8,7 +8,7 @@ import ctypes
 import importlib
 import os
 import sys
-from typing import Any
+from typing import Any, Optional
 
 # what scripts take of these sooner or later, and they only import then
 _PARTS = {
@@ -45,3 +45,16 @@ def _load_mpich() -> None:
     library = os.path.join(sys.prefix, "lib", "libmpi.so.12")
     if os.path.exists(library):
         ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+
+
+def started_mpi() -> Optional[ctypes.CDLL]:
+    """Give the MPI library that has been started in this process, if one has."""
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+        paths = {line.split(maxsplit=5)[-1].rstrip("\n") for line in file if "/libmpi" in line}
+    for path in sorted(paths):
+        with contextlib.suppress(OSError, AttributeError):
+            library, is_started = ctypes.CDLL(path), ctypes.c_int()
+            library.MPI_Initialized(ctypes.byref(is_started))
+            if is_started:
+                return library
+    return None

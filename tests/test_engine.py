@@ -289,6 +289,7 @@ def test_environment():
     assert environment == {
         "PATH": "/bin",
         "OMPI_MCA_btl": "self",
+        "OMPI_MCA_ess_singleton_isolated": "1",
         "OMPI_MCA_hwloc_base_binding_policy": "none",
         "OMP_NUM_THREADS": "2",
         "MY_VARIABLE": "1",

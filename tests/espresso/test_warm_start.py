@@ -50,6 +50,27 @@ def test_crash_of_the_engine_is_that_of_a_fresh_process(espresso, script):
     assert run(replace(espresso, start="fork"), 1) == run(replace(espresso, start="spawn"), 1)
 
 
+ABORT = """
+    import ctypes, espressomd
+    mpi = ctypes.CDLL(None)
+    mpi.MPI_Abort(ctypes.byref(ctypes.c_char.in_dll(mpi, "ompi_mpi_comm_world")), 3)
+"""
+
+
+def test_mpi_abort_ends_it_at_once(espresso, script):
+    for start in ("fork", "spawn"):
+        report = run_process(replace(espresso, start=start), script(ABORT), {}, time_limit=60)
+        assert report.exit_code == 3
+        assert "MPI_ABORT was invoked on rank 0" in report.stderr
+
+
+def test_mpi_that_does_not_abort_is_not_forked(espresso):
+    """Open MPI waits for a daemon of its own, if it has one."""
+    engine = replace(espresso, environment=(("OMPI_MCA_ess_singleton_isolated", "0"),))
+    found = probe(engine)
+    assert (found.start, found.reason) == ("spawn", "MPI_Abort does not end a forked process")
+
+
 def test_several_ranks(espresso, script):
     """ESPResSo's first rank runs the script; the others wait for its orders."""
     launcher = ("mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "{ranks}")
