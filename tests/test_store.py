@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -414,6 +415,58 @@ def test_opening_reads_no_results(tmp_path, study, monkeypatch):
     with open_store(path, study) as store:
         assert list(store.statuses.values()) == [Status.DONE] * 3
         assert list(store.statuses) == list(study.ids())[:3]
+
+
+OLD_STORE = Path(__file__).parent / "golden" / "old_store"  # in it, 1.0 had another id than 1
+
+
+@pytest.fixture(params=["as it was", "in other words"])
+def old(tmp_path, request):
+    """Give the path of a store of an older version, with a journal, and a study that goes on."""
+    for file in OLD_STORE.iterdir():
+        shutil.copy(file, tmp_path)
+    path = tmp_path / "study.yaml"
+    if request.param != "as it was":
+        text = path.read_text()
+        for one, other in [("1.0,", "1,"), ("2.0,", "2,"), ("1.0\n", "1\n"), (", 2]", ", 2.0]")]:
+            assert one in text
+            text = text.replace(one, other)
+        path.write_text(text)
+    return tmp_path / "old.h5", load_study(path)
+
+
+def test_old_stores_go_on(old):
+    path, study = old
+    assert list(read_store(path).outcomes) == list(study.ids())
+    outcomes = read_store(path).outcomes
+    with open_store(path, study) as store:
+        assert list(store.statuses) == list(study.ids())
+        store.publish()
+    assert not journal_path(path).exists()
+    assert read_store(path).outcomes == outcomes
+    with h5py.File(path) as file:
+        assert [text.decode() for text in file["simulation"]] == list(study.ids())
+        assert file.attrs["ids"] == 2
+    assert [o.seed for o in outcomes.values()] != [s.seed for s in study.simulations()]
+
+
+def test_old_stores_keep_what_they_hold_twice(tmp_path, study, monkeypatch):
+    path = tmp_path / "s.h5"
+    names = list(study.ids())
+    ids = [names[0], "0" * 16, "1" * 16, "2" * 16]
+    values = [1, 1.0, 2.0, 2.0]  # of which one was meant each time
+    with monkeypatch.context() as patch:
+        patch.setattr("dask_espresso.hdf5.IDS", 1)
+        outcomes = [
+            Outcome(id=i, parameters={"x": x}, result={"y": n})
+            for n, (i, x) in enumerate(zip(ids, values, strict=True))
+        ]
+        write_hdf5(path, Table.of(outcomes), study.snapshot(), study.script_hash)
+    for _ in range(2):
+        found = {name: o.result["y"] for name, o in read_store(path).outcomes.items()}
+        assert found == {names[0]: 0, "0" * 16: 1, names[1]: 2, "2" * 16: 3}
+        with open_store(path, study) as store:
+            store.publish()
 
 
 HOLD = """

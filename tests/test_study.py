@@ -1,7 +1,10 @@
 import hashlib
 import json
+import math
 import os
+import re
 
+import numpy as np
 import pydantic
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from dask_espresso import load_study
 from dask_espresso.engine import SIMULATIONS
 from dask_espresso.errors import InputError
+from dask_espresso.identity import LARGEST_SEED, canonical_json, simulation_seed
 from dask_espresso.study import Study, shipped_simulations
 from dask_espresso.templates import folder, study_names
 
@@ -140,8 +144,8 @@ def test_golden_ids_and_seeds():
     )
     simulations = list(study.simulations())
     first, last = simulations[0], simulations[-1]
-    assert (first.id, first.seed) == ("d49fbc2f1fba22ba", 8335908124193873416)
-    assert (last.id, last.seed) == ("1c34a7df1b64109b", 4685495608031254388)
+    assert (first.id, first.seed) == ("d49fbc2f1fba22ba", 1157006)
+    assert (last.id, last.seed) == ("1c34a7df1b64109b", 123843658)
     text = '{"parameters":{"n":100,"phi":0.51,"\\u03c6":"\\u00fc"},"replica":1}'
     assert last.id == hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -170,6 +174,86 @@ def test_order_of_parameters_changes_no_id():
     assert {s.id for s in one.simulations()} == {s.id for s in other.simulations()}
 
 
+EQUAL = [
+    (1, 1.0),
+    (0, 0.0, -0.0),
+    (1000, 1e3),
+    (-3, -3.0),
+    (2**53, 2.0**53),
+    (10**18, 1e18),
+    ([1, "a", [0.0]], [1.0, "a", [0]]),
+    ({"a": 1, "b": {"c": [2]}}, {"b": {"c": [2.0]}, "a": 1.0}),
+]
+UNEQUAL = [1, True, "1", "1.0", 0, False, "", None, 0.1, 2**53 + 1, 2.0**53, [1], ["1"], {"1": 1}]
+
+
+@pytest.mark.parametrize("equal", EQUAL)
+def test_equal_values_are_the_same_simulation(equal):
+    studies = [make(parameters={"a": {"value": v}, "x": [5, 6]}, replicas=2) for v in equal]
+    found = [[(s.id, s.seed) for s in study.simulations()] for study in studies]
+    assert found == [found[0]] * len(equal)
+    assert [list(study.ids()) for study in studies] == [[id_ for id_, _ in found[0]]] * len(equal)
+    with pytest.raises(pydantic.ValidationError, match="twice"):
+        make(parameters={"x": [{"value": v} for v in equal]})
+
+
+@pytest.mark.parametrize("sweep", ["product", "zip"])
+def test_equal_values_of_sweeps_are_the_same_simulations(sweep):
+    written = [
+        [1, 2, 3],
+        [1.0, 2.0, 3.0],
+        {"start": 1, "stop": 3, "step": 1},
+        {"start": 1, "stop": 3.0, "step": 1},
+        {"start": 1.0, "stop": 3, "num": 3},
+    ]
+    other = {"y": {"start": 0.5, "stop": 2.5, "num": 3}}
+    ids = [set(make(parameters={"x": x, **other}, sweep=sweep).ids()) for x in written]
+    assert ids == [ids[0]] * len(written)
+    finer = make(parameters={"x": {"start": 1, "stop": 3, "step": 0.5}})
+    assert set(make(parameters={"x": [1, 2, 3]}).ids()) < set(finer.ids())
+
+
+def test_values_that_differ_are_different_simulations():
+    ids = [next(make(parameters={"a": {"value": value}}).ids()) for value in UNEQUAL]
+    assert len(set(ids)) == len(UNEQUAL)
+    assert all(re.fullmatch("[0-9a-f]{16}", id_) for id_ in ids)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**63 - 1))
+def test_numbers_are_the_same_simulation_where_python_says_that_they_are_equal(one, other):
+    for value in (other, float(other)):
+        same = canonical_json(one) == canonical_json(value)
+        assert same == (one == value)
+    assert (canonical_json(other) == canonical_json(float(other))) == (other == float(other))
+
+
+def test_replicas_have_different_seeds_and_points_have_equal_ones_by_chance():
+    parameters = {"x": {"start": 1, "stop": 1000, "step": 1}}
+    seeds = [s.seed for s in make(parameters=parameters, replicas=100).simulations()]
+    assert 0 < min(seeds) < 1e5
+    assert LARGEST_SEED - 1e5 < max(seeds) <= LARGEST_SEED
+    for point in range(1000):
+        assert len(set(seeds[point::1000])) == 100
+    # of 100,000 out of 900,000,000: 5.6 equal pairs, give or take 2.4
+    assert len(seeds) - len(set(seeds)) < 20
+
+
+def test_seeds_are_dealt_evenly():
+    seeds = [simulation_seed(0, {}, replica) for replica in range(20_000)]
+    assert len(set(seeds)) == len(seeds)
+    counts = np.histogram(seeds, 20, (1, LARGEST_SEED))[0]
+    assert np.abs(counts - 1000).max() < 150  # nearly five standard deviations
+    following = np.corrcoef(seeds[1:], seeds[:-1])[0, 1]
+    assert abs(following) < 5 / math.sqrt(len(seeds))
+
+
+@pytest.mark.parametrize("seed", [1, LARGEST_SEED])
+def test_seeds_fit_the_generators_of_scripts(seed):
+    assert np.random.RandomState(seed).random_sample() < 1  # as np.random.seed(seed)
+    assert np.random.default_rng(seed).random() < 1
+    assert np.int32(seed) > 0  # as ESPResSo and LAMMPS have them
+
+
 def test_seed_of_the_study_changes_all_seeds_and_no_id():
     one, other = (list(make(parameters={"a": [1, 2]}, seed=s).simulations()) for s in (1, 2))
     assert [s.id for s in one] == [s.id for s in other]
@@ -190,8 +274,7 @@ def test_ids_are_unique_and_adding_keeps_the_others(parameters, seed, replicas, 
     study = make(parameters=parameters, seed=seed, replicas=replicas)
     before = {s.id: (s.parameters, s.replica, s.seed) for s in study.simulations()}
     assert len(before) == len(study)
-    assert len({seed for _, _, seed in before.values()}) == len(study)
-    assert all(0 <= seed < 2**63 for _, _, seed in before.values())
+    assert all(1 <= seed <= LARGEST_SEED for _, _, seed in before.values())
 
     name = data.draw(st.sampled_from(sorted(parameters)))
     more = data.draw(NUMBERS.filter(lambda number: number not in parameters[name]))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dask_espresso.engine import SIMULATIONS, probe, run_process
+from dask_espresso.identity import LARGEST_SEED
 from dask_espresso.profile import EngineSettings, Profile
 from dask_espresso.warm import close_all
 
@@ -37,6 +38,25 @@ def test_bit_for_bit_as_fresh_also_several_at_a_time(espresso):
     fresh = [run(replace(espresso, start="spawn"), seed) for seed in range(8)]
     assert forked == fresh
     assert len({result["pressure"] for result in forked}) == 8
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("seed", [1, LARGEST_SEED])
+def test_seeds_are_taken_as_they_are(espresso, script, start, seed):
+    path = script("""
+        import dask_espresso, espressomd
+        import numpy as np
+        params = dask_espresso.get_data_from_stdin()
+        np.random.seed(params["seed"])
+        system = espressomd.System(box_l=[9.0, 9.0, 9.0])
+        system.time_step, system.cell_system.skin = 0.01, 0.4
+        system.part.add(pos=9 * np.random.random((9, 3)))
+        system.thermostat.set_langevin(kT=1.0, gamma=1.0, seed=params["seed"])
+        system.integrator.run(3)
+        print(dask_espresso.encode_transport_data({"seed": system.thermostat.langevin.seed}))
+    """)
+    report = run_process(replace(espresso, start=start), path, {"seed": seed})
+    assert report.output.payload() == {"seed": seed}
 
 
 def test_crash_of_the_engine_is_that_of_a_fresh_process(espresso, script):
