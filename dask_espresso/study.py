@@ -25,6 +25,7 @@ from .templates import file_or_template, study_names
 
 _T = TypeVar("_T")
 
+_PARTS = {"probe", "abort"}  # of the package, among the simulations
 MAX_SIMULATIONS = 10_000_000
 _RESERVED = {"replica": "replicas", "seed": "seed"}  # the driver hands these to every script
 _RANGE_FORMS = "{start: 0.1, stop: 0.5, step: 0.1} or {start: 0.1, stop: 0.5, num: 5}"
@@ -485,7 +486,7 @@ def _with_override(document: Document, name: str, text: str) -> Document:
 def shipped_simulations() -> dict[str, Path]:
     """Give the simulation scripts that come with the package, by name."""
     scripts = sorted(SIMULATIONS.glob("[!_]*.py"))
-    return {path.stem: path for path in scripts if path.stem != "probe"}
+    return {path.stem: path for path in scripts if path.stem not in _PARTS}
 
 
 def _find_script(document: Document, script: str) -> Path:
