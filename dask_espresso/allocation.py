@@ -45,7 +45,8 @@ class StepJob(SLURMJob):
             f"--mem-per-cpu={memory}M", "--cpu-bind=none", "--quit-on-interrupt",
         ]  # fmt: skip
         if self.log_directory:
-            command += [f"--output={self._log('worker')}.out", f"--error={self._log('worker')}.err"]
+            log = self._log("worker").replace("%", "%%")  # such as %j is srun's
+            command += [f"--output={log}.out", f"--error={log}.err"]
         prologue = filter(None, self._job_script_prologue)
         return [*command, "/bin/bash", "-c", "\n".join([*prologue, self._command_template])]
 

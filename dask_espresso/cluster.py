@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import shlex
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -35,9 +34,10 @@ from .batch import (
 )
 from .certificates import temporary_security
 from .errors import DaskEspressoError, InputError
-from .jobqueue import Job, JobQueueCluster, cluster_class
+from .jobqueue import Job, JobQueueCluster, job_class
 from .keeper import Keeper
-from .profile import JOBQUEUE_CLUSTERS, Profile, config_section
+from .profile import JOBQUEUE_CLUSTERS, Profile
+from .worker_job import config_section
 
 CONNECT_TIMEOUT = 10.0  # seconds
 
@@ -52,15 +52,6 @@ _SETTINGS = {
     # what threads of workers do is to wait for simulations
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.limit": "10s",
-}
-
-# options of dask-jobqueue whose own defaults are traps: several processes a job share its cores
-# unevenly, output is lost, and files of the workers go to the shared file system
-_DEFAULTS = {
-    "processes": 1,
-    "log_directory": "dask-espresso-logs",
-    "local_directory": "${TMPDIR:-/tmp}",
-    "python": shlex.quote(sys.executable),
 }
 
 
@@ -289,15 +280,15 @@ def _jobqueue_cluster(
     arguments["scheduler_options"] = on_loopback | (profile.options.get("scheduler_options") or {})
     arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))
     arguments["protocol"] = "tls://"
-    job_class, queue = batch_system(profile)
+    made, queue = batch_system(profile)
     stack.enter_context(outside_of_job())
     with _refusals(profile, "dask-jobqueue makes no worker jobs of them"):
         if logs := log_directory(profile):
             stack.enter_context(_no_new_directory(logs))
             logs.mkdir(parents=True, exist_ok=True)
             stack.callback(remove_if_empty, logs)  # also one that a killed driver has left
-        _one_job(profile, job_class)  # a cluster that fails halfway complains once more at its end
-        cluster = JobQueueCluster(job_cls=job_class, **arguments)
+        _one_job(profile, made)  # a cluster that fails halfway complains once more at its end
+        cluster = JobQueueCluster(job_cls=made, **arguments)
     # its paths stand in the worker's command line, which a shell reads
     cluster.new_spec["options"]["security"] = _quoted(arguments["security"])
     return stack.enter_context(cluster), queue
@@ -313,30 +304,27 @@ def _quoted(security: Security) -> Security:
 def batch_system(profile: Profile) -> tuple[Any, Queue]:
     """Give the class of a profile's worker jobs, and the queue that shows them."""
     if profile.cluster == "slurm-allocation":
-        job_class = step_job_class()
-        return job_class, StepQueue(job_class)
-    job_class = cluster_class(JOBQUEUE_CLUSTERS[profile.cluster]).job_cls
+        step_class = step_job_class()
+        return step_class, StepQueue(step_class)
+    made = job_class(JOBQUEUE_CLUSTERS[profile.cluster])
     if profile.cluster == "slurm":
-        return job_class, SlurmQueue()
+        return made, SlurmQueue()
     if profile.cluster == "htcondor":
-        return job_class, HTCondorQueue(
+        return made, HTCondorQueue(
             schedd_arguments(profile.options.get("submit_command_extra") or ())
         )
-    return job_class, UnknownQueue()
+    return made, UnknownQueue()
 
 
 def _job_options(profile: Profile) -> dict[str, Any]:
-    """Give the options of a worker job, with defaults where dask-jobqueue's own are traps."""
-    options = dict(profile.options)
-    for name, value in _DEFAULTS.items():
-        chosen = profile.option(name)
-        options[name] = value if chosen is None else chosen
+    """Give the options of a worker job, and the environment of HTCondor's."""
+    options = dict(profile.worker_job)
     if profile.cluster == "htcondor":
         # a job's environment is empty otherwise, even PATH, and does not tell the job's id
         directives = options.get("job_extra_directives") or {}
         given = {name.lower() for name in directives}
         defaults = {
-            "getenv": "True",
+            "getenv": "*",  # some pools allow no `True`, which is the same
             "environment": '"DASK_ESPRESSO_JOB_ID=$(ClusterId).$(ProcId)"',
         }
         missing = {} if "environment" in given else defaults
@@ -373,23 +361,21 @@ def job_script(profile: Profile) -> str:
             f"{profile.path or 'profile'}: cluster: {profile.cluster!r} submits no jobs; "
             f"one of {', '.join(submitting)} does"
         )
-    job_class = cluster_class(JOBQUEUE_CLUSTERS[profile.cluster]).job_cls
+    made = job_class(JOBQUEUE_CLUSTERS[profile.cluster])
     with (
         _refusals(profile, "dask-jobqueue makes no worker job of them"),
         _no_new_directory(log_directory(profile)),
     ):
-        script: str = _one_job(profile, job_class).job_script()
+        script: str = _one_job(profile, made).job_script()
         return script
 
 
-def _one_job(profile: Profile, job_class: Any) -> Any:
-    """Make a worker job that is only looked at."""
-    constructors = (job_class.__init__, Job.__init__)
+def _one_job(profile: Profile, made: Any) -> Any:
+    """Make a worker job of a class that is only looked at."""
+    constructors = (*(c.__init__ for c in made.__mro__ if issubclass(c, Job)),)
     names = {name for made in constructors for name in inspect.signature(made).parameters}
     options = {"job_name": "NAME", **_job_options(profile)}
-    return job_class(
-        "tls://SCHEDULER:PORT", "NAME", **{n: options[n] for n in options if n in names}
-    )
+    return made("tls://SCHEDULER:PORT", "NAME", **{n: options[n] for n in options if n in names})
 
 
 @contextlib.contextmanager

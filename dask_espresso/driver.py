@@ -20,6 +20,7 @@ from distributed import CancelledError, Client, Future, KilledWorker
 
 from .certificates import remove_leftovers
 from .cluster import Cluster, open_cluster
+from .directives import take_up
 from .duration import format_duration
 from .engine import Probe, probe
 from .errors import DaskEspressoError, InputError, ResumableError
@@ -173,10 +174,21 @@ def check_time_limit(study: Study, profile: Profile) -> None:
     limit, walltime = study.time_limit, profile.walltime
     if limit and walltime and limit + LEAVE_BEFORE >= walltime:
         raise InputError(
-            f"{profile.path or 'profile'}: worker jobs end after {format_duration(walltime)}, but "
+            f"{profile.path or 'profile'}: worker jobs end after {format_duration(walltime)}"
+            f"{_whose_walltime(profile)}, but "
             f"a simulation of study {study.name!r} may take {format_duration(limit)}: none could "
             "start; raise the walltime under `options`, or lower the study's `time_limit`"
         )
+
+
+def _whose_walltime(profile: Profile) -> str:
+    """Say so where nobody has written the walltime."""
+    own = profile.options
+    directives = own.get("job_extra_directives") or []
+    is_said = own.get("walltime") or profile.cluster == "htcondor"
+    if is_said or "walltime" in take_up(profile.cluster, directives, ())[1]:
+        return ""
+    return ", dask-jobqueue's default, since the profile has no `walltime`"
 
 
 class Driver:

@@ -12,6 +12,15 @@ from .document import BadValueError, describe
 
 _DURATION = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z]*)\s*", re.I | re.A)
 _CLOCK = re.compile(r"\s*(\d+):([0-5]\d):([0-5]\d)\s*", re.A)
+# batch systems whose last field is minutes, where there are so few fields
+_MINUTES = {"slurm": 1, "lsf": 2}
+# how batch systems themselves write a walltime
+_CLOCKS = r"\d+(:\d+){0,3}"
+_OWN_FORM = {
+    **dict.fromkeys(("pbs", "sge", "oar", "moab"), re.compile(_CLOCKS)),
+    "slurm": re.compile(r"(\d+-)?\d+(:\d+){0,2}"),
+    "lsf": re.compile(r"\d+(:\d+)?"),
+}
 _UNITS = {"min": "minutes", "mins": "minutes", "sec": "s", "secs": "s", "hr": "h", "hrs": "h"}
 
 
@@ -92,14 +101,48 @@ def parse_walltime(text: str | None, cluster: str) -> float | None:
     if not re.fullmatch(r"\d*", days) or not re.fullmatch(r"\d+(:\d+){0,3}", clock):
         return None
     fields = [int(field) for field in clock.split(":")]
-    if dash:  # days-hours:minutes:seconds
+    if dash or cluster == "oar":  # days-hours:minutes:seconds
         fields = [*fields, 0, 0][:3]
-    elif cluster == "lsf" or (cluster == "slurm" and len(fields) == 1):  # hours:minutes, or minutes
+    elif cluster in _MINUTES and len(fields) <= _MINUTES[cluster]:  # minutes, or hours:minutes
         fields = [*fields, 0]
     seconds = 0
     for field, unit in zip(reversed(fields), (1, 60, 3600, 86400), strict=False):
         seconds += field * unit
     return float(seconds + int(days or 0) * 86400)
+
+
+def format_walltime(value: Any, cluster: str) -> str:
+    """Write a walltime the way the batch system reads it.
+
+    Parameters
+    ----------
+    value : str
+        As a person writes it, such as ``2 h``, or as the batch system does already.
+    cluster : str
+        The batch system.
+
+    Raises
+    ------
+    ValueError
+        If it is no length of time.
+
+    Examples
+    --------
+    >>> format_walltime("2 h", "slurm"), format_walltime("01:30:00", "lsf")
+    ('02:00:00', '01:30')
+    """
+    text = str(value).strip()
+    if cluster == "slurm" and text.upper() in ("INFINITE", "UNLIMITED"):
+        return text
+    seconds = parse_walltime(text, cluster)
+    if seconds is not None and _OWN_FORM[cluster].fullmatch(text):
+        return text
+    whole = math.ceil(parse_duration(text) if seconds is None else seconds)
+    if cluster == "lsf":
+        return f"{-(-whole // 60) // 60:02}:{-(-whole // 60) % 60:02}"
+    days = whole // 86400 if cluster == "slurm" else 0
+    clock = f"{whole // 3600 - days * 24:02}:{whole % 3600 // 60:02}:{whole % 60:02}"
+    return f"{days}-{clock}" if days else clock
 
 
 def format_duration(seconds: float) -> str:

@@ -1,11 +1,15 @@
-"""dask-jobqueue, imported without its side effect."""
+"""dask-jobqueue, imported without its side effect, and with values that are quoted."""
 
 from __future__ import annotations
 
 import contextlib
+import re
+import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from .directives import escape_macros, is_skipped
 
 
 @contextlib.contextmanager
@@ -25,11 +29,91 @@ def _signal_handlers_kept() -> Iterator[None]:
 with _signal_handlers_kept():
     import dask_jobqueue
     from dask_jobqueue.core import Job, JobQueueCluster
+    from dask_jobqueue.htcondor import HTCondorJob
     from dask_jobqueue.slurm import SLURMJob
 
-__all__ = ["Job", "JobQueueCluster", "SLURMJob", "cluster_class"]
+__all__ = ["Job", "JobQueueCluster", "SLURMJob", "cluster_class", "job_class"]
 
 
 def cluster_class(name: str) -> Any:
     """Give a cluster class by its name, such as ``SLURMCluster``."""
     return getattr(dask_jobqueue, name)
+
+
+def job_class(name: str) -> Any:
+    """Give the class of a cluster's worker jobs, by the cluster's name."""
+    own = {"SLURMCluster": QuotedSLURMJob, "HTCondorCluster": QuotedHTCondorJob}
+    return own.get(name) or cluster_class(name).job_cls
+
+
+class QuotedSLURMJob(SLURMJob):
+    """A worker job whose names and paths may have spaces, quotes and percent signs."""
+
+    def __init__(
+        self,
+        *args: Any,
+        job_directives_skip: Sequence[str] | None = None,
+        job_extra_directives: Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(*args, job_directives_skip=[], job_extra_directives=[], **options)
+        made: str = self.job_header
+        own = [found for line in made.splitlines() if (found := _DIRECTIVE.fullmatch(line))]
+        header = [
+            f"#SBATCH {name}{sign}{_quoted(name, value)}"
+            for name, sign, value in (found.groups() for found in own)
+            if not is_skipped("slurm", name, job_directives_skip or ())
+        ]
+        header += [f"#SBATCH {directive}" for directive in job_extra_directives or ()]
+        self.job_header: str = "\n".join(header)
+
+
+_DIRECTIVE = re.compile(r"#SBATCH (--?[\w-]+)([ =])(.*)")
+
+
+def _quoted(name: str, value: str) -> str:
+    if name in ("-o", "-e"):
+        path, ours, end = value.rpartition("-%J")
+        value = path.replace("%", "%%") + ours + end
+    return shlex.quote(value)
+
+
+class QuotedHTCondorJob(HTCondorJob):
+    """A worker job whose prologue is a script of bash, and where ``$(…)`` is a shell's."""
+
+    executable = "/bin/bash"
+
+    def __init__(
+        self,
+        *args: Any,
+        job_script_prologue: Sequence[str] = (),
+        job_directives_skip: Sequence[str] | None = None,
+        job_extra_directives: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            *args, job_script_prologue=[], job_directives_skip=[], job_extra_directives={},
+            **options,
+        )  # fmt: skip
+        command: str = self._command_template
+        if prologue := [line for line in job_script_prologue or () if line]:
+            command = f"eval {_ansi_quoted(chr(10).join([*prologue, command]))}"
+        self._command_template: str = escape_macros(command)
+        header: dict[str, Any] = self.job_header_dict
+        if self.log_directory:
+            header["LogDirectory"] = escape_macros(self.log_directory)
+        self.job_header_dict: dict[str, Any] = {
+            name: value
+            for name, value in header.items()
+            if not is_skipped("htcondor", name, job_directives_skip or ())
+        } | (job_extra_directives or {})
+
+
+def _ansi_quoted(script: str) -> str:
+    r"""Write a script of several lines on one line, for bash.
+
+    >>> print(_ansi_quoted("it's\ntwo"))
+    $'it\'s\ntwo'
+    """
+    escapes = {"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+    return "$'" + "".join(escapes.get(c, c) for c in script) + "'"

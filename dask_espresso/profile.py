@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import dask
 import pydantic
 from dask.utils import parse_bytes, parse_timedelta
 from pydantic import BeforeValidator, PlainValidator
 
+from .directives import in_own_form
 from .document import BadValueError, Document, describe, unknown
 from .duration import parse_duration, parse_walltime
 from .engine import Engine
 from .errors import InputError
 from .templates import file_or_template, profile_names
+from .worker_job import condor_walltime, site_default, worker_job
 
 JOBQUEUE_CLUSTERS = {
     "slurm": "SLURMCluster",
@@ -35,9 +36,6 @@ JOBQUEUE_CLUSTERS = {
 }
 CLUSTERS = ("local", *JOBQUEUE_CLUSTERS)
 DRIVER_CLUSTERS = ("slurm", "slurm-allocation", "htcondor")  # the driver can be a job there
-
-# how pools limit the run time of a job
-_CONDOR_WALLTIMES = ("allowed_job_duration", "allowed_execute_duration", "+MaxRuntime")
 
 # what these engines are without a profile
 _BUILT_IN = {"espresso": "espressomd", "lammps": "lammps", "python": ""}
@@ -265,6 +263,7 @@ class Profile(pydantic.BaseModel):
                 )
         if self.cluster in JOBQUEUE_CLUSTERS:
             _check_jobqueue(self.cluster, self.options)
+            self.worker_job  # noqa: B018  which refuses what cannot become part of a job
         elif self.cluster == "local":
             if self.jobs != 1:
                 raise BadValueError(
@@ -298,14 +297,15 @@ class Profile(pydantic.BaseModel):
     def walltime(self) -> float | None:
         """How long a worker job may run, in seconds; None where that is not known."""
         if self.cluster == "htcondor":
-            directives = self.options.get("job_extra_directives") or {}
-            given = [directives.get(name) for name in _CONDOR_WALLTIMES]
-            limits = [float(str(v)) for v in given if re.fullmatch(r"\d+", str(v))]
-            return min(limits, default=None)
+            return condor_walltime(self.worker_job.get("job_extra_directives") or {})
         if self.cluster not in JOBQUEUE_CLUSTERS or self.cluster == "slurm-allocation":
             return None  # an allocation is older than its steps; they are told when it ends
-        default = site_default(self.cluster, "walltime")
-        return parse_walltime(self.options.get("walltime", default), self.cluster)
+        return parse_walltime(self.worker_job.get("walltime"), self.cluster)
+
+    @functools.cached_property
+    def worker_job(self) -> dict[str, Any]:
+        """The options of a worker job, as dask-jobqueue is to get them; see :mod:`.worker_job`."""
+        return worker_job(self.cluster, self.options, option_names(self.cluster))
 
     @property
     def max_jobs(self) -> int:
@@ -313,9 +313,8 @@ class Profile(pydantic.BaseModel):
         return self.jobs.maximum if isinstance(self.jobs, Jobs) else self.jobs
 
     def option(self, name: str) -> Any:
-        """Give one of the options, or else the site's own default; None where there is neither."""
-        value = self.options.get(name)
-        return site_default(self.cluster, name) if value is None else value
+        """Give one of the options of a worker job; None where neither profile nor site sets it."""
+        return self.worker_job.get(name)
 
     def engine(self, name: str) -> Engine:
         """Give an engine by its name.
@@ -381,16 +380,6 @@ def load_profile(path_or_name: str | Path | None = None) -> Profile:
 # ---- options -------------------------------------------------------------------------------------
 
 
-def config_section(cluster: str) -> str:
-    """Name the section of dask-jobqueue's configuration that a kind of cluster belongs to."""
-    return "slurm" if cluster == "slurm-allocation" else cluster
-
-
-def site_default(cluster: str, name: str) -> Any:
-    """Give an option's default in Dask's configuration, where a site can set it; else None."""
-    return dask.config.get(f"jobqueue.{config_section(cluster)}.{name}", None)
-
-
 @functools.cache
 def option_names(cluster: str) -> frozenset[str]:
     """Name the arguments that a profile's options may set.
@@ -422,6 +411,12 @@ def _check_names(cluster: str, options: dict[str, Any]) -> None:
     known = option_names(cluster)
     for name in options:
         if name not in known:
+            if (cluster, name) == ("htcondor", "walltime"):
+                raise BadValueError(
+                    "is nothing that HTCondor has; write `allowed_job_duration: "
+                    f"{options[name]}` under `job_extra_directives`",
+                    *_at(name),
+                )
             if cluster != "local" and name in _ELSEWHERE:
                 raise BadValueError(_ELSEWHERE[name], "options", name)
             raise BadValueError(unknown("option", name, known), "options", name)
@@ -460,12 +455,10 @@ def _check_jobqueue(cluster: str, options: dict[str, Any]) -> None:
         _check_kind(options, "job_extra_directives", dict, "write `key: value` lines for htcondor")
     else:
         _check_kind(options, "job_extra_directives", list, f"write `- text` lines for {cluster}")
-    _check_lines(cluster, options)
+    _check_lines(options)
     for name in ("security", "protocol"):
         if name in (options.get("scheduler_options") or {}):
             raise BadValueError(_TLS, "options", "scheduler_options", name)
-    if cluster == "htcondor":
-        _check_prologue(options.get("job_script_prologue") or [])
 
 
 def _check_driver(cluster: str, driver: Any) -> None:
@@ -490,6 +483,10 @@ def _check_driver(cluster: str, driver: Any) -> None:
                     "driver",
                     i,
                 )
+            try:
+                in_own_form(option)
+            except BadValueError as error:
+                raise BadValueError(str(error), "driver", i) from None
 
 
 def _check_kind(
@@ -590,10 +587,10 @@ def _check_kinds(options: dict[str, Any]) -> None:
             raise BadValueError(f"is {describe(value)}, which is no {called}", *_at(name)) from None
 
 
-def _check_lines(cluster: str, options: dict[str, Any]) -> None:
+def _check_lines(options: dict[str, Any]) -> None:
     """Refuse what would be more than one line of a job script where it stands on one."""
     for name, value in options.items():
-        is_script = name in _SCRIPTS and cluster != "htcondor"  # which has all its lines as one
+        is_script = name in _SCRIPTS
         if name == "job_extra_directives" and isinstance(value, dict):
             _check_submit_lines(value, *_at(name))
         else:
@@ -644,20 +641,3 @@ def _check_sizes(options: dict[str, Any]) -> None:
 
 def _share(value: Any) -> bool:
     return isinstance(value, float) and 0 < value <= 1
-
-
-def _check_prologue(lines: list[str]) -> None:
-    for i, line in enumerate(lines):
-        at = ("options", "job_script_prologue", i)
-        if line.lstrip().startswith("source "):
-            raise BadValueError(
-                "uses `source`, which HTCondor's /bin/sh does not know (and it goes on without); "
-                "write `. FILE` instead",
-                *at,
-            )
-        if "#" in line:
-            raise BadValueError(
-                "holds a '#': HTCondor gets all lines as one, so that a comment swallows the "
-                "worker's own command; remove it",
-                *at,
-            )

@@ -15,22 +15,14 @@ from pathlib import Path
 from dask.utils import parse_bytes
 
 from .batch import outside_of_job
+from .directives import escape_macros, in_own_form, option_names, settings
 from .errors import InputError
 from .profile import DRIVER_CLUSTERS, Profile
 from .templates import template
 
 _MARK = "# Written by `dask-espresso submit`"
 
-# sbatch takes these in two ways, and no two of the memory options
-_LONG = {
-    "-A": "--account",
-    "-c": "--cpus-per-task",
-    "-J": "--job-name",
-    "-n": "--ntasks",
-    "-o": "--output",
-    "-p": "--partition",
-    "-t": "--time",
-}
+# sbatch takes no two of them
 _MEMORY = {"--mem", "--mem-per-cpu", "--mem-per-gpu"}
 
 
@@ -183,7 +175,8 @@ def _slurm_job(name: str, profile: Profile, command: Sequence[str]) -> DriverJob
             r"driver=\(.*\)": f"driver=({shlex.join(command)})",
         },
     )
-    logs = re.findall(r"(?<!\S)(?:--output[= ]|-o ?)(\S+)", directives)
+    found = [setting for line in _directives(name, profile) for setting in settings("slurm", line)]
+    logs = [setting.value for setting in found if setting.name == "--output"]
     log = ["slurm-%j.out", *logs][-1]  # Slurm's own default, and what replaces it
     return DriverJob(path, text, "sbatch", "squeue --job", "scancel", log)
 
@@ -199,6 +192,7 @@ def _directives(name: str, profile: Profile) -> list[str]:
     if profile.cluster == "slurm-allocation":
         own += _allocation(profile)
         more = [*(profile.option("job_extra_directives") or []), *more]
+    more = [in_own_form(directive) for directive in more]
     given = own + _without(re.findall(r"(?m)^#SBATCH (.+)$", text), own)
     return _without(given, [*(profile.option("job_directives_skip") or []), *more]) + more
 
@@ -223,9 +217,8 @@ def _without(directives: Sequence[str], others: Sequence[str]) -> list[str]:
 
 
 def _options(directive: str) -> set[str]:
-    """Name the options in a directive, in their long form."""
-    words = [word for word in directive.split() if word.startswith("-")]
-    names = {w.partition("=")[0] if w[1] == "-" else _LONG.get(w[:2], w[:2]) for w in words}
+    """Name the options in a directive, and those that cannot stand beside them."""
+    names = option_names([directive])
     return names | _MEMORY if names & _MEMORY else names
 
 
@@ -243,7 +236,7 @@ def _htcondor_job(name: str, profile: Profile, command: Sequence[str]) -> Driver
         "driver.sub",
         {
             r"#   condor_submit .*": f"{_MARK}, and anew each time: condor_submit {path}",
-            r"# the Python .*\nexecutable .*": f"executable          = {_escaped(command[0])}",
+            r"# the Python .*\nexecutable .*": f"executable          = {escape_macros(command[0])}",
             r"arguments .*": f"arguments           = {_arguments(command[1:])}",
             r"batch_name .*": f"batch_name          = {name}",
             r"queue": "".join(f"{key:19} = {value}\n" for key, value in more.items()) + "queue",
@@ -262,7 +255,7 @@ def _arguments(words: Sequence[str]) -> str:
                 "write it into the study"
             )
     quoted = " ".join(word if _is_plain(word) else _single_quoted(word) for word in words)
-    return _escaped('"' + quoted.replace('"', '""') + '"')
+    return escape_macros('"' + quoted.replace('"', '""') + '"')
 
 
 def _is_plain(word: str) -> bool:
@@ -271,8 +264,3 @@ def _is_plain(word: str) -> bool:
 
 def _single_quoted(word: str) -> str:
     return "'" + word.replace("'", "''") + "'"
-
-
-def _escaped(text: str) -> str:
-    """Keep HTCondor from expanding ``$(…)`` and, when the job starts, ``$$(…)``."""
-    return re.sub(r"\$\$|\$", lambda m: "$$(DOLLARDOLLAR)" if m[0] == "$$" else "$(DOLLAR)", text)

@@ -251,7 +251,7 @@ def test_what_a_user_sets_goes_before_the_defaults():
     assert 'environment = "A=1"' in found
     assert "DASK_ESPRESSO_JOB_ID" not in found
     assert "LogDirectory = mine" in found
-    assert "--local-directory /scratch" in found
+    assert '--local-directory ""/scratch""' in found
 
 
 def test_clusters_without_job_scripts():

@@ -179,14 +179,6 @@ WRONG = [
         SLURM + "  job_script_prologue:\n  - ls\n  - 3",
         *(7, "options.job_script_prologue[1]", "is the number 3 but must be text", "quotes"),
     ),
-    (
-        CONDOR + "  job_script_prologue:\n  - ls\n  - source venv/bin/activate",
-        *(8, "options.job_script_prologue[1]", "uses `source`", "write `. FILE` instead"),
-    ),
-    (
-        CONDOR + "  job_script_prologue:\n  - 'ls # list'",
-        *(7, "options.job_script_prologue[0]", "swallows the worker's own command", "remove it"),
-    ),
     (SLURM + "  security: true", 5, "options.security", "always TLS", "remove it"),
     (
         SLURM + "  scheduler_options: 3",
@@ -250,10 +242,6 @@ WRONG = [
         *(5, "options.job_extra_directives[0]", "must be one line", r"remove the '\r'"),
     ),
     (
-        CONDOR + '  job_script_prologue: ["a\\nb"]',
-        *(6, "options.job_script_prologue[0]", "must be one line", r"remove the '\n'"),
-    ),
-    (
         SLURM + '  job_script_prologue: ["a\\0b"]',
         *(5, "options.job_script_prologue[0]", "must be one line", r"remove the '\x00'"),
     ),
@@ -298,8 +286,7 @@ WRONG = [
 @pytest.mark.parametrize("cluster", [c for c in JOBQUEUE_CLUSTERS if c != "slurm-allocation"])
 def test_no_option_makes_a_line_of_its_own(cluster):
     options = {"cores": 1, "memory": "1 GB", **({"disk": "1 GB"} if cluster == "htcondor" else {})}
-    scripts = {"job_script_prologue"} if cluster != "htcondor" else set()
-    for name in option_names(cluster) - scripts:
+    for name in option_names(cluster) - {"job_script_prologue"}:
         for value in ("a\nb", ["a\nb"], {"a": "a\nb"}):
             with pytest.raises(pydantic.ValidationError):
                 Profile(cluster=cluster, options=options | {name: value})
