@@ -218,6 +218,7 @@ def _first_worker(setting: Setting, cluster: Cluster) -> Worker:
         trouble_since = min(trouble_since, now) if roster.problem else math.inf
         # while another job is on its way there is hope
         is_hopeless = now - trouble_since > _PERSISTS and not roster.jobs
+        is_hopeless |= bool(cluster.keeper and cluster.keeper.dead_end)
         if is_hopeless or now - started > setting.timeout:
             raise FaultError(_no_worker(setting, cluster, roster, now - started))
         time.sleep(_LOOK)

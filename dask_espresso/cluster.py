@@ -65,10 +65,21 @@ class Cluster:
         Connected to their scheduler.
     keeper : Keeper or None
         Keeps the worker jobs, where there are any.
+    profile : Profile or None
+        What it was made of.
     """
 
     client: Client
     keeper: Keeper | None = None
+    profile: Profile | None = None
+
+    def check(self) -> None:
+        """Raise an InputError where no worker job will ever be taken."""
+        if self.keeper and self.keeper.dead_end and self.profile:
+            raise self.profile.error(
+                "options",
+                f"{self.keeper.dead_end}; correct the option, or submit where the batch system is",
+            )
 
 
 @contextlib.contextmanager
@@ -111,7 +122,7 @@ def open_cluster(
         keeper = Keeper(cluster, queue, profile.jobs, log_directory=log_directory(profile))
         stack.callback(cluster.sync, keeper.close)
         cluster.sync(keeper.start, leftovers)
-        yield Cluster(client, keeper)
+        yield Cluster(client, keeper, profile)
 
 
 def _connect(profile: Profile) -> Client:

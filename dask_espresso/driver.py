@@ -315,6 +315,7 @@ class Driver:
     def _look_after(self, cluster: Cluster) -> None:
         """Tell the keeper what is to be done, and the user what the workers do."""
         self._counts.slots = _slots(cluster.client)
+        cluster.check()
         if cluster.keeper:
             cluster.keeper.work_left = self.todo - self._recorded_here
             if cluster.keeper.roster != self._roster:

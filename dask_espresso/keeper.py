@@ -22,6 +22,7 @@ from distributed.core import Status as WorkerStatus
 
 from .batch import BatchError, Queue, QueuedJob, call
 from .profile import Jobs
+from .refusals import is_final
 from .roster import JobReport, Roster
 
 logger = logging.getLogger(__name__)
@@ -136,6 +137,8 @@ class Keeper:
         Simulations that are still to be done; set by the driver.
     roster : Roster
         All jobs, as of the last look.
+    dead_end : str
+        Why no job will ever be taken, or empty.
     """
 
     def __init__(
@@ -167,8 +170,10 @@ class Keeper:
         self._lock = asyncio.Lock()
         self._news = asyncio.Event()
         self._is_closing = False
+        self._has_come_up = False
         self.work_left = 0
         self.roster = Roster()
+        self.dead_end = ""
 
     # ---- from outside ----------------------------------------------------------------------------
 
@@ -277,6 +282,7 @@ class Keeper:
         if len(workers) == job.processes:
             if job.complete_since is None:
                 job.complete_since = now
+                self._has_come_up = True
                 self._failures = 0
                 self._problem = ""
             job.running_since = job.running_since or now
@@ -404,6 +410,8 @@ class Keeper:
             await self._replace(job, _Fault("is no longer needed", is_regular=True))
 
     async def _submit(self, now: float) -> None:
+        if self.dead_end:
+            return
         missing = self._target() - len(self._jobs) - len(self._ending)
         if self._failures:
             if now < self._retry_at or any(job.complete_since is None for job in self._jobs):
@@ -416,7 +424,9 @@ class Keeper:
                 self._jobs.append(await self._submit_one())
             except (RuntimeError, ValueError, OSError) as error:
                 said = f"a worker job was refused: {_own_words(error)}"
-                if said != self._problem:
+                if is_final(error) and not self._has_come_up:
+                    self.dead_end = said
+                elif said != self._problem:
                     logger.warning("%s", said)
                 self._failed(said)
                 return

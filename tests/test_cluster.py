@@ -296,10 +296,25 @@ def wait_until_empty():
 
 
 def test_a_cluster_that_gives_no_worker_ends_with_the_reason(slurm, study):
-    (slurm / "refuse").write_text("sbatch: error: invalid partition specified: gpu")
-    with pytest.raises(ResumableError, match=r"no worker for 10 s .*invalid partition.*: gpu"):
-        run_study(study(), profile(worker_timeout=10))
+    (slurm / "refuse").write_text("sbatch: error: Batch job submission failed: Try later")
+    with pytest.raises(
+        ResumableError, match=r"no worker for 5\.. s .*submission failed: Try later"
+    ):
+        run_study(study(), profile(worker_timeout=5.1))
     assert ResumableError.exit_status == 75
+
+
+def test_a_refusal_that_no_retry_mends_ends_the_run(slurm, study):
+    (slurm / "refuse").write_text("sbatch: error: invalid partition specified: gpu")
+    with pytest.raises(InputError, match=r"options: a worker job was .*: gpu; correct the option"):
+        run_study(study(), profile())
+
+
+def test_without_the_program_that_submits(slurm, study):
+    (slurm / "programs/sbatch").unlink()
+    os.environ["PATH"] = str(slurm / "programs")
+    with pytest.raises(InputError, match=r"options: a worker job was refused.*'sbatch'; correct"):
+        run_study(study(), profile())
 
 
 def test_a_refused_submission_is_tried_again(slurm, study):

@@ -394,3 +394,43 @@ def test_a_job_that_is_being_submitted_at_the_end_is_cancelled_too(batch):
     asyncio.run(scenario())
     assert len(batch.submitted) == 2
     assert batch.queue == {}
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+
+
+def test_a_refusal_for_ever_is_a_dead_end_only_before_any_job_has_come_up(batch):
+    batch.refusal = "sbatch: error: Batch job submission failed: Invalid qos specification"
+    keeper = keeper_of(batch)
+    look(keeper, batch)
+    assert keeper.dead_end.startswith("a worker job was refused: sbatch: error: Batch job")
+    batch.refusal = ""
+    keeper = started(batch)
+    batch.refusal = "sbatch: error: Batch job submission failed: Invalid qos specification"
+    for job_id in list(batch.queue):
+        batch.end(job_id)
+    look(keeper, batch, 20)
+    look(keeper, batch, 20)
+    assert not keeper.dead_end
+    assert "Invalid qos" in keeper.roster.problem
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "failed: Required partition not available (inactive or drain)",
+        "failed: Job violates accounting/QOS policy (job submit limit, size and/or time limits)",
+        "failed: Unable to contact slurm controller (connect failure)",
+        "failed: Socket timed out on send/recv operation",
+        "failed: Slurm temporarily unable to accept job, sleeping and retrying",
+        "ERROR: Can't find address of local schedd",
+        "ERROR: Failed to commit job submission into the queue. ERROR: Number of jobs exceeds",
+    ],
+)
+def test_refusals_that_may_be_over_soon(batch, said):
+    batch.refusal = said
+    keeper = keeper_of(batch)
+    look(keeper, batch)
+    assert not keeper.dead_end
+    batch.refusal = ""
+    assert look(keeper, batch, 10)
