@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,7 @@ def run(
         f"{path}: {counts or 'nothing recorded'} of {summary.total}; this run recorded "
         f"{summary.started} in {format_duration(summary.elapsed_time)}"
     )
+    _warn(f"warning: {said}" for said in summary.warnings)
     if summary.exit_status == 75:
         click.echo(f"stopped by {summary.interrupted}; the same command goes on")
     elif summary.exit_status:
@@ -340,7 +342,7 @@ def show(store: Path) -> None:
     """
     from .report import print_table
 
-    print_table(store, _output())
+    _warn(print_table(store, _output()))
     check_output()
 
 
@@ -353,8 +355,7 @@ def show(store: Path) -> None:
 def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | None) -> None:
     """Plot a result against a parameter, with error bars.
 
-    Replicas are pooled. Pressure against volume fraction comes with the
-    equation of state of the WCA fluid.
+    Replicas are pooled. A reference curve is drawn where the study names one.
 
     \b
     Example:
@@ -363,8 +364,9 @@ def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | Non
     from .report import plot_store
 
     path = output or store.with_suffix(".png")
-    plot_store(store, path, x_name, y_name)
+    notes = plot_store(store, path, x_name, y_name)
     click.echo(f"wrote {path}")
+    _warn(notes)
 
 
 @main.command()
@@ -437,6 +439,11 @@ def _output() -> Console:
     """Give standard output; what is not a terminal is not wrapped."""
     console = _literal_console()
     return console if console.is_terminal else _literal_console(width=10_000)
+
+
+def _warn(notes: Iterable[str]) -> None:
+    for note in notes:
+        _console.print(note, style="yellow", highlight=False, soft_wrap=True)
 
 
 def _overrides(settings: tuple[str, ...]) -> dict[str, str]:

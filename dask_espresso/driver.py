@@ -20,6 +20,7 @@ from distributed import CancelledError, Client, Future, KilledWorker
 
 from .certificates import remove_leftovers
 from .cluster import Cluster, open_cluster
+from .dependence import store_warnings
 from .directives import take_up
 from .duration import format_duration
 from .engine import Probe, probe
@@ -62,6 +63,8 @@ class Summary:
         Of the run, in seconds.
     interrupted : str
         The signal that stopped it, or empty.
+    warnings : tuple of str
+        Seeds and parameters that change nothing, as far as the store tells.
     """
 
     total: int
@@ -69,6 +72,7 @@ class Summary:
     started: int
     elapsed_time: float
     interrupted: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -159,7 +163,10 @@ def run_study(
             opened.publish()
             raise
         opened.publish()
-        summary = driver.summary()
+    # what is said beside a run does not end it
+    summary = driver.summary()
+    with contextlib.suppress(DaskEspressoError):
+        summary = replace(summary, warnings=tuple(store_warnings(path)))
     if summary.exit_status == ResumableError.exit_status:
         raise InterruptedRunError(
             f"{path}: stopped by {summary.interrupted} with {sum(summary.recorded.values())} "

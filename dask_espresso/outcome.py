@@ -87,6 +87,8 @@ class Outcome:
         What ran it.
     script_hash : str
         SHA-256 of the script that ran.
+    unread : list of str or None
+        Parameters, and `seed`, that the script never asked for; None if that is not known.
     sequence : int
         The how-manieth outcome of its store this is.
     """
@@ -110,6 +112,7 @@ class Outcome:
     engine: str = ""
     engine_version: str = ""
     script_hash: str = ""
+    unread: list[str] | None = None
     sequence: int = 0
 
     @property

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from .claim import describe_owner
 from .conversation import brief
+from .dependence import missing_dependence
 from .duration import format_duration
 from .errors import InputError
 from .export import check_free, write_output
@@ -31,7 +32,11 @@ from .study import Study
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MAX_REASONS = 5
+    from .plot import Curve
+
+# parameters that the reference curve is in units of
+_UNITS = frozenset({"kT", "temperature", "epsilon", "sigma"})
+_MAX_REASONS = 20  # that a person reads; programs get all
 _MAX_NAMES = 20  # that a message lists
 _LONG_LABEL = 30  # characters
 _LARGEST = 1e300  # matplotlib needs room for margins and ticks, and floats end at 1.8e308
@@ -129,7 +134,8 @@ def status_report(path: Path) -> dict[str, Any]:
         ``total``, ``done``, ``failed``, ``timed out``, ``lost``, ``not finite`` and ``pending``
         simulations, ``cpu_time`` and ``elapsed_time`` in seconds summed over them, ``driver`` (who
         is at work on it, or None), its worker ``jobs`` and what keeps them from coming up
-        (``problem``), and the most frequent ``reasons`` why simulations are not done.
+        (``problem``), the ``reasons`` why simulations are not done, the most frequent first, and
+        ``warnings`` of seeds and parameters that change nothing.
     """
     contents, study = _read(path)
     wanted = [contents.outcomes.get(simulation.id) for simulation in study.simulations()]
@@ -152,7 +158,8 @@ def status_report(path: Path) -> dict[str, Any]:
         "driver": contents.owner or None,
         "jobs": [asdict(job) for job in roster.jobs],
         "problem": roster.problem,
-        "reasons": dict(reasons.most_common(_MAX_REASONS)),
+        "reasons": dict(reasons.most_common()),
+        "warnings": missing_dependence(study, wanted),
     }
 
 
@@ -177,18 +184,29 @@ def print_status(report: dict[str, Any], console: Console) -> None:
         roster = Roster(tuple(JobReport(**job) for job in report["jobs"]), report["problem"])
         for line in roster.describe().splitlines():
             _say(console, line)
-    for reason, count in report["reasons"].items():
+    reasons = list(report["reasons"].items())
+    for reason, count in reasons[:_MAX_REASONS]:
         _say(console, f"{count} x {reason}")
+    if (more := len(reasons) - _MAX_REASONS) > 0:
+        count = sum(count for _, count in reasons[_MAX_REASONS:])
+        _say(console, f"{count} x {more} more kinds: --json lists them")
+    for warning in report["warnings"]:
+        _say(console, f"warning: {warning}")
 
 
 def _say(console: Console, text: str) -> None:
     console.out(literal(text), highlight=False)
 
 
-def print_table(path: Path, console: Console) -> None:
+def print_table(path: Path, console: Console) -> list[str]:
     """Print a row a point: its swept parameters and its results, replicas pooled.
 
     A terminal gets the columns that it has room for, and is told of the others.
+
+    Returns
+    -------
+    list of str
+        What is to be said beside it.
     """
     contents, study = _read(path)
     rows = points(contents)
@@ -210,6 +228,15 @@ def print_table(path: Path, console: Console) -> None:
         console.out("\n".join(map(_GAP.join, lines)), highlight=False)
     if left_out := names[len(shown) - first :]:
         _say(console, f"no room for {_some(left_out)}; widen the terminal, or write into a file")
+    return _note(path, contents, study)
+
+
+def _note(path: Path, contents: StoreContents[Outcome], study: Study) -> list[str]:
+    """Give the warnings in one line."""
+    outcomes = [contents.outcomes.get(name) for name in study.ids()]
+    first, *others = missing_dependence(study, outcomes) or [""]
+    more = f"; {len(others)} more: dask-espresso status {path}" if others else ""
+    return [f"warning: {first}{more}"] if first else []
 
 
 def _how_many_fit(columns: Sequence[Sequence[str]], console: Console) -> int:
@@ -304,7 +331,7 @@ def _place(number: float) -> int:
     return Decimal(f"{number:.1e}").adjusted()
 
 
-def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None) -> None:
+def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None) -> list[str]:
     """Plot a result against a parameter into a picture.
 
     Parameters
@@ -315,6 +342,11 @@ def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None)
         The picture; its suffix says which kind.
     x_name, y_name : str or None
         By default the first parameter swept over numbers and the first result.
+
+    Returns
+    -------
+    list of str
+        What is to be said beside it.
 
     Raises
     ------
@@ -329,8 +361,9 @@ def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None)
     if kind not in kinds:
         raise InputError(f"{output}: name a picture that ends in .{', .'.join(sorted(kinds))}")
     check_free(output, path)
-    _draw(figure, path, x_name, y_name)
+    notes = _draw(figure, path, x_name, y_name)
     write_output(output, _picture(figure, output, kind))
+    return notes
 
 
 def _picture(figure: Figure, output: Path, kind: str) -> bytes:
@@ -348,8 +381,8 @@ def _picture(figure: Figure, output: Path, kind: str) -> bytes:
     return stream.getvalue()
 
 
-def _draw(figure: Figure, path: Path, x_name: str | None, y_name: str | None) -> None:
-    """Draw a curve for each setting of the other swept parameters."""
+def _draw(figure: Figure, path: Path, x_name: str | None, y_name: str | None) -> list[str]:
+    """Draw a curve for each setting of the other swept parameters; say what is to be said."""
     from .plot import MAX_LEGEND, Curve, plot_curves, wca_pressure
 
     contents, study = _read(path)
@@ -379,16 +412,30 @@ def _draw(figure: Figure, path: Path, x_name: str | None, y_name: str | None) ->
             f"{path}: no simulation that is done has a number {y!r}, so there is nothing to plot; "
             f"`dask-espresso status {path}` says why"
         )
-    is_fluid = all(0 <= fraction < 1 for curve in curves for fraction in curve.x)
+    is_reference = study.reference == "wca" and (x, y) == ("volume_fraction", "pressure")
+    refusal = _no_reference(rows, curves) if is_reference else ""
     plot_curves(
         curves,
         x_label=_drawable(x).replace("_", " "),
         y_label=_drawable(y).replace("_", " "),
         curves_label=_drawable(", ".join(others)).replace("_", " "),
-        reference=wca_pressure if (x, y) == ("volume_fraction", "pressure") and is_fluid else None,
+        reference=wca_pressure if is_reference and not refusal else None,
         reference_label="WCA equation of state",
         ax=figure.add_subplot(),
     )
+    said = [f"no reference curve: {refusal}"] if refusal else []
+    return said + _note(path, contents, study)
+
+
+def _no_reference(rows: list[Point], curves: Sequence[Curve]) -> str:
+    """Say why the equation of state of the WCA fluid does not hold here; empty if it does."""
+    for point in rows:
+        for name, value in point.parameters.items():
+            if name in _UNITS and value != 1:
+                return f"that of wca holds for {name} = 1, not for {name} = {value}"
+    if not all(0 <= fraction < 1 for curve in curves for fraction in curve.x):
+        return "that of wca holds for volume fractions from 0 to 1"
+    return ""
 
 
 def _choose(path: Path, kind: str, name: str | None, known: list[str]) -> str:

@@ -302,6 +302,9 @@ class Study(pydantic.BaseModel):
         For one simulation, in seconds.
     retries : int
         How often a failed simulation is tried again.
+    reference : str or None
+        The curve that a plot of pressure against volume fraction is compared with: ``wca``, the
+        equation of state of the WCA fluid at kT = epsilon.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -317,6 +320,7 @@ class Study(pydantic.BaseModel):
         float | None, BeforeValidator(lambda v: None if v is None else parse_duration(v))
     ] = None
     retries: int = Field(default=1, ge=0)
+    reference: Literal["wca"] | None = None
 
     _origin: Origin | None = None
 
@@ -335,6 +339,16 @@ class Study(pydantic.BaseModel):
                 f"makes {_many(self.count)} simulations, replicas included, more than the "
                 f"{MAX_SIMULATIONS:,} possible; use fewer values or replicas",
                 "parameters",
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _check_reference(self) -> Study:
+        if self.reference and "volume_fraction" not in self.parameters:
+            raise BadValueError(
+                "is wca, a pressure against `volume_fraction`, which is no parameter of this "
+                "study; remove it",
+                "reference",
             )
         return self
 

@@ -284,6 +284,7 @@ def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:
     outcome.cpu_time = report.cpu_time
     outcome.peak_memory = report.peak_memory
     outcome.log = report.log
+    outcome.unread = _unread(order, report.output.unread)
     outcome.error = report.failure()
     if outcome.error:
         outcome.status = Status.TIMED_OUT if report.timed_out else Status.FAILED
@@ -297,6 +298,13 @@ def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:
     if outcome.error:
         outcome.status = Status.NOT_FINITE
     return outcome
+
+
+def _unread(order: Order, names: list[str] | None) -> list[str] | None:
+    """Give the parameters of these names, without the replica's number: few scripts want it."""
+    if names is None:
+        return None
+    return [name for name in (*order.parameters, "seed") if name in names]
 
 
 def _check_script(workload: Workload) -> None:

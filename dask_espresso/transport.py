@@ -8,17 +8,21 @@ simulation's own interpreter, which may have another Python (3.9 or newer),
 another numpy or none at all.
 """
 
+import atexit
 import base64
 import binascii
+import contextlib
+import functools
 import io
 import itertools
+import mmap
 import os
 import pickle
 import re
 import stat
 import struct
 import sys
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 __all__ = [
     "PayloadScanner",
@@ -32,6 +36,7 @@ __all__ = [
 RESULT = "DASK_ESPRESSO_RESULT"  # the variable that names the pipe for the result
 _RESULT_HEAD = struct.Struct("<8sQ")  # what it is, and how many pieces, whose sizes follow
 _RESULT_MAGIC = b"\0espres\1"
+_UNREAD_MAGIC = b"\0unread\1"
 _MAX_PIECES = 1 << 16
 
 # Protocol 5 is what the oldest supported script side (Python 3.9) can read.
@@ -209,7 +214,8 @@ def get_data_from_stdin() -> Any:
     Returns
     -------
     object
-        The parameters, usually a dict, as the driver encoded them.
+        The parameters, usually a dict, as the driver encoded them. Under a worker, the dict takes
+        note of which of them the script asks for, so that those that it never does can be named.
 
     Raises
     ------
@@ -217,7 +223,8 @@ def get_data_from_stdin() -> Any:
         If standard input holds no payload. A script started by hand can be
         given one: ``dask-espresso try STUDY`` does that.
     """
-    return decode_transport_data(sys.stdin.read())
+    data = decode_transport_data(sys.stdin.read())
+    return _Parameters.of(data) if type(data) is dict and _result_pipe() is not None else data
 
 
 def send_result(data: Any) -> None:
@@ -237,12 +244,99 @@ def send_result(data: Any) -> None:
         return
     buffers: List[Any] = []
     pickled = pickle.dumps(data, protocol=_PROTOCOL, buffer_callback=buffers.append)
-    pieces = [memoryview(pickled), *(buffer.raw() for buffer in buffers)]
+    _send(pipe, _RESULT_MAGIC, [memoryview(pickled), *(buffer.raw() for buffer in buffers)])
+
+
+def _send(pipe: int, magic: bytes, pieces: Sequence[memoryview]) -> None:
+    """Write what a :class:`_ResultReader` reads."""
     sizes = struct.pack(f"<{len(pieces)}Q", *(piece.nbytes for piece in pieces))
-    head = _RESULT_HEAD.pack(_RESULT_MAGIC, len(pieces)) + sizes
+    head = _RESULT_HEAD.pack(magic, len(pieces)) + sizes
     for piece in [memoryview(head), *pieces]:
         while piece:
             piece = piece[os.write(pipe, piece[: 1 << 30]) :]
+
+
+def _asking_for_all(name: str) -> Any:
+    """Give a method of dict, which takes note that all parameters are asked for."""
+    method = getattr(dict, name)
+
+    @functools.wraps(method)
+    def asking(self: Any, *arguments: Any) -> Any:
+        self._note(*dict.keys(self))
+        return method(self, *arguments)
+
+    return asking
+
+
+def _asking_for_one(name: str) -> Any:
+    """Give a method of dict, which takes note that its first argument is asked for."""
+    method = getattr(dict, name)
+
+    @functools.wraps(method)
+    def asking(self: Any, *arguments: Any) -> Any:
+        self._note(*arguments[:1])
+        return method(self, *arguments)
+
+    return asking
+
+
+class _Parameters(Dict[str, Any]):
+    """A simulation's parameters: a dict that takes note of what is asked for.
+
+    To print it, or to write into it, is not to ask. It is copied and pickled as a plain dict.
+    """
+
+    __slots__ = ("_asked", "_places")
+
+    _asked: mmap.mmap  # a byte a parameter, which processes that the script forks have in common
+    _places: Dict[Any, int]
+
+    @classmethod
+    def of(cls, values: Dict[str, Any]) -> "_Parameters":
+        """Begin to take note, and have the worker told at the end of this process."""
+        parameters = cls(values)
+        parameters._places = {name: place for place, name in enumerate(values)}
+        parameters._asked = mmap.mmap(-1, len(values) + 1)
+        atexit.register(parameters._tell, os.getpid())
+        _teach_yaml()
+        return parameters
+
+    def _note(self, *names: Any) -> None:
+        for name in names:
+            with contextlib.suppress(TypeError):  # not hashable: dict says so itself
+                self._asked[self._places.get(name, len(self._places))] = 1
+
+    def _tell(self, pid: int) -> None:
+        """Tell the worker what was never asked for."""
+        pipe = _result_pipe()
+        if pipe is not None and os.getpid() == pid:
+            unread = [name for name, place in self._places.items() if not self._asked[place]]
+            with contextlib.suppress(OSError):  # the worker has gone
+                names = "\0".join(unread).encode("utf-8", "surrogatepass")
+                _send(pipe, _UNREAD_MAGIC, [memoryview(names)])
+
+    def __reduce__(self) -> Any:
+        return dict, (self.copy(),)
+
+
+_ASK_FOR_ONE = ("__getitem__", "__contains__", "get", "pop", "setdefault")
+_ASK_FOR_ALL = (
+    "__iter__", "__reversed__", "__eq__", "__ne__", "__or__", "__ror__",
+    "keys", "values", "items", "copy", "popitem",
+)  # fmt: skip
+for _method in _ASK_FOR_ONE:
+    setattr(_Parameters, _method, _asking_for_one(_method))
+for _method in _ASK_FOR_ALL:
+    setattr(_Parameters, _method, _asking_for_all(_method))
+
+
+def _teach_yaml() -> None:
+    """Have yaml, which goes by the exact type, write parameters as it writes a dict."""
+    yaml = sys.modules.get("yaml.representer")
+    for name in ("SafeRepresenter", "Representer"):
+        representer = getattr(yaml, name, None)
+        if representer is not None:
+            representer.add_representer(_Parameters, representer.represent_dict)
 
 
 def pipe_number(fd: int) -> str:
@@ -279,6 +373,8 @@ class PayloadScanner:
         What was found and decoded; no more than two are kept.
     broken : str
         Why the first text that looked like a payload was none, or empty.
+    unread : list of str or None
+        The parameters that the script never asked for; None if that is not known.
     """
 
     MAX_ENCODED_SIZE = 4 * 2**30
@@ -287,6 +383,7 @@ class PayloadScanner:
     def __init__(self, noise: Any) -> None:
         self.payloads: List[Any] = []
         self.broken = ""
+        self.unread: Optional[List[str]] = None
         self._noise = noise  # called with the bytes that are not payload
         self._pending = bytearray()
         self._is_candidate = False  # does _pending begin like a payload?
@@ -305,6 +402,9 @@ class PayloadScanner:
 
     def _keep_result(self, result: "_ResultReader") -> None:
         try:
+            if result.is_of_unread:
+                self.unread = result.load_unread()
+                return
             value = result.load()
         except Exception as error:  # unpickling garbage raises nearly anything
             self.broken = self.broken or f"{type(error).__name__}: {error}"
@@ -450,7 +550,7 @@ class _ResultReader:
     """Reads what :func:`send_result` writes, each piece right into the memory it is to have."""
 
     def __init__(self) -> None:
-        self.is_complete = self.is_begun = False
+        self.is_complete = self.is_begun = self.is_of_unread = False
         self._pieces: List[bytearray] = []
         self.error = ""
         self._at = 0  # which piece is being read
@@ -476,7 +576,9 @@ class _ResultReader:
         self._at += 1
         if self._at == 1:
             magic, count = _RESULT_HEAD.unpack(self._pieces[0])
-            if magic != _RESULT_MAGIC or not 0 < count <= _MAX_PIECES:
+            self.is_of_unread = magic == _UNREAD_MAGIC
+            is_known = magic in (_RESULT_MAGIC, _UNREAD_MAGIC)
+            if not is_known or not 0 < count <= _MAX_PIECES:
                 self.error = "it was not written by send_result()"
                 return
             self._expect([8 * count])
@@ -494,6 +596,11 @@ class _ResultReader:
     def load(self) -> Any:
         """Unpickle it, around the pieces as they are."""
         return _load_plain(io.BytesIO(self._pieces[2]), self._pieces[3:])
+
+    def load_unread(self) -> List[str]:
+        """Give the names of parameters that it is."""
+        names = self._pieces[2].decode("utf-8", "surrogatepass")
+        return names.split("\0") if names else []
 
 
 def _too_large(limit: int) -> str:

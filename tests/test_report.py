@@ -26,8 +26,14 @@ SVG = "{http://www.w3.org/2000/svg}"
 def store(tmp_path):
     """Make a store of a study with these parameters, and what a function gives as results."""
 
-    def make(parameters, result, *, replicas=1, **fields):
-        study = Study(name="s", script="s.py", parameters=parameters, replicas=replicas)
+    def make(parameters, result, *, replicas=1, reference=None, **fields):
+        study = Study(
+            name="s",
+            script="s.py",
+            parameters=parameters,
+            replicas=replicas,
+            reference=reference,
+        )
         outcomes = [
             Outcome(
                 one.id,
@@ -230,12 +236,60 @@ def test_nothing_to_plot_is_said(store, tmp_path):
     assert "no simulation that is done has a number 'e'" in output.replace("\n", " ")
 
 
-def test_a_reference_is_drawn_where_it_holds(store):
-    def texts(fractions):
-        return plot(store({"volume_fraction": fractions}, lambda _: {"pressure": 1.0}))
+@pytest.mark.parametrize(
+    ("parameters", "refusal"),
+    [
+        ({}, ""),
+        ({"kT": 1.0, "epsilon": 1, "gamma": 3.0}, ""),
+        ({"kT": 0.7}, "that of wca holds for kT = 1, not for kT = 0.7"),
+        ({"temperature": [1.0, 2.0]}, "holds for temperature = 1, not for temperature = 2.0"),
+        ({"sigma": "1"}, "holds for sigma = 1, not for sigma = 1"),
+        ({"volume_fraction": [0.1, 1.0]}, "that of wca holds for volume fractions from 0 to 1"),
+    ],
+)
+def test_a_reference_is_drawn_where_it_holds(store, parameters, refusal):
+    parameters = {"volume_fraction": [0.1, 0.3], **parameters}
+    path = store(parameters, lambda _: {"pressure": 1.0}, reference="wca")
+    output = invoke("plot", path, "-o", path.with_suffix(".png"))
+    assert ("no reference curve" in output) == bool(refusal)
+    assert refusal in output
+    assert ("WCA equation of state" in plot(path, "-x", "volume_fraction")) == (not refusal)
 
-    assert "WCA equation of state" in texts([0.1, 0.3])
-    assert "WCA equation of state" not in texts([0.1, 1.0])
+
+def test_a_reference_is_drawn_where_the_study_names_one(store):
+    def chance(one):
+        return {"pressure": 1.0 + one.seed / 7, "energy": 1.0}
+
+    parameters = {"volume_fraction": [0.1, 0.3]}
+    assert "WCA equation of state" not in plot(store(parameters, chance))
+    path = store(parameters, chance, reference="wca")
+    assert "WCA equation of state" not in plot(path, "-y", "energy")
+    assert "no reference" not in invoke("plot", path, "-y", "energy")
+
+
+# ---- reasons -------------------------------------------------------------------------------------
+
+
+def test_reasons_are_all_there_or_counted(store):
+    def fail(parameters):
+        path = store(parameters, lambda _: {})
+        study = Study(name="s", script="s.py", parameters=parameters)
+        failures = [
+            Outcome(one.id, one.parameters, status=Status.FAILED, error=f"kind {i // 2}")
+            for i, one in enumerate(study.simulations())
+        ]
+        write_hdf5(path, Table.of(failures), study.snapshot(), "hash")
+        return path
+
+    path = fail({"x": list(range(18))})
+    assert all(f"2 x failed: kind {i}" in invoke("status", path) for i in range(9))
+    path = fail({"x": list(range(6000))})
+    lines = invoke("status", path).splitlines()
+    assert sum("2 x failed: kind" in line for line in lines) == 20
+    assert lines[-1] == "5960 x 2980 more kinds: --json lists them"
+    reasons = json.loads(invoke("status", path, "--json"))["reasons"]
+    assert set(reasons.values()) == {2}
+    assert len(reasons) == 3000
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -548,3 +548,24 @@ def test_shipped_lammps_study():
 @pytest.mark.parametrize("name", study_names())
 def test_shipped_studies_are_named_after_their_file(name):
     assert load_study(name).name == name
+
+
+def test_a_reference_is_known_and_fits(study_file):
+    text = STUDY_WITH_REFERENCE
+    one, other = load_study(study_file(text)), load_study(study_file(text.replace("wca", "null")))
+    assert (one.reference, other.reference) == ("wca", None)
+    assert list(one.ids()) == list(other.ids())
+    with pytest.raises(InputError, match=r"study\.yaml:5: reference: .*'wca'"):
+        load_study(study_file(text.replace("wca", "wac")))
+    with pytest.raises(InputError, match=r"study\.yaml:5: reference: .*volume_fraction.*remove"):
+        load_study(study_file(text.replace("volume_fraction", "phi")))
+    before = {name: value for name, value in one.snapshot().items() if name != "reference"}
+    assert Study.from_snapshot(before).reference is None
+
+
+STUDY_WITH_REFERENCE = """
+    name: s
+    script: lj_pressure
+    parameters: {volume_fraction: [0.1, 0.2], n_steps: 10}
+    reference: wca
+"""
