@@ -182,6 +182,7 @@ def submit(
     Example:
       dask-espresso submit lj_pressure.yaml --profile slurm.yaml --dry-run
     """
+    from .modules import find_modules
     from .profile import load_profile
     from .store import check_store
     from .study import load_study
@@ -196,8 +197,8 @@ def submit(
     arguments += ["--changed-script", changed_script] if changed_script else []
     job = driver_job(loaded.name, chosen, arguments)
     # what would stop the driver at once is better said now
-    chosen.engine(loaded.engine)
-    check_store(path.absolute(), loaded, changed_script=changed_script)
+    modules = find_modules(loaded.script_path, chosen.engine(loaded.engine))
+    check_store(path.absolute(), loaded, changed_script=changed_script, modules=modules)
     if dry_run:
         click.echo(f"{job.text}\n{job.path} would be submitted with: {job.command}")
         check_output()
@@ -291,7 +292,7 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     click.echo(f"engine     {engine.name} {found.version}")
     for name, value in order.script_parameters.items():
         click.echo(f"  {name} = {value!r}")
-    workload = Workload(engine, str(loaded.script_path), loaded.script_hash, loaded.time_limit)
+    workload = Workload.of(loaded, engine, loaded.time_limit)
     outcome = simulate(workload, order, on_output=_pass_on)
     click.echo(
         f"{outcome.status.label} in {format_duration(outcome.elapsed_time)}, "

@@ -136,15 +136,10 @@ def run_study(
     """
     profile = profile or load_profile()
     path = Path(store or f"{study.name}.h5").absolute()
-    workload = Workload(
-        engine=profile.engine(study.engine),
-        script=str(study.script_path),
-        script_hash=study.script_hash,
-        time_limit=study.time_limit,
-        walltime=profile.walltime,
-    )
+    engine = profile.engine(study.engine)
+    workload = Workload.of(study, engine, study.time_limit, profile.walltime)
     check_time_limit(study, profile)
-    opened = open_store(path, study, changed_script=changed_script)
+    opened = open_store(path, study, changed_script=changed_script, modules=workload.modules)
     with stop_requests() as stop, opened:
         remove_leftovers(Path.cwd())
         driver = Driver(study, opened, workload, stop, display or Display(), retry_failed)

@@ -65,6 +65,9 @@ class Engine:
         MPI processes of one simulation; several are never forked.
     launcher : tuple of str
         What starts several ranks, in front of the command; ``{ranks}`` in it is their number.
+    code : str
+        Version of the user's own modules among those to import beforehand: a warm process that has
+        imported another one is none of this engine.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Engine:
     start: str = "spawn"
     ranks: int = 1
     launcher: tuple[str, ...] = _DEFAULT_LAUNCHER
+    code: str = ""
 
     @property
     def may_fork(self) -> bool:

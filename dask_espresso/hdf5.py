@@ -27,6 +27,7 @@ from .seal import check_seal, seal_of
 from .table import OUTCOME_FIELDS, Table
 
 FORMAT = 1
+_VERSIONS = "_code/versions"  # in a group, so that it is no variable
 _ATTRIBUTES: dict[str, dict[str, Any]] = {
     "status": {
         "flag_values": [int(status) for status in Status],
@@ -41,6 +42,7 @@ _ATTRIBUTES: dict[str, dict[str, Any]] = {
     "cpu_time": {"units": "s"},
     "peak_memory": {"units": "B", "long_name": "largest resident memory of one process"},
     "script_hash": {"long_name": "SHA-256 of the script"},
+    "code_hash": {"long_name": "version of the script and the modules that it imports"},
     "sequence": {"long_name": "order of recording"},
 }
 
@@ -51,11 +53,13 @@ class Head(NamedTuple):
     status: Status
     sequence: int
     script_hash: str
+    code_hash: str
 
     @classmethod
     def of(cls, outcome: Outcome) -> Head:
         """Give what a driver has to know of an outcome."""
-        return cls(outcome.status, outcome.sequence, sys.intern(outcome.script_hash))
+        hashes = map(sys.intern, (outcome.script_hash, outcome.code_hash))
+        return cls(outcome.status, outcome.sequence, *hashes)
 
 
 Row = TypeVar("Row", Outcome, Head)
@@ -75,8 +79,14 @@ class StoreContents(Generic[Row]):
         By the simulation's id; in the order of the study where published.
     owner : dict
         The driver that is at work on it now: host, pid, job_id; empty where none is.
+    code_hash : str
+        Version of the script and the modules that it imports as they were run last; empty where
+        that was before modules were recorded.
+    versions : dict of str to dict
+        The files of each version of the code, and their hashes.
     published_as : dict or None
-        `study` and `script_hash` as the HDF5 file has them; None where there is no file.
+        What the HDF5 file says of all this, as :func:`write_hdf5` takes it; None where there is no
+        file.
     n_published, n_unpublished : int
         Outcomes in the HDF5 file, and records of outcomes in the journal.
     """
@@ -84,6 +94,8 @@ class StoreContents(Generic[Row]):
     study: dict[str, Any]
     script_hash: str
     outcomes: dict[str, Row]
+    code_hash: str = ""
+    versions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     owner: dict[str, Any] = dataclasses.field(default_factory=dict)
     published_as: dict[str, Any] | None = None
     n_published: int = 0
@@ -99,8 +111,8 @@ class Published:
     ----------
     study : dict
         The study as it was when this was published.
-    script_hash : str
-        SHA-256 of the script then.
+    script_hash, code_hash, versions
+        As in :class:`StoreContents`, then.
     ids : list of str
         The simulations' ids.
     """
@@ -110,6 +122,8 @@ class Published:
         with self._reading():
             self.study = json.loads(file.attrs["study"])
             self.script_hash = str(file.attrs["script_hash"])
+            self.code_hash = str(file.attrs.get("code_hash", ""))
+            self.versions = json.loads(file[_VERSIONS][()]) if _VERSIONS in file else {}
             self.ids = [text.decode() for text in file[DIMENSION][:]]
             self._names = find_columns(file)
             if file.attrs.get("ids", 1) < IDS:
@@ -151,7 +165,12 @@ class Published:
 
     def heads(self) -> dict[str, Head]:
         """Read what a driver has to know of the outcomes."""
-        columns = [self.column("outcome", (name,)) for name in Head._fields]
+        absent = [""] * len(self.ids)  # in stores of before
+        known = self.paths("outcome")
+        columns = [
+            self.column("outcome", (name,)) if (name,) in known or name != "code_hash" else absent
+            for name in Head._fields
+        ]
         with self._reading():
             heads = (Head(Status(status), *rest) for status, *rest in zip(*columns, strict=True))
             return dict(zip(self.ids, heads, strict=True))
@@ -226,6 +245,8 @@ def write_hdf5(
     table: Table,
     study: dict[str, Any],
     script_hash: str,
+    code_hash: str = "",
+    versions: dict[str, dict[str, str]] | None = None,
     may_replace: Callable[[], bool] | None = None,
 ) -> int:
     """Replace the HDF5 file by one with what a table holds, at once and as a whole.
@@ -236,7 +257,7 @@ def write_hdf5(
         The file.
     table : Table
         All outcomes that it is to hold.
-    study, script_hash
+    study, script_hash, code_hash, versions
         As in :class:`StoreContents`.
     may_replace : callable, optional
         Asked at the last moment.
@@ -254,6 +275,8 @@ def write_hdf5(
     image = Image()  # in memory, since HDF5 crashes on a full disk
     with h5py.File(image, "w", track_order=True) as file:
         _write_attributes(file, study, script_hash)
+        file.attrs["code_hash"] = code_hash
+        file[_VERSIONS] = json.dumps(versions or {})
         _write_columns(file, table)
     parts = image.parts()
     fd = replace_file(path, [*parts, seal_of(parts)], may_replace=may_replace)

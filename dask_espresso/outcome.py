@@ -89,6 +89,9 @@ class Outcome:
         SHA-256 of the script that ran.
     unread : list of str or None
         Parameters, and `seed`, that the script never asked for; None if that is not known.
+    code_hash : str
+        16 digits for the script and the modules of the user's own that it imports; empty in
+        stores of before these were recorded.
     sequence : int
         The how-manieth outcome of its store this is.
     """
@@ -113,6 +116,7 @@ class Outcome:
     engine_version: str = ""
     script_hash: str = ""
     unread: list[str] | None = None
+    code_hash: str = ""
     sequence: int = 0
 
     @property

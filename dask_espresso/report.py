@@ -28,6 +28,7 @@ from .roster import JobReport, Roster, read_roster
 from .statistics import pool
 from .store import read_store
 from .study import Study
+from .versions import Versions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,6 +121,37 @@ def points(contents: StoreContents[Outcome]) -> list[Point]:
     return list(grouped.values())
 
 
+def _apart(rows: Sequence[Point], versions: Versions) -> tuple[list[Point], list[str]]:
+    """Give the points for each version apart, which are not to be pooled.
+
+    Returns
+    -------
+    points : list of Point
+        What tells the versions apart is among their parameters.
+    names : list of str
+        Of these parameters; empty where all outcomes are of one version.
+    """
+    apart: list[Point] = []
+    names: dict[str, None] = {}
+    for point in rows:
+        for marks, outcomes in _groups(point.outcomes, versions):
+            free = {n if n not in point.parameters else f"outcome.{n}": v for n, v in marks.items()}
+            names.update(dict.fromkeys(free))
+            apart.append(Point(point.parameters | free, outcomes))
+    return apart, list(names)
+
+
+def _groups(
+    outcomes: Sequence[Outcome], versions: Versions
+) -> Iterable[tuple[dict[str, str], list[Outcome]]]:
+    """Group outcomes by their versions; those that do not know theirs get no group of their own."""
+    groups: dict[tuple[str, ...], list[Outcome]] = {}
+    for outcome in sorted(outcomes, key=lambda o: "" in versions.marks(o).values()):
+        key = tuple(versions.marks(outcome).values())
+        groups.setdefault(next(iter(groups)) if "" in key and groups else key, []).append(outcome)
+    return [(versions.marks(group[0]), group) for group in groups.values()]
+
+
 def status_report(path: Path) -> dict[str, Any]:
     """Say how far a study is.
 
@@ -134,12 +166,14 @@ def status_report(path: Path) -> dict[str, Any]:
         ``total``, ``done``, ``failed``, ``timed out``, ``lost``, ``not finite`` and ``pending``
         simulations, ``cpu_time`` and ``elapsed_time`` in seconds summed over them, ``driver`` (who
         is at work on it, or None), its worker ``jobs`` and what keeps them from coming up
-        (``problem``), the ``reasons`` why simulations are not done, the most frequent first, and
+        (``problem``), outcomes by ``versions`` of the code, what is to be said where they are
+        ``mixed``, the ``reasons`` why simulations are not done, the most frequent first, and
         ``warnings`` of seeds and parameters that change nothing.
     """
     contents, study = _read(path)
     wanted = [contents.outcomes.get(simulation.id) for simulation in study.simulations()]
     there = [outcome for outcome in wanted if outcome is not None]
+    versions = Versions(there, contents.versions)
     roster = read_roster(path) if contents.owner else Roster()
     statuses = collections.Counter(outcome.status for outcome in there)
     reasons = collections.Counter(
@@ -149,6 +183,8 @@ def status_report(path: Path) -> dict[str, Any]:
         "store": str(path),
         "study": study.name,
         "engine": sorted({f"{o.engine} {o.engine_version}".strip() for o in there}),
+        "versions": dict(versions.code),
+        "mixed": versions.describe(),
         "total": study.count,
         **{status.label: statuses[status] for status in Status},
         "pending": study.count - len(there),
@@ -184,6 +220,8 @@ def print_status(report: dict[str, Any], console: Console) -> None:
         roster = Roster(tuple(JobReport(**job) for job in report["jobs"]), report["problem"])
         for line in roster.describe().splitlines():
             _say(console, line)
+    for line in report["mixed"]:
+        _say(console, line)
     reasons = list(report["reasons"].items())
     for reason, count in reasons[:_MAX_REASONS]:
         _say(console, f"{count} x {reason}")
@@ -199,7 +237,7 @@ def _say(console: Console, text: str) -> None:
 
 
 def print_table(path: Path, console: Console) -> list[str]:
-    """Print a row a point: its swept parameters and its results, replicas pooled.
+    """Print a row a point: its swept parameters and its results, replicas of a version pooled.
 
     A terminal gets the columns that it has room for, and is told of the others.
 
@@ -211,11 +249,13 @@ def print_table(path: Path, console: Console) -> list[str]:
     contents, study = _read(path)
     rows = points(contents)
     names = result_names(rows)
+    versions = Versions((o for point in rows for o in point.outcomes), contents.versions)
+    rows, marks = _apart(rows, versions)
     done = [sum(outcome.is_done for outcome in point.outcomes) for point in rows]
     columns = [
         *(
             [literal(name), *_told_apart([p.parameters[name] for p in rows])]
-            for name in study.swept
+            for name in [*study.swept, *marks]
         ),
         ["done", *(f"{n}/{study.replicas}" for n in done)],
         *([literal(n), *(format_with_error(*p.pooled(n)) for p in rows)] for n in names),
@@ -228,7 +268,7 @@ def print_table(path: Path, console: Console) -> list[str]:
         console.out("\n".join(map(_GAP.join, lines)), highlight=False)
     if left_out := names[len(shown) - first :]:
         _say(console, f"no room for {_some(left_out)}; widen the terminal, or write into a file")
-    return _note(path, contents, study)
+    return [*versions.describe(), *_note(path, contents, study)]
 
 
 def _note(path: Path, contents: StoreContents[Outcome], study: Study) -> list[str]:
@@ -390,7 +430,8 @@ def _draw(figure: Figure, path: Path, x_name: str | None, y_name: str | None) ->
     numeric = [n for n in study.swept if all(_is_number(p.parameters[n]) for p in rows)]
     x = _choose(path, "parameter", x_name, numeric)
     y = _choose(path, "result", y_name, result_names(rows))
-    others = [name for name in study.swept if name != x]
+    rows, marks = _apart(rows, Versions((o for p in rows for o in p.outcomes), contents.versions))
+    others = [name for name in [*study.swept, *marks] if name != x]
     found = _curves(rows, x, y, others)
     curves = []
     for texts, points_ in found.items():

@@ -27,11 +27,13 @@ from .files import aside_of, file_number, followed, remove_leftovers
 from .hdf5 import Head, Published, Row, StoreContents, open_hdf5, write_hdf5
 from .identity import IDS, simulation_id
 from .journal import Journal, read_journal
+from .modules import code_hash
 from .outcome import Outcome, Status, unpack
 from .table import ID_TYPE, Table
 
 if TYPE_CHECKING:
     from .files import Record
+    from .modules import Module
     from .study import Study
 
 logger = logging.getLogger(__name__)
@@ -162,6 +164,8 @@ def _read_once(
     for described in descriptions:
         _check_same_study(path, contents.study, described)
         contents.study, contents.script_hash = described.study, described.script_hash
+        contents.code_hash = described.code_hash
+        contents.versions = {**contents.versions, **described.versions}
     for name, row in recorded.items():
         _put_latest(contents.outcomes, name, row)
     contents.n_unpublished = n_recorded
@@ -174,7 +178,14 @@ def _contents_of(published: Published, outcomes: dict[str, Row]) -> StoreContent
         published.study,
         published.script_hash,
         outcomes,
-        published_as={"study": published.study, "script_hash": published.script_hash},
+        published.code_hash,
+        published.versions,
+        published_as={
+            "study": published.study,
+            "script_hash": published.script_hash,
+            "code_hash": published.code_hash,
+            "versions": published.versions,
+        },
         n_published=len(outcomes),
     )
 
@@ -191,6 +202,8 @@ class _Description(NamedTuple):
     study: dict[str, Any]
     script_hash: str
     ids: int = 1
+    code_hash: str = ""
+    versions: dict[str, dict[str, str]] = {}  # noqa: RUF012
 
 
 def _read_records(path: Path) -> Iterator[Outcome | _Description]:
@@ -251,7 +264,14 @@ class Store:
         What is recorded, by the simulation's id.
     """
 
-    def __init__(self, path: Path, study: Study, claim: Claim, keep: StoreContents[Head]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        study: Study,
+        claim: Claim,
+        keep: StoreContents[Head],
+        modules: tuple[Module, ...],
+    ) -> None:
         self.path = path
         self.statuses = {name: outcome.status for name, outcome in keep.outcomes.items()}
         self._study = study
@@ -259,9 +279,9 @@ class Store:
         self._sequence = max((o.sequence for o in keep.outcomes.values()), default=0)
         self._file_number = file_number(path)
         self._published, self._unpublished = keep.n_published, keep.n_unpublished
-        description = _description(study)
-        self._is_changed = keep.published_as not in (None, description)
-        record = _DESCRIPTION + json.dumps({**description, "ids": IDS}).encode()
+        self._description = _description(study, modules, keep)
+        self._is_changed = keep.published_as not in (None, self._description)
+        record = _DESCRIPTION + json.dumps({**self._description, "ids": IDS}).encode()
         self._journal = Journal(journal_path(path), record, lambda: claim.is_ours)
         if keep.published_as is None:  # only the journal knows the study: twice, damage is local
             self._journal.append([(record,)])
@@ -373,7 +393,7 @@ class Store:
                 )
             table.sort(self._order)
             self._file_number = write_hdf5(
-                self.path, table, **_description(self._study), may_replace=self._may_publish
+                self.path, table, **self._description, may_replace=self._may_publish
             )
             return len(table)
 
@@ -403,12 +423,34 @@ class Store:
             self._claim.release()
 
 
-def _description(study: Study) -> dict[str, Any]:
-    return {"study": study.snapshot(), "script_hash": study.script_hash}
+def _description(
+    study: Study, modules: tuple[Module, ...], before: StoreContents[Head] | None = None
+) -> dict[str, Any]:
+    """Say what a store is of, as far as it is not in the outcomes."""
+    version = code_hash(study.script_hash, modules)
+    versions = {version: _files(study, modules)}
+    if before:
+        used = {head.code_hash for head in before.outcomes.values()}
+        versions |= {name: files for name, files in before.versions.items() if name in used}
+    return {
+        "study": study.snapshot(),
+        "script_hash": study.script_hash,
+        "code_hash": version,
+        "versions": versions,
+    }
+
+
+def _files(study: Study, modules: tuple[Module, ...]) -> dict[str, str]:
+    """Give the hashes of the files that the code of a study consists of."""
+    return {study.script_path.name: study.script_hash} | {m.name: m.hash for m in modules}
 
 
 def check_store(
-    path: Path, study: Study, *, changed_script: str | None = None
+    path: Path,
+    study: Study,
+    *,
+    changed_script: str | None = None,
+    modules: tuple[Module, ...] = (),
 ) -> StoreContents[Head]:
     """Check that a study may be run into a store, without touching anything.
 
@@ -419,8 +461,10 @@ def check_store(
     study : Study
         What is to be run.
     changed_script : {None, 'keep', 'rerun'}
-        What to do if the script has changed since: refuse, keep what was recorded, or run
-        everything again.
+        What to do if the script, or a module that it imports, has changed since: refuse, keep what
+        was recorded, or run everything again.
+    modules : tuple of Module
+        Those of the user's own that the script imports.
 
     Returns
     -------
@@ -440,20 +484,54 @@ def check_store(
     _check_writable(path)
     if not path.exists() and not _has_journal(path):
         return StoreContents(study.snapshot(), study.script_hash, {})
-    contents = _read(path, Head.of, Published.heads, _description(study))
+    contents = _read(path, Head.of, Published.heads, _description(study, modules))
     if not _is_same(contents.study, study.snapshot()):
         differences = _differences(contents.study, study.snapshot(), ("there", "here"))
         raise InputError(
             f"{path}: the store of another study ({differences}); name another --store"
         )
-    if contents.outcomes and contents.script_hash != study.script_hash and not changed_script:
-        raise InputError(
-            f"{study.script_path}: has changed since the {len(contents.outcomes)} outcomes in "
-            f"{path} were recorded; put the old script back, or choose --changed-script keep "
-            "(run only what is missing, with the new script), --changed-script rerun "
-            "(run everything again), or another --store"
-        )
+    if contents.outcomes and not changed_script:
+        _check_same_code(path, contents, study, modules)
     return contents
+
+
+def _check_same_code(
+    path: Path, contents: StoreContents[Head], study: Study, modules: tuple[Module, ...]
+) -> None:
+    """Refuse code that has changed since the store was written last, as far as is known."""
+    if _is_of(contents, study, modules):
+        return
+    what, kind = _change(contents, study, modules)
+    raise InputError(
+        f"{what} since the {len(contents.outcomes)} outcomes in "
+        f"{path} were recorded; put the old {kind} back, or choose --changed-script keep "
+        f"(run only what is missing, with the new {kind}), --changed-script rerun "
+        "(run everything again), or another --store"
+    )
+
+
+def _is_of(recorded: StoreContents[Head] | Head, study: Study, modules: tuple[Module, ...]) -> bool:
+    """Say whether something was recorded with this code; of before only the script is known."""
+    if not recorded.code_hash:
+        return recorded.script_hash == study.script_hash
+    return recorded.code_hash == code_hash(study.script_hash, modules)
+
+
+def _change(
+    contents: StoreContents[Head], study: Study, modules: tuple[Module, ...]
+) -> tuple[str, str]:
+    """Say which file has changed in which way, and what it is."""
+    if contents.script_hash != study.script_hash:
+        return f"{study.script_path}: has changed", "script"
+    before = contents.versions.get(contents.code_hash, {})
+    for module in modules:
+        if module.name not in before:
+            return f"{module.path}: has been added", "modules"
+        if module.hash != before[module.name]:
+            return f"{module.path}: has changed", "module"
+    gone = sorted(before.keys() - _files(study, modules).keys())
+    what = f"{', '.join(gone)}, which it imported, has gone" if gone else "has other modules"
+    return f"{study.script_path}: {what}", "modules"
 
 
 def _has_journal(path: Path) -> bool:
@@ -481,13 +559,19 @@ def _differences(one: dict[str, Any], other: dict[str, Any], places: tuple[str, 
     )
 
 
-def open_store(path: Path, study: Study, *, changed_script: str | None = None) -> Store:
+def open_store(
+    path: Path,
+    study: Study,
+    *,
+    changed_script: str | None = None,
+    modules: tuple[Module, ...] = (),
+) -> Store:
     """Claim a store for this driver and open it, making it if it is not there.
 
     Parameters and errors are those of :func:`check_store`; a store that another
     driver holds is refused too.
     """
-    check_store(path, study, changed_script=changed_script)
+    check_store(path, study, changed_script=changed_script, modules=modules)
     path = store_path(path)
     try:
         claim = Claim(claim_path(path))
@@ -495,8 +579,8 @@ def open_store(path: Path, study: Study, *, changed_script: str | None = None) -
             # now it is nobody else's, also if another driver only stands still
             for place in (path, journal_path(path), claim_path(path)):
                 remove_leftovers(place)
-            contents = check_store(path, study, changed_script=changed_script)
-            store = Store(path, study, claim, contents)
+            contents = check_store(path, study, changed_script=changed_script, modules=modules)
+            store = Store(path, study, claim, contents, modules)
         except BaseException:
             claim.release()
             raise
@@ -506,6 +590,6 @@ def open_store(path: Path, study: Study, *, changed_script: str | None = None) -
         ) from error
     if changed_script == "rerun":
         for name, head in contents.outcomes.items():
-            if head.script_hash != study.script_hash:
+            if not _is_of(head, study, modules):
                 del store.statuses[name]
     return store

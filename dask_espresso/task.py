@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,12 @@ from distributed.utils import sync
 
 from .engine import Engine, file_hash, probe, run_process, warm_start
 from .errors import SimulationError
+from .modules import Module, code_hash, find_modules
 from .outcome import Outcome, Status, not_finite, pack, storable
 
 if TYPE_CHECKING:
     from .files import Record
+    from .study import Study
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +114,7 @@ class Order:
             attempts=self.attempt,
             engine=workload.engine.name,
             script_hash=workload.script_hash,
+            code_hash=workload.code_hash,
         )
 
 
@@ -131,6 +134,8 @@ class Workload:
         For one simulation, in seconds.
     walltime : float or None
         Of the job that a worker runs in, in seconds, where the job does not know its end itself.
+    modules : tuple of Module
+        Those of the user's own that the script imports, when the run began.
     """
 
     engine: Engine
@@ -138,10 +143,27 @@ class Workload:
     script_hash: str
     time_limit: float | None
     walltime: float | None = None
+    modules: tuple[Module, ...] = ()
+
+    @classmethod
+    def of(
+        cls, study: Study, engine: Engine, time_limit: float | None, walltime: float | None = None
+    ) -> Workload:
+        """Make the workload of a study, with the modules that it imports now."""
+        if preloaded := find_modules(None, engine):
+            engine = replace(engine, code=code_hash("", preloaded))
+        modules = find_modules(study.script_path, engine)
+        script = str(study.script_path)
+        return cls(engine, script, study.script_hash, time_limit, walltime, modules)
+
+    @property
+    def code_hash(self) -> str:
+        """The version of the code: of the script and its modules."""
+        return code_hash(self.script_hash, self.modules)
 
 
 class ScriptChangedError(RuntimeError):
-    """The script is not the one that the run began with; the message says what to do."""
+    """Script or modules are not those that the run began with; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +293,7 @@ def simulate(workload: Workload, order: Order, **options: Any) -> Outcome:
     outcome.job_id = next(filter(None, map(os.environ.get, _JOB_ID_VARIABLES)), "")
     outcome.engine_version = probe(workload.engine).version
     outcome.started = time.time()
-    _check_script(workload)
+    _check_code(workload)
     report = run_process(
         workload.engine,
         workload.script,
@@ -307,17 +329,23 @@ def _unread(order: Order, names: list[str] | None) -> list[str] | None:
     return [name for name in (*order.parameters, "seed") if name in names]
 
 
-def _check_script(workload: Workload) -> None:
+def _check_code(workload: Workload) -> None:
+    _check_file(workload.script, workload.script_hash)
+    for module in workload.modules:
+        _check_file(module.path, module.hash)
+
+
+def _check_file(path: str, expected: str) -> None:
     try:
-        is_changed = _hash(workload.script) != workload.script_hash
+        is_changed = _hash(path) != expected
     except OSError as error:
         raise ScriptChangedError(
-            f"{workload.script}: cannot be read on {socket.gethostname()} ({error.strerror}); "
+            f"{path}: cannot be read on {socket.gethostname()} ({error.strerror}); "
             "put it where every worker sees it and run again"
         ) from None
     if is_changed:
         raise ScriptChangedError(
-            f"{workload.script}: changed while the study was running; put it back and run again, "
+            f"{path}: changed while the study was running; put it back and run again, "
             "or run again with --changed-script"
         )
 

@@ -36,6 +36,7 @@ from .findings import (
     log_tail,
     many,
 )
+from .modules import find_modules
 from .outcome import Outcome, Status
 from .study import Simulation, Study
 from .task import Order, Workload, simulate
@@ -246,9 +247,17 @@ def _check_script(worker: Worker) -> None:
     if study is None:
         return
     path = study.script_path
-    found = worker.call(_hash, str(path))
-    if found == study.script_hash:
-        worker.setting.report.ok(f"the worker sees the script, {path}")
+    modules = find_modules(path, worker.setting.profile.engine(study.engine))
+    _check_code_file(worker, str(path), study.script_hash)
+    for module in modules:
+        _check_code_file(worker, module.path, module.hash)
+    imported = f", and what it imports: {', '.join(m.name for m in modules)}" if modules else ""
+    worker.setting.report.ok(f"the worker sees the script, {path}{imported}")
+
+
+def _check_code_file(worker: Worker, path: str, expected: str) -> None:
+    found = worker.call(_hash, path)
+    if found == expected:
         return
     if re.fullmatch("[0-9a-f]{64}", found):
         raise FaultError(
@@ -339,9 +348,7 @@ def _check_simulation(worker: Worker) -> None:
     # its seed imports numpy.random, in which an interrupt is lost: before anybody is told to wait
     order = Order(one.id, one.parameters, one.replica, one.seed, attempt=1)
     setting.report.wait(f"simulation {_named(one, study)}, at most {format_duration(limit)}")
-    workload = Workload(
-        setting.profile.engine(study.engine), str(study.script_path), study.script_hash, limit
-    )
+    workload = Workload.of(study, setting.profile.engine(study.engine), limit)
     outcome = worker.call(simulate, workload, order, within=limit + _ANSWER)
     if outcome.status is Status.TIMED_OUT and study.time_limit is None:
         setting.report.note(
