@@ -20,6 +20,7 @@ from distributed import CancelledError, Client, Future, KilledWorker
 
 from .certificates import remove_leftovers
 from .cluster import Cluster, open_cluster
+from .dashboard import describe_dashboard, is_elsewhere
 from .dependence import store_warnings
 from .directives import take_up
 from .duration import format_duration
@@ -226,6 +227,7 @@ class Driver:
         self._workload = workload
         self._stop = stop
         self._display = display
+        self._is_elsewhere = is_elsewhere()  # a job's environment is hidden while workers run
         self._run = uuid.uuid4().hex[:8]
         self._numbers = itertools.count(1)
         self._finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
@@ -272,7 +274,8 @@ class Driver:
 
     def _work(self, cluster: Cluster) -> None:
         client = cluster.client
-        self._display.say(f"dashboard: {client.dashboard_link}")
+        if dashboard := describe_dashboard(client, elsewhere=self._is_elsewhere):
+            self._display.say(dashboard)
         self._check_engine(cluster)
         while not self._stop.signal:
             self._look_after(cluster)

@@ -172,6 +172,7 @@ class Done:
 class StandIn:
     """As much of a Dask client as the driver uses; simulations cost nothing."""
 
+    cluster = None
     dashboard_link = "none"
     status = "running"
 
