@@ -34,6 +34,7 @@ from .warm import NoWarmStartError, WarmEngine, WarmStart
 PACKAGE = Path(__file__).resolve().parent
 SIMULATIONS = PACKAGE / "simulations"
 _PROBE, _PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
+_IMPORTS = SIMULATIONS / "imports.py"
 _ABORT, _ABORT_CODE, _ABORT_LIMIT = SIMULATIONS / "abort.py", 3, 10.0  # seconds
 
 # A one-rank simulation started inside a batch job takes these for its own MPI job and hangs or
@@ -110,6 +111,7 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
         # no daemon beside it, for which MPI_Abort would wait in a forked process
         kept.setdefault("OMPI_MCA_ess_singleton_isolated", "1")
     kept.setdefault("OMPI_MCA_hwloc_base_binding_policy", "none")
+    kept.setdefault("PYTHONHASHSEED", "0")  # sets of texts have one order, forked or not
     kept["OMP_NUM_THREADS"] = "1"
     kept["PYTHONPATH"] = os.pathsep.join(
         [str(PACKAGE / "for_scripts"), *_foreign_python_path(base.get("PYTHONPATH", ""))]
@@ -354,21 +356,58 @@ def _fresh(engine: Engine) -> ProcessReport:
 def _difference(engine: Engine, fresh: dict[str, Any]) -> str:
     """Say in what a forked process is not like a fresh one; empty if they are the same."""
     try:
-        with _order(engine, _PROBE, {"module": engine.module}, _PROBE_LIMIT) as order:
-            report = warm_start(engine).fork(order)
-        with _order(engine, _ABORT, {}, _ABORT_LIMIT) as order:
-            aborted = warm_start(engine).fork(order)
+        forked = _forked(engine, _PROBE, {"module": engine.module}, _PROBE_LIMIT)
+        if failure := forked.failure():
+            return f"a forked process fails: {brief(failure)}"
+        if _forked(engine, _ABORT, {}, _ABORT_LIMIT).exit_code != _ABORT_CODE:
+            return "MPI_Abort does not end a forked process"
+        found = forked.output.payload()
+        for name, value in fresh.items():
+            if found.get(name) != value:
+                return f"a forked process has other {name} than a fresh one"
+        return _difference_of_imports(engine)
     except (NoWarmStartError, _NoScratchError) as error:
         return str(error)
-    if aborted.exit_code != _ABORT_CODE:
-        return "MPI_Abort does not end a forked process"
-    if failure := report.failure():
-        return f"a forked process fails: {brief(failure)}"
-    forked = report.output.payload()
-    for name, value in fresh.items():
-        if forked.get(name) != value:
-            return f"a forked process has other {name} than a fresh one"
+
+
+def _difference_of_imports(engine: Engine) -> str:
+    """Say what importing the engine's modules makes anew in each process; empty if nothing."""
+    parameters = {"preload": engine.preload}
+    fresh = run_process(
+        replace(engine, start="spawn"), _IMPORTS, parameters, time_limit=_PROBE_LIMIT
+    )
+    forked = _forked(engine, _IMPORTS, parameters, _PROBE_LIMIT)
+    for report in (fresh, forked):
+        if failure := report.failure():
+            return f"what its modules hold cannot be compared: {brief(failure)}"
+    return _other_imports(fresh.output.payload(), forked.output.payload())
+
+
+def _other_imports(fresh: dict[str, Any], forked: dict[str, Any]) -> str:
+    """Say what two processes have made of the same modules; empty if the same."""
+    ours, theirs = fresh["values"], forked["values"]
+    other = {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)}
+    if other:
+        first = min(other, key=lambda name: (" " in name, name))  # one that has a name, if possible
+        return f"{first} differs each time it is imported; make such things in a function"
+    for name, state in fresh["generators"].items():
+        if forked["generators"].get(name) == state:
+            return f"{name} is seeded by an import, once for all; seed it in the script"
+    if fresh["directories"] != forked["directories"]:
+        return "an import changes the working directory or TMPDIR"
     return ""
+
+
+def _forked(engine: Engine, script: Path, parameters: Any, time_limit: float) -> ProcessReport:
+    """Run a trial as a forked process.
+
+    Raises
+    ------
+    NoWarmStartError, _NoScratchError
+        If that is not possible.
+    """
+    with _order(engine, script, parameters, time_limit) as order:
+        return warm_start(engine).fork(order)
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:

@@ -42,15 +42,16 @@ import traceback  # noqa: E402
 import types  # noqa: E402
 import warnings  # noqa: E402
 import weakref  # noqa: E402
-from typing import Any, Dict, List, NoReturn, Optional, Tuple  # noqa: E402
+from typing import Any, Dict, Iterator, List, NoReturn, Optional, Tuple  # noqa: E402
 
 from dask_espresso import supervisor  # noqa: E402
-from dask_espresso.preload import preload  # noqa: E402
+from dask_espresso.fingerprint import ENGINES, KNOWN, is_of_python, top_of  # noqa: E402
+from dask_espresso.footprint import footprint, open_gpu  # noqa: E402
+from dask_espresso.preload import fingerprint, in_order, preload  # noqa: E402
 from dask_espresso.transport import RESULT, pipe_number  # noqa: E402
 
 MAX_MESSAGE = 1 << 17  # bytes
 _LIBC = ctypes.CDLL(None)
-_GPU_DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/render")
 _SLOTS_END = 6.0  # seconds that slots have to end after the worker
 _NUMBERS_OF_RANKS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
 _Handlers = Dict[signal.Signals, Any]
@@ -81,7 +82,7 @@ def _restore_signals() -> None:
 
 def serve(control: socket.socket, request: Dict[str, Any]) -> None:
     """Get warm, then fork a slot whenever the worker asks for one."""
-    refusal = _warm_up(request["preload"])
+    refusal = _warm_up(request["preload"], request["scratch"])
     _silence()
     control.send(json.dumps({"refusal": refusal}).encode())
     if refusal:
@@ -121,28 +122,37 @@ def serve(control: socket.socket, request: Dict[str, Any]) -> None:
     _wait_for(slots)
 
 
-def _warm_up(modules: List[str]) -> str:
+def _warm_up(modules: List[str], scratch: str) -> str:
     """Import the engine's modules; say why there can be no warm start, if there cannot."""
-    for name in modules:
+    for name in in_order(modules):
         try:
-            preload(name)
+            if refusal := _import(name, scratch):
+                return refusal
         except BaseException as error:  # SystemExit, too
             traceback.print_exc()
             return f"{name} cannot be imported beforehand ({type(error).__name__}: {error})"
-    if device := _open_gpu():
-        return f"its modules open a GPU ({device}), which no forked process can use"
+    fingerprint(modules)  # as it is before any simulation
     gc.collect()
     gc.freeze()  # collections in the children leave alone, and so shared, what is there already
     return ""
 
 
-def _open_gpu() -> str:
-    """Give the GPU's device that this process has open, if it has one."""
-    for fd in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            path = os.readlink(f"/proc/self/fd/{fd}")
-            if path.startswith(_GPU_DEVICES):
-                return path
+def _import(name: str, scratch: str) -> str:
+    """Import a module; say what it does that a forked process would not get over."""
+    if top_of(name) in KNOWN:
+        preload(name)
+        found = set()
+    else:
+        before, modules = footprint(scratch), frozenset(sys.modules)
+        with _endings.kept():
+            preload(name)
+        found = footprint(scratch) - before
+        if ENGINES & (sys.modules.keys() - modules):  # what its MPI does is known
+            found = {each for each in found if each[2]}
+    if device := open_gpu():
+        return f"its modules open a GPU ({device}), which no forked process can use"
+    for _, does, _ in sorted(found):
+        return f"importing {name} {does}, which no forked process can use as its own"
     return ""
 
 
@@ -224,7 +234,7 @@ class _Slot:
         self._handlers = handlers
         self._scripts = _Scripts()
         self._wakeup, self._wakeup_write = supervisor.become_supervisor()
-        _forget_endings()
+        _endings.take()
 
     def serve(self, mark: str) -> None:
         """Run what the worker asks for, until it wants nothing more."""
@@ -304,15 +314,57 @@ def _close(fds: List[int]) -> None:
         os.close(fds.pop())
 
 
-def _forget_endings() -> None:
-    """Leave to the server what is to be done when it ends; the children do only their own."""
-    atexit._clear()
-    # what remembers that it has told atexit of itself
-    weakref.finalize._registry.clear()  # type: ignore[attr-defined]
-    weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]
-    for module, function in (("logging", "shutdown"), ("multiprocessing.util", "_exit_function")):
-        if module in sys.modules:
-            atexit.register(getattr(sys.modules[module], function))
+class _Endings:
+    """What is to be done when a process ends.
+
+    What belongs to the engine's modules, MPI above all, is left to the server; what other modules
+    have asked for is done by every simulation, as it would be by a fresh process.
+    """
+
+    def __init__(self) -> None:
+        self._functions: List[Tuple[Any, Any, Any]] = []
+        self._finalizers: Dict[Any, Any] = {}
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep what is asked for meanwhile."""
+        register = atexit.register
+        before = dict(_registry())
+
+        def note(function: Any, *args: Any, **kwargs: Any) -> Any:
+            top = top_of(sys._getframe(1).f_globals.get("__name__", ""))
+            if not (top in KNOWN or is_of_python(top)):
+                self._functions.append((function, args, kwargs))
+            return register(function, *args, **kwargs)
+
+        atexit.register = note  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            atexit.register = register
+            self._finalizers.update((k, v) for k, v in _registry().items() if k not in before)
+
+    def take(self) -> None:
+        """Forget the server's endings, and have those that were kept done by this process."""
+        atexit._clear()
+        _registry().clear()
+        _registry().update(self._finalizers)
+        # whether it has told atexit of itself
+        weakref.finalize._registered_with_atexit = bool(self._finalizers)  # type: ignore[attr-defined]
+        if self._finalizers:
+            atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined]
+        for module, name in (("logging", "shutdown"), ("multiprocessing.util", "_exit_function")):
+            if module in sys.modules:
+                atexit.register(getattr(sys.modules[module], name))
+        for function, args, kwargs in self._functions:
+            atexit.register(function, *args, **kwargs)
+
+
+def _registry() -> Dict[Any, Any]:
+    return weakref.finalize._registry  # type: ignore[attr-defined, no-any-return]
+
+
+_endings = _Endings()
 
 
 class _Scripts:
@@ -340,7 +392,8 @@ class _Scripts:
         with contextlib.suppress(OSError):
             for entry in sorted(os.listdir(directory)):
                 name = entry.partition(".")[0]
-                if name in self._preloaded and _is_module(os.path.join(directory, entry)):
+                path = os.path.join(directory, entry)
+                if name in self._preloaded and _is_module(path) and not _is_of(path, name):
                     return entry
         return ""
 
@@ -358,6 +411,12 @@ def _is_module(path: str) -> bool:
     if os.path.isdir(path):
         return os.path.exists(os.path.join(path, "__init__.py"))
     return path.endswith(tuple(importlib.machinery.all_suffixes()))
+
+
+def _is_of(path: str, name: str) -> bool:
+    """Say whether it is this file, or this folder, that a module has been imported from."""
+    file = os.path.realpath(getattr(sys.modules.get(name), "__file__", None) or "")
+    return os.path.realpath(path) in (file, os.path.dirname(file))
 
 
 class _Script:

@@ -8,7 +8,9 @@ import ctypes
 import importlib
 import os
 import sys
-from typing import Any, Optional
+from typing import Any, List, Optional, Sequence
+
+from .fingerprint import KNOWN, Fingerprint, top_of
 
 # what scripts take of these sooner or later, and they only import then
 _PARTS = {
@@ -38,6 +40,29 @@ def preload(name: str) -> Any:
         with contextlib.suppress(ImportError):  # of another version
             importlib.import_module(part)
     return module
+
+
+def in_order(modules: Sequence[str]) -> List[str]:
+    """Put the modules first that are known not to mind a fork, and bring others with them."""
+    return sorted(modules, key=lambda name: top_of(name) not in KNOWN)
+
+
+_fingerprints: List[Fingerprint] = []
+
+
+def fingerprint(modules: Sequence[str]) -> Fingerprint:
+    """Give what the modules hold when they have just been imported, which happens here or before.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        Imported, unless this process or the one that it was forked from has called this before.
+    """
+    if not _fingerprints:
+        for name in in_order(modules):
+            preload(name)
+        _fingerprints.append(Fingerprint(modules))
+    return _fingerprints[0]
 
 
 def _load_mpich() -> None:

@@ -86,6 +86,8 @@ class WarmStart:
         if script not in self._reasons:
             logger.warning("%s: a fresh process each: %s", script or "all simulations", reason)
             self._reasons[script] = reason
+            if not script:
+                self._server.close()
 
     def fork(self, order: ProcessOrder) -> ProcessReport:
         """Run a simulation as a forked process.
@@ -234,6 +236,7 @@ class _Server:
                 raise NoWarmStartError(refusal)
         except BaseException:
             self.close()
+            kill_marked(self._mark)  # what its imports have started
             raise
 
     def _start(self, command: list[str]) -> None:

@@ -292,6 +292,7 @@ def test_environment():
         "OMPI_MCA_ess_singleton_isolated": "1",
         "OMPI_MCA_hwloc_base_binding_policy": "none",
         "OMP_NUM_THREADS": "2",
+        "PYTHONHASHSEED": "0",
         "MY_VARIABLE": "1",
     }
 

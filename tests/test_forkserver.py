@@ -436,3 +436,161 @@ def test_threads_do_not_wait_for_each_other(script):
         assert not run_process(FORK, SIMULATIONS / "echo.py", {}).failure()
     assert long.is_alive()
     long.join()
+
+
+def importing(tmp_path, name, code, *, preload=()):
+    """Give an engine that preloads a module of the user's own."""
+    (tmp_path / f"{name}.py").write_text(textwrap.dedent(code))
+    environment = (("PYTHONPATH", f"{Path(__file__).parents[1]}:{tmp_path}"),)
+    return replace(AUTO, preload=(*preload, name), environment=environment)
+
+
+MADE_BY_CHANCE = {
+    "rng": "import numpy as np; rng = np.random.default_rng()",
+    "old": "import numpy as np; old = np.random.RandomState()",
+    "python": "import random; python = random.Random()",
+    "Model.rng": "import numpy as np\nclass Model: rng = np.random.default_rng()",
+    "box.a": "import random; box = {'a': [{'b': (random.Random(),)}]}",
+    "draw": "import numpy as np\ndef draw(rng=np.random.default_rng()): return rng.random()",
+    "inner": "import random\ndef outer():\n    r = random.Random()\n"
+    "    return lambda: r.random()\ninner = outer()",
+    "normal": "import numpy as np; normal = np.random.default_rng().normal",
+    "cached": "import functools, random\n@functools.cache\ndef cached(): return random.Random()\n"
+    "cached()",
+    "stream": "import random\ndef numbers(r=random.Random()):\n    while True: yield r.random()\n"
+    "stream = numbers()\ndel numbers",
+    "start": "import time; start = time.time()",
+    "pid": "import os; pid = os.getpid()",
+    "run": "import uuid; run = uuid.uuid4()",
+    "day": "import datetime; day = datetime.datetime.now()",
+    "key": "import secrets; key = secrets.token_hex()",
+    "noise": "import numpy as np; noise = np.random.rand(3)",
+    "tmp": "import os; tmp = os.environ['TMPDIR']",
+    "here": "import pathlib; here = pathlib.Path.cwd()",
+    "arguments": "import sys; arguments = list(sys.argv)",
+}  # fmt: skip
+
+
+def test_what_an_import_makes_by_chance_is_found(tmp_path):
+    preload = []
+    for number, code in enumerate(MADE_BY_CHANCE.values()):
+        preload.append(f"chance{number}")
+        engine = importing(tmp_path, preload[-1], code)
+    fresh = replace(engine, start="spawn")
+    reports = [
+        run_process(fresh, SIMULATIONS / "imports.py", {"preload": preload}) for _ in range(2)
+    ]
+    one, other = (report.output.payload()["values"] for report in reports)
+    differ = [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]
+    for number, name in enumerate(MADE_BY_CHANCE):
+        if name == "arguments":  # the same in both, but not in a server
+            continue
+        assert any(f"{found}.".startswith(f"chance{number}.{name}.") for found in differ), name
+
+
+@pytest.mark.parametrize("name", ["rng", "tmp"])
+def test_what_an_import_makes_by_chance_is_not_forked(tmp_path, script, name):
+    """Forked simulations would have one generator, in one state, and write to one directory."""
+    engine = importing(tmp_path, "chance", MADE_BY_CHANCE[name])
+    found = probe(engine)
+    assert (found.start, found.error) == ("spawn", "")
+    assert found.reason.startswith(f"chance.{name} differs each time it is imported; make such")
+    assert servers() == []
+    path = script(f"""
+        import chance, dask_espresso
+        made = chance.{name} if "{name}" == "tmp" else chance.{name}.random()
+        print(dask_espresso.encode_transport_data(made))
+    """)
+    assert len({run_process(engine, path, {}).output.payload() for _ in range(2)}) == 2
+
+
+LEFT_BEHIND = {
+    "leaves table.txt open": "f = open('TABLE', 'w')",
+    "leaves left.py open": "import os; fd = os.open(__file__, os.O_RDONLY)",
+    "leaves a socket open": "import socket; s = socket.socket()",
+    "leaves a pipe open": "import os; ends = os.pipe()",
+    "leaves something of the kernel open": "import asyncio; loop = asyncio.new_event_loop()",
+    "starts a thread (Thread-1": "import threading, time\n"
+    "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+    "starts a process": "import subprocess; p = subprocess.Popen(['sleep', '4711'])",
+    "shares memory": "import mmap; m = mmap.mmap(-1, 100)",
+    "makes out.log in its directory": "open('out.log', 'w').close()",
+    "in its directory": "import tempfile; t = tempfile.TemporaryDirectory()",
+    "sets a timer": "import signal; signal.alarm(60)",
+    "starts MPI": "import ctypes, sys\n"
+    "ctypes.CDLL(sys.prefix + '/lib/libmpi.so.12').MPI_Init(None, None)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("does", LEFT_BEHIND)
+def test_what_an_import_leaves_behind_is_not_forked(tmp_path, does):
+    code = LEFT_BEHIND[does].replace("TABLE", str(tmp_path / "table.txt"))
+    engine = importing(tmp_path, "left", code)
+    refusal = run_process(replace(engine, start="fork"), SIMULATIONS / "echo.py", {}).failure()
+    assert "importing left " in refusal
+    assert does in refusal or does == "starts MPI"  # of which there are more signs
+    assert servers() == []
+    assert not any(p.info["cmdline"] == ["sleep", "4711"] for p in psutil.process_iter(["cmdline"]))
+
+
+def test_file_that_an_import_opens_is_read_by_every_simulation(tmp_path, script):
+    (tmp_path / "numbers.txt").write_text("1 2 3")
+    code = f"_file = open({str(tmp_path / 'numbers.txt')!r})\ndef read(): return _file.read()"
+    engine = importing(tmp_path, "table", code)
+    path = script("import dask_espresso as d, table; print(d.encode_transport_data(table.read()))")
+    assert [run_process(engine, path, {}).output.payload() for _ in range(2)] == ["1 2 3"] * 2
+    assert "importing table leaves numbers.txt open" in warm_start(engine).reason(str(path))
+
+
+HARMLESS = """
+    import atexit, dataclasses, enum, functools, itertools, logging, mmap, random, re, threading
+    import numpy as np
+    from numpy.random import rand
+    logger = logging.getLogger(__name__)
+    lock, count, pattern = threading.Lock(), itertools.count(), re.compile("a+")
+    rng, own = np.random.default_rng(3), random.Random(3)
+    table, things = np.arange(5.0), np.array([object(), None])
+    names = {"a", "b", object, int}
+    with open(__file__) as file:
+        text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    null = open("/dev/null")
+    class Colour(enum.Enum):
+        RED = 1
+    @dataclasses.dataclass
+    class Point:
+        x: list = dataclasses.field(default_factory=list)
+    @functools.lru_cache
+    def twice(x): return 2 * x
+    twice(2)
+    atexit.register(print, "ends")
+    atexit.register(lambda: print("ends", rng.random(), own.random()))
+"""
+
+
+def test_what_is_the_same_in_each_process_is_forked(tmp_path, script):
+    engine = importing(tmp_path, "harmless", HARMLESS, preload=("numpy",))
+    assert (probe(engine).start, probe(engine).reason) == ("fork", "")
+    path = script("import harmless as h; print(h.rng.random(), h.text[:9], len(h.names))")
+    starts = ("spawn", "fork", "fork")
+    logs = [run_process(replace(engine, start=start), path, {}).log for start in starts]
+    assert "ends" in logs[0]
+    assert logs == [logs[0]] * 3
+
+
+@pytest.mark.parametrize("name", ["random", "numpy.random"])
+def test_generator_that_an_import_seeds_is_not_seeded_anew(tmp_path, name):
+    engine = importing(tmp_path, "seeds", f"import {name}; {name}.seed(42)")
+    assert probe(engine).start == "spawn"
+    assert probe(engine).reason.startswith(f"{name} is seeded by an import, once for all; seed it")
+
+
+@pytest.mark.parametrize("what", ["os.chdir('/')", "os.environ['TMPDIR'] = '/var/tmp'"])
+def test_directories_that_an_import_changes(tmp_path, what):
+    engine = importing(tmp_path, "moves", f"import os; {what}")
+    assert probe(engine).start == "spawn"
+    assert "changes the working directory or TMPDIR" in probe(engine).reason
+
+
+def test_sets_have_one_order(script):
+    path = script("print(list(map(str, {'a', 'b', 'c', 'd', 'e', 'f'})))")
+    assert len({run_process(engine, path, {}).log for engine in (SPAWN, SPAWN, FORK)}) == 1
