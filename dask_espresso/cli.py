@@ -16,6 +16,7 @@ from rich.console import Console
 
 from . import __version__
 from .errors import DaskEspressoError, InputError
+from .paths import expand
 from .streams import check_output
 
 # texts are the user's: [b] and :x: stand for themselves
@@ -26,6 +27,22 @@ _TALKATIVE = ("distributed", "distributed.client")  # loggers with a level of th
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+class _ExpandedPath(click.Path):
+    """A path in which ``~`` and variables are replaced, also where no shell has done so."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        try:
+            value = expand(str(value))
+        except ValueError as error:
+            name = param.human_readable_name if param else "path"
+            raise InputError(f"{name}: {error}") from None
+        return super().convert(value, param, ctx)
+
+
+_PATH = _ExpandedPath(path_type=Path)
+
+
 def _check_name(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
     """Refuse what has no name to give to the files beside it."""
     if not path.name:
@@ -33,7 +50,7 @@ def _check_name(_context: click.Context, _parameter: click.Parameter, path: Path
     return path
 
 
-_STORE = click.argument("store", type=click.Path(path_type=Path), callback=_check_name)
+_STORE = click.argument("store", type=_PATH, callback=_check_name)
 _PROFILE = click.option(
     "--profile", metavar="PROFILE", help="Where to run: a profile's file. Default: this machine."
 )
@@ -43,7 +60,7 @@ _SET = click.option(
 )  # fmt: skip
 
 _RUN_STORE = click.option(
-    "--store", metavar="FILE.h5", type=click.Path(path_type=Path),
+    "--store", metavar="FILE.h5", type=_PATH,
     help="Where the results go. Default: the study's name.",
 )  # fmt: skip
 _RETRY_FAILED = click.option(
@@ -349,7 +366,7 @@ def show(store: Path) -> None:
 
 @main.command()
 @_STORE
-@click.option("-o", "--output", type=click.Path(path_type=Path),
+@click.option("-o", "--output", type=_PATH,
               help="A .png, .pdf or .svg. Default: the store with .png.")  # fmt: skip
 @click.option("-x", "x_name", metavar="PARAMETER", help="Default: the first one swept.")
 @click.option("-y", "y_name", metavar="RESULT", help="Default: the first number.")
@@ -372,7 +389,7 @@ def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | Non
 
 @main.command()
 @_STORE
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=_PATH)
 def export(store: Path, file: Path) -> None:
     """Write every simulation as a row of FILE: .csv, .json or .parquet.
 
@@ -387,7 +404,7 @@ def export(store: Path, file: Path) -> None:
 
 
 @main.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=_PATH)
 @click.option("--engine", type=click.Choice(["espresso", "lammps"]),
               help="Default: ESPResSo where it is found, else LAMMPS.")  # fmt: skip
 def init(directory: Path, engine: str | None) -> None:

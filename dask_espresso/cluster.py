@@ -36,6 +36,7 @@ from .certificates import temporary_security
 from .errors import DaskEspressoError, InputError
 from .jobqueue import Job, JobQueueCluster, job_class
 from .keeper import Keeper
+from .paths import expand
 from .profile import JOBQUEUE_CLUSTERS, Profile
 from .worker_job import config_section
 
@@ -188,6 +189,8 @@ def _local_cluster(profile: Profile, ranks: int) -> LocalCluster:
         "local_directory": tempfile.gettempdir(),
         **profile.options,
     }
+    if options["local_directory"]:
+        options["local_directory"] = expand(options["local_directory"])
     with _refusals(profile, "no worker can be started on this machine"):
         try:
             with _signals_are_for_the_driver():

@@ -12,8 +12,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .document import BadValueError
 from .duration import format_walltime
+from .errors import BadValueError
 
 _JOBS = "how many jobs there are; write `jobs: N` in the profile, and remove it"
 _LOGS = "where the output goes; write `log_directory: DIRECTORY` instead"

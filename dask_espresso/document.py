@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
 import pydantic
 import yaml
 
-from .errors import InputError
+from .errors import BadValueError, InputError
 
 MAX_SIZE = 1 << 20  # bytes of a file
 _MAX_DEPTH = 50  # of lists in mappings in lists
@@ -22,22 +22,6 @@ _MAX_FINDINGS = 50  # shown of what is wrong with one file
 
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=pydantic.BaseModel)
-
-
-class BadValueError(ValueError):
-    """A value that a validator refuses.
-
-    Parameters
-    ----------
-    message : str
-        What is wrong; what to do.
-    *at : str or int
-        The key at fault, seen from the value that was validated.
-    """
-
-    def __init__(self, message: str, *at: str | int) -> None:
-        super().__init__(message)
-        self.at = at
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from .duration import format_duration
 from .engine import Probe, probe
 from .errors import DaskEspressoError, InputError, ResumableError
 from .outcome import Status, pack
+from .paths import expand
 from .profile import Profile, load_profile
 from .progress import Counts, Display
 from .roster import Roster, read_roster, remove_roster, write_roster
@@ -136,7 +137,7 @@ def run_study(
         of Ctrl-C, it is an :class:`InterruptedRunError`.
     """
     profile = profile or load_profile()
-    path = Path(store or f"{study.name}.h5").absolute()
+    path = Path(expand(str(store)) if store else f"{study.name}.h5").absolute()
     engine = profile.engine(study.engine)
     workload = Workload.of(study, engine, study.time_limit, profile.walltime)
     check_time_limit(study, profile)

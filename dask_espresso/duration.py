@@ -8,7 +8,8 @@ from typing import Any
 
 from dask.utils import parse_timedelta
 
-from .document import BadValueError, describe
+from .document import describe
+from .errors import BadValueError
 
 _DURATION = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z]*)\s*", re.I | re.A)
 _CLOCK = re.compile(r"\s*(\d+):([0-5]\d):([0-5]\d)\s*", re.A)

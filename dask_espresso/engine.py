@@ -27,7 +27,9 @@ from .conversation import (
     kill_marked,
     scratch_path,
 )
+from .errors import BadValueError
 from .files import open_file
+from .paths import absolute_entries, expand_setting
 from .transport import RESULT, encode_transport_data, pipe_number
 from .warm import NoWarmStartError, WarmEngine, WarmStart
 
@@ -69,6 +71,8 @@ class Engine:
     code : str
         Version of the user's own modules among those to import beforehand: a warm process that has
         imported another one is none of this engine.
+    directory : str
+        Where relative paths in environment variables begin, by default here.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Engine:
     ranks: int = 1
     launcher: tuple[str, ...] = _DEFAULT_LAUNCHER
     code: str = ""
+    directory: str = ""
 
     @property
     def may_fork(self) -> bool:
@@ -103,6 +108,12 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
         For one rank without what batch systems and MPI launchers left for other programs (source:
         measurements on Slurm with Open MPI singletons), which the launcher of several ranks
         needs; with this package, and nothing that is installed beside it, in front of PYTHONPATH.
+        Relative entries of lists of paths are those of the engine's directory.
+
+    Raises
+    ------
+    ValueError
+        If the engine's own variables want one that is not set.
     """
     base = os.environ if base is None else base
     kept = dict(base)
@@ -113,10 +124,26 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
     kept.setdefault("OMPI_MCA_hwloc_base_binding_policy", "none")
     kept.setdefault("PYTHONHASHSEED", "0")  # sets of texts have one order, forked or not
     kept["OMP_NUM_THREADS"] = "1"
+    for name, value in engine.environment:
+        kept[name] = _expanded(name, value, base)
+    directory = engine.directory or os.getcwd()  # noqa: PTH109
+    for name in kept:
+        if name.endswith("PATH"):
+            kept[name] = _absolute_entries(name, kept[name], directory)
     kept["PYTHONPATH"] = os.pathsep.join(
-        [str(PACKAGE / "for_scripts"), *_foreign_python_path(base.get("PYTHONPATH", ""))]
+        [str(PACKAGE / "for_scripts"), *_foreign_python_path(kept.get("PYTHONPATH", ""))]
     )
-    return kept | dict(engine.environment)
+    return kept
+
+
+def _expanded(name: str, value: str, base: Mapping[str, str]) -> str:
+    try:
+        return expand_setting(name, value, base)
+    except BadValueError as error:
+        raise BadValueError(f"environment.{name} {error}") from None
+
+
+_absolute_entries = functools.lru_cache(maxsize=1024)(absolute_entries)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -190,6 +217,8 @@ def run_process(
             return _spawn(engine, order)
     except _NoScratchError as error:
         return ProcessReport(error=f"no directory to run in can be made ({error})")
+    except BadValueError as error:
+        return ProcessReport(error=f"it did not start: {error}")
 
 
 class _NoScratchError(RuntimeError):

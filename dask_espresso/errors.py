@@ -21,3 +21,19 @@ class ResumableError(DaskEspressoError):
 
 class SimulationError(DaskEspressoError):
     """A simulation run through :func:`dask_espresso.dask_espresso_task` failed."""
+
+
+class BadValueError(ValueError):
+    """A value that a validator refuses.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong; what to do.
+    *at : str or int
+        The key at fault, seen from the value that was validated.
+    """
+
+    def __init__(self, message: str, *at: str | int) -> None:
+        super().__init__(message)
+        self.at = at

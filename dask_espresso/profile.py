@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import os
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,10 +18,11 @@ from dask.utils import parse_bytes, parse_timedelta
 from pydantic import BeforeValidator, PlainValidator
 
 from .directives import in_own_form
-from .document import BadValueError, Document, describe, unknown
+from .document import Document, describe, unknown
 from .duration import parse_duration, parse_walltime
 from .engine import Engine
-from .errors import InputError
+from .errors import BadValueError, InputError
+from .paths import expand, expand_setting, located
 from .templates import file_or_template, profile_names
 from .worker_job import condor_walltime, site_default, worker_job
 
@@ -95,7 +97,8 @@ def _command(value: Any) -> Any:
         for word in value:
             if not isinstance(word, str) or "\0" in word:
                 raise BadValueError(f"holds {describe(word)}; write its words in quotes")
-        return value
+        # a word with spaces is for a shell that is started by the command
+        return [word if re.search(r"\s", word) else expand(word) for word in value]
     if value is not None:
         raise BadValueError(f"is {describe(value)}; write a program and its arguments")
     return None
@@ -163,6 +166,14 @@ class EngineSettings(pydantic.BaseModel):
         if self.ranks == 1 and self.launcher:
             raise BadValueError("has no effect on one rank; add `ranks: N`", "launcher")
         return self
+
+
+def _check_variables(engine: str, environment: dict[str, str]) -> None:
+    for name, value in environment.items():
+        try:
+            expand_setting(name, value, os.environ)
+        except BadValueError as error:
+            raise BadValueError(str(error), "engines", engine, "environment", name) from None
 
 
 @dataclass(frozen=True)
@@ -261,6 +272,8 @@ class Profile(pydantic.BaseModel):
                     "engines",
                     name,
                 )
+            if self.cluster == "local":  # elsewhere the workers know more variables
+                _check_variables(name, settings.environment)
         if self.cluster in JOBQUEUE_CLUSTERS:
             _check_jobqueue(self.cluster, self.options)
             self.worker_job  # noqa: B018  which refuses what cannot become part of a job
@@ -339,20 +352,43 @@ class Profile(pydantic.BaseModel):
             preload = ["numpy", module] if module else []
         engine = Engine(
             name=name,
-            command=tuple(_expanded(word) for word in settings.command or ()),
+            command=self._located(settings.command or ()),
             module=module,
-            environment=tuple(settings.environment.items()),
+            environment=self._environment(settings),
             preload=tuple(preload),
             start=settings.start,
             ranks=settings.ranks,
+            directory=str(Path.cwd()),
         )
         if settings.launcher:
-            return replace(engine, launcher=tuple(map(_expanded, settings.launcher)))
+            return replace(engine, launcher=self._located(settings.launcher))
         return engine
 
+    @property
+    def _directories(self) -> list[Path]:
+        """Where relative paths in the profile begin: beside it, or else where the run begins."""
+        return [*([self.path.parent] if self.path else []), Path.cwd()]
 
-def _expanded(word: str) -> str:
-    return str(Path(word).expanduser()) if word.startswith("~/") else word
+    def _located(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Make the words of a command that are paths absolute; a program's name is in PATH."""
+        is_name = [i == 0 and "/" not in word for i, word in enumerate(words)]
+        return tuple(
+            word if name else located(word, self._directories)
+            for word, name in zip(words, is_name, strict=True)
+        )
+
+    def _environment(self, settings: EngineSettings) -> tuple[tuple[str, str], ...]:
+        """Make entries of variables that are there beside the profile absolute."""
+
+        def entry(text: str) -> str:
+            return located(f"./{text}", self._directories).removeprefix("./") if text else text
+
+        return tuple(
+            (name, ":".join(map(entry, value.split(":"))))
+            if name.endswith("PATH") or "/" in value
+            else (name, value)
+            for name, value in settings.environment.items()
+        )
 
 
 def load_profile(path_or_name: str | Path | None = None) -> Profile:
@@ -425,6 +461,11 @@ def _check_names(cluster: str, options: dict[str, Any]) -> None:
 def _check_local(options: dict[str, Any]) -> None:
     _check_names("local", options)
     _check_kinds(options)
+    if options.get("local_directory"):
+        try:
+            expand(options["local_directory"])
+        except BadValueError as error:
+            raise BadValueError(str(error), *_at("local_directory")) from None
     for name in ("n_workers", "threads_per_worker", "nthreads"):
         if options.get(name) is not None:
             _whole(options[name], 1, "write such a one, as in 4", "options", name)

@@ -15,12 +15,13 @@ from typing import Annotated, Any, Literal, TypeVar, overload
 import pydantic
 from pydantic import BeforeValidator, Field
 
-from .document import BadValueError, Document, describe, parse_value, unknown
+from .document import Document, describe, parse_value, unknown
 from .duration import parse_duration
 from .engine import SIMULATIONS, file_hash
-from .errors import InputError
+from .errors import BadValueError, InputError
 from .files import open_file
 from .identity import canonical_json, id_of, simulation_seed
+from .paths import expand
 from .templates import file_or_template, study_names
 
 _T = TypeVar("_T")
@@ -509,7 +510,7 @@ def _find_script(document: Document, script: str) -> Path:
         return shipped[script]
     path = Path(script)
     try:
-        path = (document.path.parent / path.expanduser()).absolute()
+        path = (document.path.parent / expand(script)).absolute()
         with open_file(path) as file:
             file.read(1)
     except (OSError, ValueError, RuntimeError) as error:

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from .engine import SIMULATIONS, Engine, probe
-from .errors import InputError
+from .errors import BadValueError, InputError
+from .paths import expand
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -65,7 +66,7 @@ def file_or_template(path: str | Path, kind: str, names: list[str]) -> Path:
         The templates to choose from.
     """
     try:
-        path = Path(path).expanduser()
+        path = Path(expand(str(path)))
         if path.is_file():
             return path
         if str(path) in names:
@@ -73,7 +74,7 @@ def file_or_template(path: str | Path, kind: str, names: list[str]) -> Path:
         if path.exists() and not path.is_dir():
             return path  # such as a pipe
         is_what = "is a directory" if path.is_dir() else "is not there"
-    except (OSError, RuntimeError) as error:  # a name too long, the home of nobody
+    except (OSError, BadValueError) as error:  # a name too long, the home of nobody
         is_what = getattr(error, "strerror", None) or str(error)
     raise InputError(
         f"{path}: {is_what} (looked in {Path.cwd()}); "

@@ -14,8 +14,9 @@ import dask
 from dask.utils import parse_bytes
 
 from .directives import check_submit_commands, is_skipped, submit_command, take_up
-from .document import BadValueError, describe
+from .document import describe
 from .duration import format_walltime, parse_duration
+from .errors import BadValueError
 from .paths import expand, expand_home
 
 # options of dask-jobqueue whose own defaults are traps: several processes a job share its cores

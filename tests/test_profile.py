@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import dask
 import pydantic
 import pytest
@@ -324,7 +326,7 @@ def test_missing_profile(tmp_path, monkeypatch):
 )
 def test_engines_exist_without_a_profile(name, module):
     preload = ("numpy", module) if module else ()
-    expected = Engine(name, module=module, preload=preload, start="auto")
+    expected = Engine(name, module=module, preload=preload, start="auto", directory=str(Path.cwd()))
     assert load_profile().engine(name) == expected
 
 
@@ -349,6 +351,7 @@ engines:
         environment=(("OMP_NUM_THREADS", "2"), ("SCALE", "1.5"), ("NAME", "x")),
         preload=("numpy", "espressomd"),
         start="auto",
+        directory=str(Path.cwd()),
     )
     assert profile.engine("mine").command == ("mpiexec", "-n", "2", "pypresso")
     modules = [profile.engine(name).module for name in ("mine", "other", "plain")]

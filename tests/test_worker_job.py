@@ -177,7 +177,7 @@ def test_the_log_directory(load, written, meant):
     ("option", "said"),
     [
         ("log_directory: ~nobody-here/x", "~nobody-here is the home of nobody here; write"),
-        ("log_directory: $NOPE/x", r"\$NOPE is not set here; set it, or write the path out"),
+        ("log_directory: $NOPE/x", r"\$NOPE is not set here; set it, write the path out"),
         ("local_directory: ~nobody-here", "the home of nobody"),
         ("log_directory: a\\b", "otherwise; rename it"),
         ("job_name: a/b", "use no '/'"),
