@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import shlex
 import signal
 import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -19,6 +20,10 @@ from . import __version__
 from .errors import DaskEspressoError, InputError
 from .paths import expand
 from .streams import check_output
+
+if TYPE_CHECKING:
+    from .profile import Profile
+    from .study import Study
 
 # texts are the user's: [b] and :x: stand for themselves
 _literal_console = functools.partial(Console, markup=False, emoji=False)
@@ -57,12 +62,13 @@ _PROFILE = click.option(
 )
 _SET = click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE",
-    help="Replace a parameter of the study, such as n_steps=200 or volume_fraction=[0.1,0.3].",
+    help="Replace a parameter of the study, such as n_steps=200 or volume_fraction=[0.1,0.3], "
+    "for a quick look.",
 )  # fmt: skip
 
 _RUN_STORE = click.option(
     "--store", metavar="FILE.h5", type=_PATH,
-    help="Where the results go. Default: the study's name.",
+    help="Where the results go. Default: the study's name, with what is --set.",
 )  # fmt: skip
 _RETRY_FAILED = click.option(
     "--retry-failed", is_flag=True, help="Run again what did not end as done."
@@ -122,6 +128,7 @@ def main(debug: bool) -> None:
 @main.command()
 @click.argument("study")
 @_PROFILE
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @_RUN_STORE
 @_SET
 @_RETRY_FAILED
@@ -129,6 +136,7 @@ def main(debug: bool) -> None:
 def run(
     study: str,
     profile: str | None,
+    dry_run: bool,
     store: Path | None,
     settings: tuple[str, ...],
     retry_failed: bool,
@@ -150,12 +158,18 @@ def run(
     from .progress import display_for
     from .study import load_study
 
-    loaded = load_study(study, _overrides(settings))
-    path = store or Path(f"{loaded.name}.h5")
+    loaded, chosen = load_study(study, _overrides(settings)), load_profile(profile)
+    path = store or _default_store(loaded, settings)
+    _preview(
+        path, loaded, chosen, is_all=dry_run, may_ask=not dry_run,
+        retry_failed=retry_failed, changed_script=changed_script,
+    )  # fmt: skip
+    if dry_run:
+        return
     with display_for(_console) as display:
         try:
             summary = run_study(
-                loaded, load_profile(profile), path, retry_failed=retry_failed,
+                loaded, chosen, path, retry_failed=retry_failed,
                 changed_script=changed_script, display=display,
             )  # fmt: skip
         except InterruptedRunError as error:
@@ -200,14 +214,12 @@ def submit(
     Example:
       dask-espresso submit lj_pressure.yaml --profile slurm.yaml --dry-run
     """
-    from .modules import find_modules
     from .profile import load_profile
-    from .store import check_store
     from .study import load_study
     from .submission import driver_job
 
     loaded, chosen = load_study(study, _overrides(settings)), load_profile(profile)
-    path = store or Path(f"{loaded.name}.h5")
+    path = store or _default_store(loaded, settings)
     arguments = [study, "--profile", str(profile)]
     arguments += ["--store", str(store)] if store else []
     arguments += [word for setting in settings for word in ("--set", setting)]
@@ -215,8 +227,10 @@ def submit(
     arguments += ["--changed-script", changed_script] if changed_script else []
     job = driver_job(loaded.name, chosen, arguments)
     # what would stop the driver at once is better said now
-    modules = find_modules(loaded.script_path, chosen.engine(loaded.engine))
-    check_store(path.absolute(), loaded, changed_script=changed_script, modules=modules)
+    _preview(
+        path, loaded, chosen, is_all=False, may_ask=not dry_run,
+        retry_failed=retry_failed, changed_script=changed_script,
+    )  # fmt: skip
     if dry_run:
         click.echo(f"{job.text}\n{job.path} would be submitted with: {job.command}")
         check_output()
@@ -466,6 +480,58 @@ def _output() -> Console:
 def _warn(notes: Iterable[str]) -> None:
     for note in notes:
         _console.print(note, style="yellow", highlight=False, soft_wrap=True)
+
+
+def _default_store(study: Study, settings: tuple[str, ...]) -> Path:
+    """Name the store, and say so where it is not the study's own."""
+    from .study import store_name
+
+    path = Path(store_name(study, _overrides(settings)))
+    if settings:
+        _warn([f"with --set, results go to {path}, a store of their own; --store names another"])
+    return path
+
+
+def _preview(
+    path: Path, study: Study, profile: Profile, *, is_all: bool, may_ask: bool, **options: Any
+) -> None:
+    """Say what a run would do, or only what it would no longer count; ask before the latter.
+
+    Raises
+    ------
+    InputError
+        If the study cannot be run into the store, or the user does not want it to.
+    """
+    from .modules import find_modules
+    from .preview import preview
+
+    modules = find_modules(study.script_path, profile.engine(study.engine))
+    found = preview(path.absolute(), study, modules, **options)
+    if is_all:
+        click.echo(f"{path}: {found}")
+    elif found.dropped:
+        _warn([f"{path}: {found}; they stay in the store, but are no longer part of the study"])
+        if may_ask and _is_watched() and not _agrees():
+            raise InputError(
+                f"{path}: nothing was run, and nothing changed; put the study back as it was, or "
+                "name another --store for this one"
+            )
+
+
+def _is_watched() -> bool:
+    """Say whether there is somebody to ask; a job in the background would stop for ever."""
+    try:
+        is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+        return is_terminal and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError, AttributeError):  # closed
+        return False
+
+
+def _agrees() -> bool:
+    try:
+        return click.confirm("go on?", err=True)
+    except click.Abort:
+        return False
 
 
 def _overrides(settings: tuple[str, ...]) -> dict[str, str]:

@@ -499,7 +499,7 @@ def _check_same_code(
     path: Path, contents: StoreContents[Head], study: Study, modules: tuple[Module, ...]
 ) -> None:
     """Refuse code that has changed since the store was written last, as far as is known."""
-    if _is_of(contents, study, modules):
+    if is_of(contents, study, modules):
         return
     what, kind = _change(contents, study, modules)
     raise InputError(
@@ -510,7 +510,7 @@ def _check_same_code(
     )
 
 
-def _is_of(recorded: StoreContents[Head] | Head, study: Study, modules: tuple[Module, ...]) -> bool:
+def is_of(recorded: StoreContents[Head] | Head, study: Study, modules: tuple[Module, ...]) -> bool:
     """Say whether something was recorded with this code; of before only the script is known."""
     if not recorded.code_hash:
         return recorded.script_hash == study.script_hash
@@ -590,6 +590,6 @@ def open_store(
         ) from error
     if changed_script == "rerun":
         for name, head in contents.outcomes.items():
-            if not _is_of(head, study, modules):
+            if not is_of(head, study, modules):
                 del store.statuses[name]
     return store

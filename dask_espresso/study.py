@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,7 @@ from .templates import file_or_template, study_names
 _T = TypeVar("_T")
 
 _PARTS = {"probe", "abort"}  # of the package, among the simulations
+_LONG_SETTINGS = 80  # characters of a store's name
 MAX_SIMULATIONS = 10_000_000
 _RESERVED = {"replica": "replicas", "seed": "seed"}  # the driver hands these to every script
 _RANGE_FORMS = "{start: 0.1, stop: 0.5, step: 0.1} or {start: 0.1, stop: 0.5, num: 5}"
@@ -368,6 +370,10 @@ class Study(pydantic.BaseModel):
         """Names of the parameters that take more than their one value, in the study's order."""
         return list(self._sweeps)
 
+    def values(self, name: str) -> Sequence[Any]:
+        """Give the values that a parameter takes, one if it is constant."""
+        return self._sweeps[name] if name in self._sweeps else [self._constants[name]]
+
     @property
     def count(self) -> int:
         """Number of simulations."""
@@ -485,6 +491,33 @@ def load_study(path: str | Path, overrides: dict[str, str] | None = None) -> Stu
     script = _find_script(document, study.script)
     study._origin = Origin(document.path.absolute(), document.text, script, file_hash(script))
     return study
+
+
+def store_name(study: Study, overrides: Iterable[str]) -> str:
+    """Name the store of a study: one of its own where parameters were replaced for a quick look.
+
+    Parameters
+    ----------
+    study : Study
+        As it was loaded, with the replaced parameters.
+    overrides : iterable of str
+        Names of these.
+    """
+    names = sorted(overrides)
+    if not names:
+        return f"{study.name}.h5"
+    text = "-".join(f"{name}={_in_file_name(study.parameters[name])}" for name in names)
+    safe = re.sub(r"[^A-Za-z0-9_.,=+-]+", "_", text)[:_LONG_SETTINGS]
+    if safe != text:  # no longer the only one that comes to this
+        safe += "-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{study.name}-{safe}.h5"
+
+
+def _in_file_name(value: Any) -> str:
+    text = canonical_json(value)
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w*", value):
+        return value if value not in ("null", "true", "false") else text
+    return text[1:-1] if isinstance(value, list) else text
 
 
 def _with_override(document: Document, name: str, text: str) -> Document:

@@ -181,7 +181,7 @@ def test_try_shows_what_is_not_finite(not_finite, invoke):
 
 
 def test_plot_of_nothing_that_is_done(not_finite, invoke, tmp_path):
-    invoke("run", "study.yaml", "--set", "x=[4]", status=1)
+    invoke("run", "study.yaml", "--set", "x=[4]", "--store", not_finite, status=1)
     output = invoke("plot", not_finite, "-x", "x", "-o", tmp_path / "curve.svg", status=2)
     assert "no simulation" in output
     assert not (tmp_path / "curve.svg").exists()
@@ -201,7 +201,7 @@ def test_init_is_ready_to_run(tmp_path, monkeypatch, invoke, name):
         invoke("try", "study.yaml", *small)
     if name == "new":
         invoke("run", "study.yaml", "--profile", "profile.yaml", *small)
-        invoke("plot", "my_study.h5")
+        invoke("plot", "my_study-n_steps=50-volume_fraction=0.1,0.2.h5")
     assert "is there already" in invoke("init", tmp_path / name, status=2)
 
 

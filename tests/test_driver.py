@@ -223,7 +223,7 @@ def test_simulation_that_kills_its_worker_takes_no_innocent_one_along(here, scri
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
 def test_interrupted_then_run_again(here, number):
-    run = command("run", "study.yaml", "--set", "sleep=0.3")
+    run = command("run", "study.yaml", "--set", "sleep=0.3", "--store", "s.h5")
     with subprocess.Popen(run, start_new_session=True, stderr=subprocess.PIPE) as process:
         while len(started(here)) < 5 and process.poll() is None:
             time.sleep(0.05)
@@ -245,8 +245,8 @@ def test_interrupted_then_run_again(here, number):
 
 def test_closed_terminal_sends_its_signal_twice(here):
     with subprocess.Popen(
-        command("run", "study.yaml", "--set", "sleep=0.3"), start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        command("run", "study.yaml", "--set", "sleep=0.3", "--store", "s.h5"),
+        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
         while len(started(here)) < 5 and process.poll() is None:
             time.sleep(0.05)
@@ -258,7 +258,7 @@ def test_closed_terminal_sends_its_signal_twice(here):
 
 
 def test_nohup(here):
-    run = ["nohup", *command("run", "study.yaml", "--set", "sleep=0.1")]
+    run = ["nohup", *command("run", "study.yaml", "--set", "sleep=0.1", "--store", "s.h5")]
     with subprocess.Popen(run, start_new_session=True, stderr=subprocess.DEVNULL) as process:
         while len(started(here)) < 3 and process.poll() is None:
             time.sleep(0.05)
@@ -268,7 +268,7 @@ def test_nohup(here):
 
 def test_signal_to_all_after_a_worker_has_been_replaced(here):
     """The new one leaves it to the driver, too."""
-    run = command("run", "study.yaml", "--set", "sleep=0.5")
+    run = command("run", "study.yaml", "--set", "sleep=0.5", "--store", "s.h5")
     with subprocess.Popen(run, start_new_session=True, stderr=subprocess.PIPE) as process:
         while len(started(here)) < 1 and process.poll() is None:
             time.sleep(0.05)
@@ -299,7 +299,7 @@ def test_signals_at_any_time(here):
 
 
 def test_killed_again_and_again(here):
-    run = command("run", "study.yaml", "--set", "sleep=0.2")
+    run = command("run", "study.yaml", "--set", "sleep=0.2", "--store", "s.h5")
     n_recorded = 0
     for _ in range(3):
         before = len(started(here))
@@ -404,7 +404,7 @@ def worker_of(process):
 
 @pytest.mark.parametrize("pause", [0.05, 1.0, 3.0])
 def test_two_interrupts_while_the_worker_stands_still(here, pause):
-    run = command("run", "study.yaml", "--set", "sleep=0.3")
+    run = command("run", "study.yaml", "--set", "sleep=0.3", "--store", "s.h5")
     with subprocess.Popen(run, start_new_session=True, stderr=subprocess.PIPE) as process:
         while len(started(here)) < 1 and process.poll() is None:
             time.sleep(0.05)
@@ -481,7 +481,16 @@ def test_scheduler_that_is_gone(here, number, patience, said):
     with subprocess.Popen(own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
         address = cluster.stdout.readline().strip()
         (here / "profile.yaml").write_text(f"cluster: {address}\nworker_timeout: {patience}\n")
-        run = command("run", "study.yaml", "--profile", "profile.yaml", "--set", "sleep=0.3")
+        run = command(
+            "run",
+            "study.yaml",
+            "--profile",
+            "profile.yaml",
+            "--set",
+            "sleep=0.3",
+            "--store",
+            "s.h5",
+        )
         with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
             while len(started(here)) < 4 and process.poll() is None:
                 time.sleep(0.05)
@@ -515,7 +524,7 @@ def becomes_pipe(path):
     ids=["no study", "no script", "directory", "pipe"],
 )
 def test_file_gone_while_it_runs(here, what, said):
-    run = command("run", "study.yaml", "--set", "sleep=0.2")
+    run = command("run", "study.yaml", "--set", "sleep=0.2", "--store", "s.h5")
     with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
         while len(started(here)) < 4 and process.poll() is None:
             time.sleep(0.05)
