@@ -305,6 +305,7 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     """
     from dataclasses import replace
 
+    from .conversation import brief
     from .duration import format_duration
     from .engine import engine_command, probe
     from .profile import load_profile
@@ -322,6 +323,8 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     click.echo(f"simulation {one.id}, the first of {loaded.count}")
     click.echo(f"command    {' '.join(engine_command(engine))} {loaded.script_path}")
     click.echo(f"engine     {engine.name} {found.version}")
+    if found.launcher:
+        click.echo(f"launcher   {found.launcher}, {engine.ranks} ranks")
     for name, value in order.script_parameters.items():
         click.echo(f"  {name} = {value!r}")
     workload = Workload.of(loaded, engine, loaded.time_limit)
@@ -333,7 +336,7 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     for name, value in (outcome.result or {}).items():
         click.echo(f"  {name} = {value!r}")
     if outcome.error:
-        click.echo(outcome.error.splitlines()[0])
+        click.echo(brief(outcome.error))
     sys.exit(0 if outcome.is_done else 1)
 
 

@@ -17,10 +17,12 @@ from typing import Any
 
 import psutil
 
+from .cause import cause
+from .supervisor import MARK
 from .transport import PayloadScanner, TransportError
 
-MARK = "DASK_ESPRESSO_SIMULATION"  # in the environment of all that a simulation starts
 _LOG_HEAD, _LOG_TAIL = 4096, 12288
+_ERROR_TAIL = 4000  # characters of standard error in the text of a failure
 _SUPERVISOR_GRACE = 4.0  # seconds that a supervisor may be late before it is killed itself
 _LOOKS, _LOOK_AGAIN = 4, 0.02  # times, seconds
 
@@ -61,12 +63,17 @@ class ProcessReport:
     output: PayloadScanner = field(default_factory=lambda: PayloadScanner(lambda noise: None))
 
     def failure(self) -> str:
-        """Say what went wrong, with the end of standard error; empty if nothing did."""
+        """Say what went wrong, with the end of what it printed; empty if nothing did."""
         reason = self.reason()
         if not reason:
             return ""
-        last = self.stderr.strip()[-4000:]
-        return f"{reason}\n{last}" if last else reason
+        printed = self.stderr.strip()
+        if not printed and self.exit_code and not self.timed_out:
+            printed = self.log.strip()  # where some launchers complain
+        why, last = cause(printed), printed[-_ERROR_TAIL:]
+        # what says why may stand further up
+        shown = [reason, *([why] if why and why.split()[0] not in last else []), last]
+        return "\n".join(filter(None, shown))
 
     def reason(self) -> str:
         """Say what went wrong; empty if nothing did."""
@@ -132,9 +139,9 @@ class ProcessOrder:
 
 
 def brief(failure: str) -> str:
-    """Give a failure's reason, and the last line of standard error, which names the exception."""
-    lines = [line.strip() for line in failure.splitlines() if line.strip()]
-    return ": ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else ""
+    """Give a failure's reason, and the line of what was printed that says why."""
+    reason, _, printed = failure.strip().partition("\n")
+    return ": ".join(filter(None, (reason.strip(), cause(printed))))
 
 
 def signal_name(number: int) -> str:

@@ -305,10 +305,7 @@ class Driver:
             if found:  # else its worker has died
                 break
         if found and found.error:
-            raise InputError(
-                f"{found.error}; set its command under `engines` in the profile, "
-                "or load the module that has it"
-            )
+            raise InputError(found.error)
         if found:
             self._tell(found.reason)
 

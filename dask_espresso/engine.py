@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from .conversation import (
-    MARK,
     Conversation,
     Pipes,
     ProcessOrder,
@@ -29,20 +28,26 @@ from .conversation import (
 )
 from .errors import BadValueError
 from .files import open_file
+from .launcher import DEFAULT, LOCAL_SETTINGS, does_fit, fitting, kind_of_program, remedy
 from .paths import absolute_entries, expand_setting
+from .rank import RANK_VARIABLES
+from .supervisor import MARK
 from .transport import RESULT, encode_transport_data, pipe_number
 from .warm import NoWarmStartError, WarmEngine, WarmStart
 
 PACKAGE = Path(__file__).resolve().parent
 SIMULATIONS = PACKAGE / "simulations"
+_RANK = PACKAGE / "rank.py"
 _PROBE, _PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
 _IMPORTS = SIMULATIONS / "imports.py"
+_ODD_LIMIT = 15.0  # seconds, where a launcher hardly fits
 _ABORT, _ABORT_CODE, _ABORT_LIMIT = SIMULATIONS / "abort.py", 3, 10.0  # seconds
 
 # A one-rank simulation started inside a batch job takes these for its own MPI job and hangs or
-# fails; OMPI_MCA_* are the user's own settings of Open MPI.
-_LEAKING = re.compile(r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMI2|PMIX|PALS|HYDRA)_|OMPI_(?!MCA_)|PMIX?$")
-_DEFAULT_LAUNCHER = ("mpirun", "-n", "{ranks}")
+# fails; OMPI_MCA_* and OMPI_ALLOW_* are the user's own settings of Open MPI.
+_LEAKING = re.compile(
+    r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMI2|PMIX|PALS|HYDRA)_|OMPI_(?!MCA_|ALLOW_)|PMIX?$"
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class Engine:
     ranks : int
         MPI processes of one simulation; several are never forked.
     launcher : tuple of str
-        What starts several ranks, in front of the command; ``{ranks}`` in it is their number.
+        What starts several ranks, in front of the command; ``{ranks}`` in it is their number. The
+        default is the ``mpirun`` that fits the engine's MPI.
     code : str
         Version of the user's own modules among those to import beforehand: a warm process that has
         imported another one is none of this engine.
@@ -82,7 +88,7 @@ class Engine:
     preload: tuple[str, ...] = ()
     start: str = "spawn"
     ranks: int = 1
-    launcher: tuple[str, ...] = _DEFAULT_LAUNCHER
+    launcher: tuple[str, ...] = DEFAULT
     code: str = ""
     directory: str = ""
 
@@ -105,10 +111,10 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
     Returns
     -------
     dict
-        For one rank without what batch systems and MPI launchers left for other programs (source:
-        measurements on Slurm with Open MPI singletons), which the launcher of several ranks
-        needs; with this package, and nothing that is installed beside it, in front of PYTHONPATH.
-        Relative entries of lists of paths are those of the engine's directory.
+        Without what batch systems and MPI launchers left for other programs (source: measurements
+        on Slurm with Open MPI singletons), which only a launcher of the user's own may need; with
+        this package, and nothing that is installed beside it, in front of PYTHONPATH. Relative
+        entries of lists of paths are those of the engine's directory.
 
     Raises
     ------
@@ -116,9 +122,13 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
         If the engine's own variables want one that is not set.
     """
     base = os.environ if base is None else base
-    kept = dict(base)
-    if engine.ranks == 1:
+    # a rank left by what has started this worker would be taken for that of each process
+    kept = {name: value for name, value in base.items() if name not in RANK_VARIABLES}
+    if engine.ranks == 1 or engine.launcher == DEFAULT:
         kept = {name: value for name, value in base.items() if not _leaks(name)}
+    if engine.ranks > 1:
+        kept = LOCAL_SETTINGS | kept if engine.launcher == DEFAULT else kept
+    else:
         # no daemon beside it, for which MPI_Abort would wait in a forked process
         kept.setdefault("OMPI_MCA_ess_singleton_isolated", "1")
     kept.setdefault("OMPI_MCA_hwloc_base_binding_policy", "none")
@@ -278,12 +288,17 @@ def _environment(engine: Engine, scratch: Path, mark: str) -> dict[str, str]:
 
 
 def _command(engine: Engine, environment: Mapping[str, str]) -> list[str]:
-    """Give the whole command in front of a script."""
-    command = list(engine_command(engine))
-    if engine.ranks > 1:
-        launcher = [word.replace("{ranks}", str(engine.ranks)) for word in engine.launcher]
-        command = [*launcher, *_absolute(command, environment)]
-    return _absolute(command, environment)
+    """Give the program and arguments in front of a script."""
+    return _absolute(list(engine_command(engine)), environment)
+
+
+def _launcher(engine: Engine, environment: Mapping[str, str]) -> list[str]:
+    """Give what starts several ranks; without words of the user's own, what fits the engine."""
+    words = [word.replace("{ranks}", str(engine.ranks)) for word in engine.launcher]
+    if engine.launcher == DEFAULT:
+        program = _command(engine, environment)[0]
+        words[0] = fitting(_mpi(engine), program, environment.get("PATH")) or words[0]
+    return _absolute(words, environment)
 
 
 def _absolute(command: list[str], environment: Mapping[str, str]) -> list[str]:
@@ -315,9 +330,14 @@ def _spawn(engine: Engine, order: ProcessOrder) -> ProcessReport:
                 os.close(report_write)
             environment = {**order.environment, RESULT: f"{result}:{pipe_number(result)}"}
             pipes.hand_over()
+            command = [*_command(engine, environment), order.script]
+            if engine.ranks > 1:
+                starter = [sys.executable, "-I", "-S", str(_RANK), order.scratch]
+                command = [*_launcher(engine, environment), *starter, *command]
             request = {
-                "command": [*_command(engine, environment), order.script],
+                "command": command,
                 "environment": environment,
+                "for_ranks": _changes(environment) if engine.ranks > 1 else None,
                 "directory": order.directory,
                 "scratch": order.scratch,
                 "time_limit": order.time_limit,
@@ -334,6 +354,11 @@ def _spawn(engine: Engine, order: ProcessOrder) -> ProcessReport:
                 return conversation.hold(order.stdin)
 
 
+def _changes(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give what this process's own environment has not, or has otherwise."""
+    return {name: value for name, value in environment.items() if os.environ.get(name) != value}
+
+
 @dataclass(frozen=True)
 class Probe:
     """What starting the engine once has shown.
@@ -348,44 +373,113 @@ class Probe:
         ``fork`` or ``spawn``, as its simulations are started.
     reason : str
         Why they are not forked although they might be, or empty.
+    launcher : str
+        The program that starts several ranks, and which MPI it is of; empty for one rank.
     """
 
     version: str = ""
     error: str = ""
     start: str = "spawn"
     reason: str = ""
+    launcher: str = ""
 
 
 @functools.lru_cache(maxsize=32)
 def probe(engine: Engine) -> Probe:
     """Find out whether the engine works on this machine, its version, and how to start it."""
-    report = _fresh(replace(engine, start="spawn"))
-    failure = report.failure()
-    if failure:
-        command = " ".join(engine_command(engine))
-        wants = f", which has to import {engine.module}" if engine.module else ""
-        return Probe(error=f"engine {engine.name!r}, command {command!r}{wants}: {brief(failure)}")
-    found = report.output.payload()
+    try:
+        return _probe_ranks(engine) if engine.ranks > 1 else _probe_one(engine)
+    except _EngineError as error:
+        return Probe(error=f"engine {engine.name!r}, {error}")
+
+
+class _EngineError(RuntimeError):
+    """An engine cannot be used as it is; the message says why, and what to do."""
+
+
+def _probe_one(engine: Engine) -> Probe:
+    found = _found(engine, _fresh(replace(engine, start="spawn")))
     version = str(found["version"])
     if not engine.may_fork:
         return Probe(version=version)
     reason = _difference(engine, found)
     if reason and engine.start == "fork":
-        return Probe(error=f"engine {engine.name!r}, start: fork: {reason}; write `start: auto`")
+        raise _EngineError(f"start: fork: {reason}; write `start: auto`")
     if reason:
         warm_start(engine).give_up(reason)
     return Probe(version=version, start="spawn" if reason else "fork", reason=reason)
 
 
+def _found(engine: Engine, report: ProcessReport) -> dict[str, Any]:
+    """Give what a probe has found, or raise what has kept it from that."""
+    if failure := report.failure():
+        command = " ".join(engine_command(engine))
+        wants = f", which has to import {engine.module}" if engine.module else ""
+        raise _EngineError(
+            f"command {command!r}{wants}: {brief(failure)}; set its command under `engines` in the "
+            "profile, or load the module that has it"
+        )
+    found: dict[str, Any] = report.output.payload()
+    return found
+
+
+def _probe_ranks(engine: Engine) -> Probe:
+    """See that all ranks of an engine find each other."""
+    launcher = _launcher(engine, _environment(engine, Path(), ""))[0]
+    theirs, mpi = kind_of_program(launcher), _mpi(engine)
+    is_odd = not does_fit(launcher, mpi)
+    alone = _fresh(replace(engine, ranks=1, start="spawn"))
+    if alone.exit_code is None and not alone.timed_out:  # there is no such engine
+        _found(engine, alone)
+    report = _fresh(replace(engine, start="spawn"), _ODD_LIMIT if is_odd else _PROBE_LIMIT)
+    failure = report.failure()
+    if not failure and report.output.payload()["ranks"] in (engine.ranks, None):
+        version = str(report.output.payload()["version"])
+        return Probe(version=version, launcher=f"{launcher} ({theirs})" if theirs else launcher)
+    if not failure or is_odd:
+        seen = "" if failure else f"the engine sees {report.output.payload()['ranks']}: "
+        raise _EngineError(f"ranks: {engine.ranks}: {seen}{_misfit(engine, launcher)}")
+    if alone.failure():
+        _found(engine, report)
+    raise _EngineError(
+        f"ranks: {engine.ranks}, started with {launcher}: {brief(failure).rstrip('.:')}; "
+        + remedy(failure, launcher)
+    )
+
+
+def _misfit(engine: Engine, launcher: str) -> str:
+    """Say why several ranks do not find each other, and what to write."""
+    mpi, environment = _mpi(engine), _environment(engine, Path(), "")
+    said = f"its launcher is {launcher} ({kind_of_program(launcher) or 'of no known MPI'})"
+    if not mpi:
+        return f"{said}, the engine has no MPI; write `ranks: 1`"
+    said += f", its MPI {' '.join(mpi['version'].replace(',', ' ').split()[:3])} ({mpi['path']})"
+    fit = fitting(mpi, _command(engine, environment)[0], environment.get("PATH"))
+    if fit and fit != launcher and does_fit(fit, mpi):
+        return f"{said}; write `launcher: {fit} -n {{ranks}}`, which fits"
+    return f"{said}; write the `launcher` of the same MPI, with all that it needs, or `ranks: 1`"
+
+
+def _mpi(engine: Engine) -> dict[str, str] | None:
+    """Give the MPI library of an engine, as one rank of it finds it; None if that is not known."""
+    report = _fresh(replace(engine, ranks=1, start="spawn"))
+    mpi: dict[str, str] | None = None if report.failure() else report.output.payload()["mpi"]
+    return mpi
+
+
 @functools.lru_cache(maxsize=32)
-def _fresh(engine: Engine) -> ProcessReport:
-    return run_process(engine, _PROBE, {"module": engine.module}, time_limit=_PROBE_LIMIT)
+def _fresh(engine: Engine, time_limit: float = _PROBE_LIMIT) -> ProcessReport:
+    return run_process(engine, _PROBE, _probe_parameters(engine), time_limit=time_limit)
+
+
+def _probe_parameters(engine: Engine) -> dict[str, Any]:
+    return {"module": engine.module, "mpi4py": "mpi4py" in engine.preload}
 
 
 def _difference(engine: Engine, fresh: dict[str, Any]) -> str:
     """Say in what a forked process is not like a fresh one; empty if they are the same."""
     try:
-        forked = _forked(engine, _PROBE, {"module": engine.module}, _PROBE_LIMIT)
+        forked = _forked(engine, _PROBE, _probe_parameters(engine), _PROBE_LIMIT)
         if failure := forked.failure():
             return f"a forked process fails: {brief(failure)}"
         if _forked(engine, _ABORT, {}, _ABORT_LIMIT).exit_code != _ABORT_CODE:

@@ -14,8 +14,9 @@ and is killed. Elsewhere it is the simulation's process group that is killed.
 
 Usage: ``python -I -S supervisor.py REQUEST_FD REPORT_FD RESULT_FD``. The request is one
 line of JSON with ``command``, ``environment``, ``directory``, ``scratch`` (a
-directory that is made and removed here, with ``run`` and ``tmp`` in it) and
-``time_limit``; the report is another.
+directory that is made and removed here, with ``run`` and ``tmp`` in it),
+``time_limit`` and ``for_ranks`` (variables that a simulation of several ranks needs, or null);
+the report is another.
 Standard input, output, error and RESULT_FD are handed to the simulation. End of file on
 REQUEST_FD means that the worker is gone. Needs the standard library only.
 """
@@ -33,6 +34,8 @@ TERMINATE_GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 _DAY = 86400.0  # seconds; poll() takes no more than 24 of these
 # batch systems send these to every process of a job; the supervisor ends when its worker has ended
 TO_ALL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+MARK = "DASK_ESPRESSO_SIMULATION"  # in the environment of all that a simulation starts
+_MPI_MEMORY = ("mpich_shm_", "vader_segment.", "sm_segment.")  # of MPICH, and of Open MPI
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -45,6 +48,9 @@ def main(request_fd: int, report_fd: int, result_fd: int) -> None:
     request = _read_request(request_fd)
     try:
         make_scratch(request["scratch"])
+        if request["for_ranks"] is not None:
+            _prepare_ranks(request)
+        started = time.time()
         child = _start(request)
     except OSError as error:
         report = not_started(error)
@@ -54,6 +60,8 @@ def main(request_fd: int, report_fd: int, result_fd: int) -> None:
             os.close(fd)
         report = watch(child, request_fd, wakeup, request["time_limit"])
         remove_shared_memory([child, *kill_everything()])
+        if request["for_ranks"] is not None:
+            _end_ranks(request["environment"][MARK], started)
     _report(report_fd, report)
     if not remove_scratch(request["scratch"]):
         os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
@@ -95,10 +103,97 @@ def _read_request(fd: int) -> Dict[str, Any]:
     return request
 
 
+def _prepare_ranks(request: Dict[str, Any]) -> None:
+    """Leave for `rank.py` what every rank needs; the launcher itself gets no standard input."""
+    scratch = request["scratch"]
+    with open(os.path.join(scratch, "parameters"), "wb") as file:
+        while True:
+            data = os.read(0, 1 << 20)
+            if not data:
+                break
+            file.write(data)
+    with open(os.path.join(scratch, "order"), "w", encoding="utf-8") as text:
+        order = {"directory": request["directory"], "variables": request["for_ranks"]}
+        json.dump(order, text)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+
+def _end_ranks(mark: str, started: float) -> None:
+    """End ranks on this machine that are no descendants of their launcher, such as those of srun.
+
+    Parameters
+    ----------
+    mark : str
+        What they have in their environment.
+    started : float
+        Unix time of the simulation's start: their shared memory is no older.
+    """
+    end = time.monotonic() + 3
+    found = _marked(mark)
+    while found and time.monotonic() < end:
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        time.sleep(0.02)
+        found = _marked(mark)
+    _remove_unused_memory(started)
+
+
+def _marked(mark: str) -> List[int]:
+    wanted = f"{MARK}={mark}".encode()
+    return [pid for pid in _pids() if wanted in _read(f"/proc/{pid}/environ").split(b"\0")]
+
+
+def _pids() -> List[int]:
+    return [int(name) for name in _names("/proc") if name.isdigit()]
+
+
+def _names(directory: str) -> List[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:  # this is no Linux
+        return []
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:  # it is another user's, or has ended
+        return b""
+
+
+def _remove_unused_memory(started: float) -> None:
+    """Remove what MPI has made in the node's memory since then, and nobody uses any more.
+
+    Of several ranks that are killed it is left behind, some MB each, under names that do not tell
+    whose it was. What is younger than a second may be somebody's who is just about to use it.
+    """
+    paths = [f"/dev/shm/{name}" for name in _names("/dev/shm") if name.startswith(_MPI_MEMORY)]
+    unused = [path for path in paths if _was_made_here(path, started)]
+    used = b"".join(_read(f"/proc/{pid}/maps") for pid in _pids()) if unused else b""
+    for path in unused:
+        if path.encode() not in used:
+            os.unlink(path)
+
+
+def _was_made_here(path: str, started: float) -> bool:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return found.st_uid == os.getuid() and started <= found.st_mtime < time.time() - 1
+
+
 def _start(request: Dict[str, Any]) -> int:
     """Fork and exec the simulation in a session of its own; give its process id."""
     failure, failure_write = os.pipe()  # closed by a successful exec
     supervisor = os.getpid()
+    command: List[str] = request["command"]
     child = os.fork()
     if child == 0:
         try:
@@ -111,10 +206,10 @@ def _start(request: Dict[str, Any]) -> int:
             if os.getppid() != supervisor:
                 os._exit(1)
             os.chdir(request["directory"])
-            command: List[str] = request["command"]
             os.execvpe(command[0], command, request["environment"])
         except OSError as error:
-            name = os.fsdecode(error.filename or request["command"][0])
+            name = os.fsdecode(error.filename or command[0])
+            name = command[0] if os.path.basename(name) == command[0] else name
             os.write(failure_write, json.dumps([error.errno, name]).encode())
         finally:
             os._exit(127)

@@ -326,16 +326,17 @@ def _check_engines(worker: Worker) -> None:
         how = "; simulations are forked from a warm one" if started.found.start == "fork" else ""
         worker.setting.report.ok(
             f"engine {engine.name} {started.found.version}, {started.program}, starts in "
-            f"{format_duration(started.elapsed_time)}{how}"
+            f"{format_duration(started.elapsed_time)}{_with_ranks(engine, started.found)}{how}"
         )
         if reason := started.found.reason:
             worker.setting.report.note(f"simulations are fresh processes: {reason}")
     if errors:
-        load = " under `job_script_prologue`" if worker.setting.is_batch else ""
-        raise FaultError(
-            f"{'; '.join(errors)}; set its command under `engines` in the profile, or load the "
-            f"module that has it{load}"
-        )
+        load = "; modules are loaded under `job_script_prologue`" if worker.setting.is_batch else ""
+        raise FaultError("; ".join(errors) + load)
+
+
+def _with_ranks(engine: Engine, found: Probe) -> str:
+    return f", {engine.ranks} ranks with {found.launcher}" if found.launcher else ""
 
 
 def _check_simulation(worker: Worker) -> None:

