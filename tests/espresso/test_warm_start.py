@@ -89,20 +89,3 @@ def test_mpi_that_does_not_abort_is_not_forked(espresso):
     engine = replace(espresso, environment=(("OMPI_MCA_ess_singleton_isolated", "0"),))
     found = probe(engine)
     assert (found.start, found.reason) == ("spawn", "MPI_Abort does not end a forked process")
-
-
-def test_several_ranks(espresso, script):
-    """ESPResSo's first rank runs the script; the others wait for its orders."""
-    launcher = ("mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "{ranks}")
-    engine = replace(espresso, ranks=2, launcher=launcher)
-    path = script("""
-        import espressomd
-        import dask_espresso
-        system = espressomd.System(box_l=[10.0, 10.0, 10.0])
-        params = dask_espresso.get_data_from_stdin()
-        n_nodes = int(system.cell_system.get_state()["n_nodes"])
-        dask_espresso.send_result({"n_nodes": n_nodes, **params})
-    """)
-    report = run_process(engine, path, {"n": 1}, time_limit=60)
-    assert report.failure() == ""
-    assert report.output.payload() == {"n_nodes": 2, "n": 1}
