@@ -425,12 +425,12 @@ def _found(engine: Engine, report: ProcessReport) -> dict[str, Any]:
 
 def _probe_ranks(engine: Engine) -> Probe:
     """See that all ranks of an engine find each other."""
-    launcher = _launcher(engine, _environment(engine, Path(), ""))[0]
-    theirs, mpi = kind_of_program(launcher), _mpi(engine)
-    is_odd = not does_fit(launcher, mpi)
     alone = _fresh(replace(engine, ranks=1, start="spawn"))
     if alone.exit_code is None and not alone.timed_out:  # there is no such engine
         _found(engine, alone)
+    launcher = _launcher(engine, _environment(engine, Path(), ""))[0]
+    theirs, mpi = kind_of_program(launcher), _mpi(engine)
+    is_odd = not does_fit(launcher, mpi)
     report = _fresh(replace(engine, start="spawn"), _ODD_LIMIT if is_odd else _PROBE_LIMIT)
     failure = report.failure()
     if not failure and report.output.payload()["ranks"] in (engine.ranks, None):
