@@ -100,7 +100,7 @@ def test_nothing_is_left_of_ranks_whose_launcher_is_killed(engine, script):
     """
     path = script(textwrap.dedent(LAMMPS) + textwrap.dedent(code))
     report = run_process(engine, path, {}, time_limit=60)
-    assert report.exit_code == -9
+    assert report.exit_code == -9, report.failure()
     found = re.findall(r"found (\d+) (/\S+)", report.stderr)
     assert len(found) == 2
     for pid, segment in found:
