@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
@@ -87,10 +87,19 @@ class _Commands(click.Group):
         try:
             return super().main(*args, **kwargs)
         except DaskEspressoError as error:
-            if "--debug" in sys.argv:
-                traceback.print_exc()
-            _console.print(f"Error: {error}", style="bold red", markup=False, soft_wrap=True)
-            sys.exit(error.exit_status)
+            self._end(error)
+        except Exception:
+            from .dask_files import malformed_file
+
+            if not (said := malformed_file()):
+                raise
+            self._end(InputError(said))
+
+    def _end(self, error: DaskEspressoError) -> NoReturn:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        _console.print(f"Error: {error}", style="bold red", markup=False, soft_wrap=True)
+        sys.exit(error.exit_status)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; click itself would end one that is interrupted with status 1."""

@@ -13,6 +13,7 @@ import pydantic
 import yaml
 
 from .errors import BadValueError, InputError
+from .misreadings import misreading
 
 MAX_SIZE = 1 << 20  # bytes of a file
 _MAX_DEPTH = 50  # of lists in mappings in lists
@@ -43,6 +44,7 @@ class Document:
     data: dict[str, Any]
     _lines: dict[KeyPath, int] = field(repr=False)
     _origins: dict[KeyPath, str] = field(default_factory=dict, repr=False)
+    _written: dict[KeyPath, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, path: str | Path) -> Document:
@@ -64,7 +66,7 @@ class Document:
                 f"{path}:{reader.lines[()]}: holds {describe(data)} where keys are expected; "
                 "write lines such as `name: value`"
             )
-        return cls(path, text, data, reader.lines)
+        return cls(path, text, data, reader.lines, {}, reader.written)
 
     def line_of(self, key_path: KeyPath) -> int | None:
         """Give the line, from 1, on which a key or a list's item stands; None if it is not there.
@@ -90,8 +92,39 @@ class Document:
         """
         below = len(key_path)
         lines = {key: line for key, line in self._lines.items() if key[:below] != key_path}
+        written = {key: text for key, text in self._written.items() if key[:below] != key_path}
         origins = {**self._origins, key_path: origin}
-        return Document(self.path, self.text, _replaced(self.data, key_path, value), lines, origins)
+        data = _replaced(self.data, key_path, value)
+        return Document(self.path, self.text, data, lines, origins, written)
+
+    def set(self, key_path: KeyPath, text: str, origin: str) -> Document:
+        """Give a copy with one value replaced by what a text is read as."""
+        reader = _Reader(origin, with_line=False)
+        document = self.replace(key_path, reader.read(text), origin)
+        document._written.update((key_path + at, raw) for at, raw in reader.written.items())
+        return document
+
+    def as_written(self, is_text: Callable[[KeyPath], bool]) -> Document:
+        """Give a copy where numbers that are texts, such as ``010``, are as they stand there."""
+        document = self
+        for key_path, raw in self._written.items():
+            if type(self._value(key_path)) in (int, float) and is_text(key_path):
+                document = document.replace(key_path, raw, self._place(key_path))
+        return document
+
+    def misreadings(self, key: str) -> list[str]:
+        """Say what under a key is read otherwise than its writer may think, one a value."""
+        return [
+            f"{self._place(at)}: {dotted(at)}: {said}"
+            for at, raw in self._written.items()
+            if at[:1] == (key,) and (said := misreading(raw, self._value(at)))
+        ]
+
+    def _value(self, key_path: KeyPath) -> Any:
+        value: Any = self.data
+        for part in key_path:
+            value = value[part]
+        return value
 
     def error(self, key_path: KeyPath, message: str) -> InputError:
         """Make the error that says what is wrong with a key.
@@ -315,6 +348,7 @@ class _Reader:
 
     def __init__(self, origin: str, with_line: bool = True) -> None:
         self.lines: dict[KeyPath, int] = {}
+        self.written: dict[KeyPath, str] = {}  # values without quotes, as they stand there
         self._origin = origin
         self._with_line = with_line
 
@@ -362,6 +396,7 @@ class _Reader:
                 what = f"the key {key_node.value!r} " if key_node.id == "scalar" else "a key "
                 _refuse(key_node, f"{inside}{what}is not text; put it in quotes")
             key, line = self._scalar(key_node, at), key_node.start_mark.line + 1
+            self.written.pop(at, None)
             if key in seen:
                 what = (
                     f"is there already, on line {seen[key]}"
@@ -380,6 +415,8 @@ class _Reader:
             _refuse(node, f"{inside}has too many digits; put it in quotes if it is text")
         if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
             _refuse(node, f"{inside}holds half a character (\\uD800 to \\uDFFF); mend the escape")
+        if node.style is None:
+            self.written[at] = node.value
         return value
 
 

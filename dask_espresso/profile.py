@@ -17,6 +17,7 @@ import pydantic
 from dask.utils import parse_bytes, parse_timedelta
 from pydantic import BeforeValidator, PlainValidator
 
+from .dask_files import file_of
 from .directives import in_own_form
 from .document import Document, describe, unknown
 from .duration import parse_duration, parse_walltime
@@ -24,7 +25,7 @@ from .engine import Engine
 from .errors import BadValueError, InputError
 from .paths import expand, expand_setting, located
 from .templates import file_or_template, profile_names
-from .worker_job import condor_walltime, site_default, worker_job
+from .worker_job import condor_walltime, config_section, site_default, worker_job
 
 JOBQUEUE_CLUSTERS = {
     "slurm": "SLURMCluster",
@@ -276,6 +277,7 @@ class Profile(pydantic.BaseModel):
                 _check_variables(name, settings.environment)
         if self.cluster in JOBQUEUE_CLUSTERS:
             _check_jobqueue(self.cluster, self.options)
+            _check_site(self.cluster, self.options)
             self.worker_job  # noqa: B018  which refuses what cannot become part of a job
         elif self.cluster == "local":
             if self.jobs != 1:
@@ -408,9 +410,18 @@ def load_profile(path_or_name: str | Path | None = None) -> Profile:
     if path_or_name is None:
         return Profile()
     document = Document.load(file_or_template(path_or_name, "profile", profile_names()))
-    profile = document.validate(Profile)
+    profile = document.as_written(_is_text).validate(Profile)
     profile._path, profile._document = document.path.absolute(), document
     return profile
+
+
+def _is_text(at: tuple[str | int, ...]) -> bool:
+    """Say whether a value is text also where it looks like a number: ``account: 0123``."""
+    of_engine = at[:1] == ("engines",) and at[2:3] == ("environment",)
+    return of_engine or (at[:1] == ("options",) and at[1:] in [(n,) for n in _NAMES.split()])
+
+
+_NAMES = "account job_name project queue"
 
 
 # ---- options -------------------------------------------------------------------------------------
@@ -500,6 +511,26 @@ def _check_jobqueue(cluster: str, options: dict[str, Any]) -> None:
     for name in ("security", "protocol"):
         if name in (options.get("scheduler_options") or {}):
             raise BadValueError(_TLS, "options", "scheduler_options", name)
+
+
+def _check_site(cluster: str, options: dict[str, Any]) -> None:
+    """Refuse defaults in Dask's configuration that are not of an option's kind."""
+    section = config_section(cluster, options)
+    for name in sorted(option_names(cluster) - {"name"} - options.keys()):
+        if (value := site_default(cluster, name, options)) is None:
+            continue
+        one = {name: value}
+        try:
+            _check_kinds(one)
+            _check_sizes(one)
+            if name in ("cores", "processes"):
+                _whole(value, 1, "write such a one, as in 16")
+            for known in (*_LISTS, *(["job_extra_directives"] if section != "htcondor" else [])):
+                _check_kind(one, known, list, "write a list of texts")
+        except BadValueError as error:
+            key = name.replace("_", "-")
+            where = file_of("jobqueue", section, key) or "Dask's configuration"
+            raise BadValueError(f"{where}: jobqueue.{section}.{key} {error}", "options") from None
 
 
 def _check_driver(cluster: str, driver: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import logging
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar, overload
 import pydantic
 from pydantic import BeforeValidator, Field
 
-from .document import Document, describe, parse_value, unknown
+from .document import Document, describe, unknown
 from .duration import parse_duration
 from .engine import SIMULATIONS, file_hash
 from .errors import BadValueError, InputError
@@ -24,6 +25,8 @@ from .files import open_file
 from .identity import canonical_json, id_of, simulation_seed
 from .paths import expand
 from .templates import file_or_template, study_names
+
+logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -483,11 +486,18 @@ def load_study(path: str | Path, overrides: dict[str, str] | None = None) -> Stu
     ------
     InputError
         Names the file, the line, the key, what is wrong and what to do.
+
+    Notes
+    -----
+    Parameters that look like something else than what they are read as, such as ``no`` or ``0,5``,
+    are logged as warnings.
     """
     document = Document.load(file_or_template(path, "study", study_names()))
     for name, text in (overrides or {}).items():
         document = _with_override(document, name, text)
     study = document.validate(Study)
+    for note in document.misreadings("parameters"):
+        logger.warning("%s", note)
     script = _find_script(document, study.script)
     study._origin = Origin(document.path.absolute(), document.text, script, file_hash(script))
     return study
@@ -528,7 +538,7 @@ def _with_override(document: Document, name: str, text: str) -> Document:
         raise InputError(f"{origin}: {unknown('parameter', name, known)} (in {document.path})")
     if not text.strip():
         raise InputError(f"{origin}: has no value; write --set {name}=VALUE")
-    return document.replace(("parameters", name), parse_value(text, origin), origin)
+    return document.set(("parameters", name), text, origin)
 
 
 def shipped_simulations() -> dict[str, Path]:
