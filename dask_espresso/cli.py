@@ -340,7 +340,7 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     outcome = simulate(workload, order, on_output=_pass_on)
     click.echo(
         f"{outcome.status.label} in {format_duration(outcome.elapsed_time)}, "
-        f"CPU {outcome.cpu_time:.2f} s, memory {outcome.peak_memory / 2**20:.0f} MiB"
+        f"CPU {outcome.cpu_time:.2f} s, memory {(outcome.peak_memory or 0) / 2**20:.0f} MiB"
     )
     for name, value in (outcome.result or {}).items():
         click.echo(f"  {name} = {value!r}")

@@ -5,14 +5,19 @@ arrays of one shape are plain datasets; arrays of several shapes are stored one
 behind the other with their shapes beside them (a contiguous ragged array of the
 CF conventions); whatever else a result may hold is JSON text. Nested dicts
 become one column a leaf. Every column is read back equal to what was written.
+
+Where a simulation has no value stands NaN, or what `_FillValue` says: a number
+or a text that no simulation has, of a wider type if need be. So other programs
+take it for missing. Which ones have None, and which nothing, is in a group beside.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import h5py
@@ -21,11 +26,13 @@ import numpy as np
 from .errors import InputError
 
 DIMENSION = "simulation"
-_REST_NAME = "more"
 STATES = "_states"  # group with a byte a simulation for columns that not every one has
 _MAX_LEAVES = 100  # a dict with more of them is JSON rather than so many columns
 _PIECE = 10_000  # texts that are read together
 _MAX_AXES = 30  # of an array; HDF5 has 32, one is for the simulations and one for complex numbers
+_SCALARS = {"bool": np.bool_, "int": np.int64, "float": np.float64, "complex": np.complex128}
+# xarray takes integers with this `dtype` for booleans; not where some are missing: those were true
+_BOOL = "bool"
 _TEXT = h5py.string_dtype("utf-8")
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %9d"
 
@@ -38,6 +45,7 @@ class _Absent:
 ABSENT = _Absent()
 
 Path = tuple[str, ...]
+States = np.ndarray[Any, Any]
 REST: Path = ()  # the column of the leaves that have none of their own
 
 
@@ -59,11 +67,6 @@ def _inner_leaves(value: Any) -> dict[Path, Any]:
         return {}
     leaves = flatten(value)
     return leaves if len(leaves) <= _MAX_LEAVES else {}
-
-
-def dotted_name(path: Path) -> str:
-    """Give the name of a column."""
-    return ".".join(path) or _REST_NAME
 
 
 def unflatten(leaves: dict[Path, Any]) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def untabulate(columns: Iterable[tuple[Path, list[Any]]], size: int) -> list[dic
 
 
 class ColumnWriter:
-    """Writes columns into an open HDF5 file, each under a name of its own.
+    """Writes columns into an open HDF5 file.
 
     Parameters
     ----------
@@ -100,10 +103,13 @@ class ColumnWriter:
         Open for writing, and empty.
     ids : list of str
         The simulations' ids, which label the dimension.
+    names : collection of str
+        All names that columns will have; what else has to be there gives way to them.
     """
 
-    def __init__(self, file: h5py.File, ids: Sequence[str]) -> None:
+    def __init__(self, file: h5py.File, ids: Sequence[str], names: Collection[str]) -> None:
         self._file = file
+        self._names = names
         self._dimensions: dict[str, Any] = {}
         scale = file.create_dataset(DIMENSION, data=list(ids), dtype=_TEXT, shape=(len(ids),))
         scale.make_scale(DIMENSION)
@@ -111,97 +117,105 @@ class ColumnWriter:
 
     def write(
         self,
+        name: str,
+        role: str,
         path: Path,
         values: Sequence[Any],
-        role: str,
         attributes: dict[str, Any] | None = None,
-    ) -> str:
+    ) -> None:
         """Write one column.
 
         Parameters
         ----------
-        path : tuple of str
-            The value's name, of several parts if it comes from a nested dict.
-        values : sequence
-            One a simulation, or ABSENT.
+        name : str
+            The dataset's.
         role : str
             ``parameter``, ``result`` or ``outcome``.
+        path : tuple of str
+            What script and study call it, of several parts if it comes from a nested dict.
+        values : sequence
+            One a simulation, or ABSENT.
         attributes : dict, optional
             More HDF5 attributes, such as units.
-
-        Returns
-        -------
-        str
-            The dataset's name: the path joined by dots, changed where the file has that already.
         """
-        name = self._free_name(dotted_name(tuple(map(_safe, path))), role)
         there = [value for value in values if value is not ABSENT and value is not None]
-        dataset = self._write_values(name, values, there)
+        states = _states(values) if len(there) < len(values) else None
+        dataset = self._write_values(name, values, there, states)
         dataset.attrs["role"] = role
         dataset.attrs["path"] = json.dumps(path)
         for key, value in (attributes or {}).items():
             dataset.attrs[key] = value
-        if len(there) < len(values):
-            self._write_states(name, values)
-        return name
+        if states is not None:
+            self._file.require_group(STATES)[name] = states
 
-    def _free_name(self, name: str, role: str) -> str:
-        candidates = [name, f"{role}.{name}", *(f"{role}.{name}.{i}" for i in range(2, 1000))]
-        # names that begin with an underscore are reserved in netCDF
-        return next(c for c in candidates if c not in self._file and not c.startswith("_"))
-
-    def _write_values(self, name: str, values: Sequence[Any], there: Sequence[Any]) -> Any:
+    def _write_values(
+        self, name: str, values: Sequence[Any], there: Sequence[Any], states: States | None
+    ) -> Any:
         kind = _kind(there)
-        if kind == "array":
-            if len({value.shape for value in there}) == 1 and there[0].size:
-                return self._write_arrays(name, values, there[0])
+        if kind == "array" and (len({v.shape for v in there}) > 1 or not there[0].size):
             return self._write_ragged(name, values, there)
-        fill: Any = None
-        if kind == "bool":
-            fill = np.int8(-1)
-            dataset = self._dataset(name, np.array(_filled(values, there, fill), np.int8))
-            dataset.attrs["flag_values"] = np.array([0, 1], np.int8)
-            dataset.attrs["flag_meanings"] = "false true"
-        elif kind == "int":
-            fill = _fill_of(there) if len(there) < len(values) else None
-            dataset = self._dataset(name, np.array(_filled(values, there, fill), np.int64))
-        elif kind == "float":
-            dataset = self._dataset(name, np.array(_filled(values, there, math.nan), float))
-        elif kind == "complex":
-            complexes = np.array(_filled(values, there, complex(math.nan, 0)), complex)
-            dataset = self._dataset(name, complexes.view(float).reshape(-1, 2), ["complex_part"])
+        if kind in ("str", "json"):
+            dataset = self._write_texts(name, kind, values, there)
         else:
-            texts = there if kind == "str" else [to_json(value) for value in there]
-            dataset = self._dataset(name, np.array(_filled(values, texts, ""), object), dtype=_TEXT)
+            dataset = self._write_numbers(name, kind, values, there, states)
         dataset.attrs["kind"] = kind
-        if fill is not None and len(there) < len(values):
+        return dataset
+
+    def _write_texts(
+        self, name: str, kind: str, values: Sequence[Any], there: Sequence[Any]
+    ) -> Any:
+        texts = there if kind == "str" else [to_json(value) for value in there]
+        fill = _free_text(texts)
+        dataset = self._dataset(name, np.array(_filled(values, texts, fill), object), dtype=_TEXT)
+        if len(there) < len(values):
             dataset.attrs["_FillValue"] = fill
         return dataset
 
-    def _write_arrays(self, name: str, values: Sequence[Any], like: np.ndarray[Any, Any]) -> Any:
-        empty = np.zeros_like(like)
-        if like.dtype.kind in "fc":
-            empty[...] = np.nan
-        stack = np.stack([v if isinstance(v, np.ndarray) else empty for v in values])
-        extra = [f"{name}_dim_{i}" for i in range(like.ndim)]
-        dataset = self._dataset(name, *_storage(stack, extra))
-        dataset.attrs["kind"] = "array"
-        dataset.attrs["dtype"] = like.dtype.str
+    def _write_numbers(
+        self,
+        name: str,
+        kind: str,
+        values: Sequence[Any],
+        there: Sequence[Any],
+        states: States | None,
+    ) -> Any:
+        if kind == "array":
+            array = np.stack(_filled(values, there, np.zeros_like(there[0])))
+        else:
+            array = np.array(_filled(values, there, 0), _SCALARS[kind])
+        data, fill = _storage(array), None
+        if states is not None:
+            data, fill = _without_values(data, states > 0)
+        extra = [f"{name}_dim_{i}" for i in range(array.ndim - 1)]
+        parts = ["complex_part"] if array.dtype.kind == "c" else []
+        dataset = self._dataset(name, data, [*extra, *parts])
+        if kind == "array":
+            dataset.attrs["dtype"] = array.dtype.str
+        if array.dtype.kind == "b":
+            dataset.attrs["flag_values"] = np.array([0, 1], data.dtype)
+            dataset.attrs["flag_meanings"] = "false true"
+        if fill is not None:
+            dataset.attrs["_FillValue"] = fill
+        elif array.dtype.kind == "b":
+            dataset.attrs["dtype"] = _BOOL
         return dataset
 
     def _write_ragged(self, name: str, values: Sequence[Any], there: Sequence[Any]) -> Any:
-        ndim = there[0].ndim
-        shapes = [v.shape if isinstance(v, np.ndarray) else (0,) * ndim for v in values]
+        nowhere = (-1,) * there[0].ndim
+        shapes = [v.shape if isinstance(v, np.ndarray) else nowhere for v in values]
         flat = np.concatenate([v.ravel() for v in there])
-        element = self._free_name(f"{name}_element", "result")
-        dataset = self._dataset(name, *_storage(flat, []), along=element)
-        count = self._free_name(f"{name}_shape", "result")
+        element = self._free_name(f"{name}_element")
+        parts = ["complex_part"] if flat.dtype.kind == "c" else []
+        dataset = self._dataset(name, _storage(flat), parts, along=element)
+        count = self._free_name(f"{name}_shape")
         shape = self._dataset(count, np.array(shapes, np.int64), [f"{name}_axis"])
-        if ndim == 1:
+        if len(there) < len(values):
+            shape.attrs["_FillValue"] = np.int64(-1)
+        if len(nowhere) == 1:
             shape.attrs["sample_dimension"] = element
         shape.attrs["long_name"] = f"shape of each simulation's array in {name}"
         dataset.attrs["kind"] = "ragged"
-        dataset.attrs["dtype"] = there[0].dtype.str
+        dataset.attrs["dtype"] = _BOOL if flat.dtype.kind == "b" else flat.dtype.str
         dataset.attrs["shapes"] = count
         return dataset
 
@@ -226,17 +240,20 @@ class ColumnWriter:
 
     def _dimension(self, name: str, size: int) -> Any:
         if name not in self._dimensions:
-            if name in self._file:  # a column has this name
-                name = self._free_name(name, "dimension")
-            scale = self._file.create_dataset(name, shape=(size,), dtype=">f4")
+            scale = self._file.create_dataset(self._free_name(name), shape=(size,), dtype=">f4")
             scale.make_scale(_NO_VARIABLE % size)
             self._dimensions[name] = scale
         return self._dimensions[name]
 
-    def _write_states(self, name: str, values: Sequence[Any]) -> None:
-        """Say which simulations have a value (0), none (1), or None (2)."""
-        states = [1 if v is ABSENT else 2 if v is None else 0 for v in values]
-        self._file.require_group(STATES)[name] = np.array(states, np.uint8)
+    def _free_name(self, name: str) -> str:
+        """Give a name for what is no column: this one, unless a column has it."""
+        candidates = itertools.chain([name], (f"{name}_{i}" for i in itertools.count(2)))
+        return next(c for c in candidates if c not in self._names and c not in self._file)
+
+
+def _states(values: Sequence[Any]) -> States:
+    """Say which simulations have a value (0), none (1), or None (2)."""
+    return np.array([1 if v is ABSENT else 2 if v is None else 0 for v in values], np.uint8)
 
 
 def _filled(values: Sequence[Any], there: Sequence[Any], fill: Any) -> Sequence[Any]:
@@ -247,11 +264,44 @@ def _filled(values: Sequence[Any], there: Sequence[Any], fill: Any) -> Sequence[
     return [fill if value is ABSENT or value is None else next(rest) for value in values]
 
 
-def _fill_of(numbers: Sequence[int]) -> np.int64:
-    """Give a whole number that is none of these."""
-    low = np.iinfo(np.int64).min
-    taken = set(numbers)
-    return np.int64(next(i for i in range(low, low + len(taken) + 1) if i not in taken))
+def _without_values(
+    data: np.ndarray[Any, Any], rows: np.ndarray[Any, Any]
+) -> tuple[np.ndarray[Any, Any], Any]:
+    """Mark rows as missing: by NaN, or by a number that no row has, which is given too."""
+    if data.dtype.kind == "f":
+        data[rows] = math.nan
+        return data, None
+    fill = _free_number(data)
+    data = data.astype(fill.dtype, copy=False)
+    data[rows] = fill
+    return data, fill
+
+
+def _free_number(data: np.ndarray[Any, Any]) -> Any:
+    """Give a whole number that is none of these; of a wider type where they are all there are.
+
+    xarray compares them as floats.
+    """
+    limits = np.iinfo(data.dtype)
+    numbers = range(limits.min, limits.max + 1)
+    if limits.min == 0:
+        numbers = numbers[::-1]
+    floats = data.astype(float) if data.itemsize == 8 else data
+    if not (floats == float(numbers[0])).any():
+        return data.dtype.type(numbers[0])
+    taken = set(np.unique(floats).tolist())
+    free = next((number for number in numbers if float(number) not in taken), None)
+    if free is not None:
+        return data.dtype.type(free)
+    wider = np.promote_types(f"i{data.itemsize}", f"u{data.itemsize}")
+    return wider.type(np.iinfo(wider).min)
+
+
+def _free_text(texts: Iterable[str]) -> str:
+    """Give a text that is none of these."""
+    taken = set(texts)
+    candidates = itertools.chain(("", "missing"), (f"missing {i}" for i in itertools.count(2)))
+    return next(text for text in candidates if text not in taken)
 
 
 def find_columns(file: h5py.File) -> dict[str, dict[Path, str]]:
@@ -280,7 +330,7 @@ def _read_values(file: h5py.File, dataset: Any) -> list[Any]:
         return list(_restore(dataset[:], dataset.attrs["dtype"]))
     if kind == "ragged":
         flat = _restore(dataset[:], dataset.attrs["dtype"])
-        shapes = file[dataset.attrs["shapes"]][:]
+        shapes = np.maximum(file[dataset.attrs["shapes"]][:], 0)  # -1 where there is none
         ends = np.cumsum(shapes.prod(axis=1))[:-1]
         parts = np.split(flat, ends)
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
@@ -310,6 +360,8 @@ def _texts(dataset: Any) -> list[str]:
 
 def _kind(values: Sequence[Any]) -> str:
     """Say how a column of these values is stored."""
+    if not values:
+        return "float"  # NaN in every row
     kinds = {_kind_of(value) for value in _telling(values)}
     if len(kinds) == 1:
         kind = kinds.pop()
@@ -337,7 +389,7 @@ def _kind_of(value: Any) -> Any:
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
-        return "int" if -(2**62) < value < 2**62 else "json"
+        return "int" if -(2**63) <= value < 2**63 else "json"
     if isinstance(value, float):
         return "float"
     if isinstance(value, complex):
@@ -355,19 +407,16 @@ def _is_plain(text: str) -> bool:
     return "\0" not in text and not re.search("[\ud800-\udfff]", text)
 
 
-def _storage(
-    array: np.ndarray[Any, Any], extra: list[str]
-) -> tuple[np.ndarray[Any, Any], list[str]]:
-    """Give the array in a type that netCDF knows, and the names of its further dimensions."""
+def _storage(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Give the array in a type that netCDF knows; complex numbers with one more dimension."""
     if array.dtype.kind == "b":
-        return array.astype(np.int8), extra
+        return array.astype(np.int8)
     if array.dtype == np.float16:
-        return array.astype(np.float32), extra
+        return array.astype(np.float32)
     if array.dtype.kind == "c":
-        part = np.float32 if array.dtype.itemsize == 8 else np.float64
-        parts = np.stack([array.real, array.imag], axis=-1).astype(part)
-        return parts, [*extra, "complex_part"]
-    return array, extra
+        parts = array.real.dtype
+        return np.ascontiguousarray(array).view(parts).reshape(*array.shape, 2)
+    return array
 
 
 def _restore(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
@@ -375,12 +424,6 @@ def _restore(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
     if kind.kind == "c":
         return np.ascontiguousarray(array).view(kind)[..., 0]
     return array.astype(kind)
-
-
-def _safe(name: str) -> str:
-    """Make a name that HDF5 and the lists of names in netCDF attributes can hold."""
-    text = re.sub(r"[\s/\x00-\x1f\x7f\ud800-\udfff%]", lambda m: f"%{ord(m[0]):02X}", name)
-    return text if text not in ("", ".", "..") else f"%{text}"
 
 
 def to_json(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -40,9 +41,9 @@ class ProcessReport:
     time_limit : float or None
         In seconds.
     elapsed_time, cpu_time : float
-        In seconds.
-    peak_memory : int
-        In bytes.
+        In seconds; NaN where it is not known.
+    peak_memory : int or None
+        In bytes; None where it is not known.
     error : str
         Why the process did not start, or empty.
     stderr, log : str
@@ -56,7 +57,7 @@ class ProcessReport:
     time_limit: float | None = None
     elapsed_time: float = 0.0
     cpu_time: float = 0.0
-    peak_memory: int = 0
+    peak_memory: int | None = None
     error: str = ""
     stderr: str = ""
     log: str = ""
@@ -86,7 +87,7 @@ class ProcessReport:
         if self.exit_code == -signal.SIGKILL:
             return (
                 "ended by SIGKILL, as the kernel does where memory runs out; "
-                f"it had used up to {self.peak_memory / 2**20:.0f} MiB"
+                f"it had used up to {(self.peak_memory or 0) / 2**20:.0f} MiB"
             )
         if self.exit_code < 0:
             return f"ended by {signal_name(-self.exit_code)}"
@@ -299,8 +300,8 @@ class Conversation:
             timed_out=said.get("timed_out", is_late),
             time_limit=self._time_limit,
             elapsed_time=said.get("elapsed_time", time.monotonic() - started),
-            cpu_time=said.get("cpu_time", 0.0),
-            peak_memory=said.get("peak_memory", 0),
+            cpu_time=said.get("cpu_time", math.nan),
+            peak_memory=said.get("peak_memory"),
             error=f"the engine did not start: {error}" if "errno" in said else error,
             stderr=str(self._stderr),
             log=str(self._log),

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import itertools
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .columns import ABSENT, dotted_name
+from .columns import ABSENT, DIMENSION
 from .errors import InputError
 from .files import replace_file
+from .names import ROLES, column_names
 from .outcome import FIELDS, Outcome, Status
 from .store import read_store
 from .table import Table
 
-_OUTCOME_FIELDS = [name for name in FIELDS if name not in ("id", "parameters", "result", "log")]
+_TO_QUOTE = re.compile(r'[,"\r\n]')
 
 
 def export_store(path: Path, file: Path) -> int:
@@ -100,33 +100,27 @@ def write_output(file: Path, content: bytes) -> None:
 def _table(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
     """Give named columns with one value an outcome, or ABSENT: what it is, gave, and how it went.
 
-    Names are those of the store: a name that is taken gets its role in front.
+    Names are those of the store, with blanks and the like as they are.
     """
-    table = {"simulation": [outcome.id for outcome in outcomes]}
-    for role, path, values in _columns(outcomes):
-        name = _plain(dotted_name(path))
-        numbered = (f"{role}.{name}.{i}" for i in itertools.count(2))
-        candidates = itertools.chain([name, f"{role}.{name}"], numbered)
-        free = next(candidate for candidate in candidates if candidate not in table)
-        table[free] = [_plain(value) for value in values]
-    return table
-
-
-def _columns(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, tuple[str, ...], list[Any]]]:
     table = Table.of(outcomes)
-    for role in ("parameter", "result"):
-        for path, values in table.columns(role):
-            yield role, path, values
-    for field in _OUTCOME_FIELDS:
-        yield "outcome", (field,), [getattr(outcome, field) for outcome in outcomes]
+    paths = {role: table.paths(role) for role in ROLES}
+    names = column_names(paths, _plain)
+    columns: dict[str, list[Any]] = {DIMENSION: [outcome.id for outcome in outcomes]}
+    for role in ("parameter", "result", "outcome"):
+        for path, values in table.columns(role, paths[role]):
+            columns[names[role, path]] = [_plain(value) for value in values]
+    del columns["log"]
+    columns["status"] = [Status(number).label for number in columns["status"]]
+    for name in FIELDS:  # all of them there, in every row
+        if name in columns:
+            columns[name] = [None if value is ABSENT else value for value in columns[name]]
+    return columns
 
 
 def _plain(value: Any) -> Any:
     """Give a value in the types that JSON has, and text that every encoding of Unicode has."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, Status):
-        return value.label
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())
     if isinstance(value, list | tuple):
@@ -143,17 +137,17 @@ def _plain(value: Any) -> Any:
 
 def _csv(table: dict[str, list[Any]]) -> bytes:
     stream = io.StringIO(newline="")
-    writer = csv.writer(stream)
-    writer.writerow(table)
-    for row in zip(*table.values(), strict=True):
-        writer.writerow(_cell(value) for value in row)
+    for row in (table, *zip(*table.values(), strict=True)):
+        stream.write(",".join(map(_cell, row)) + "\r\n")
     return stream.getvalue().encode()
 
 
-def _cell(value: Any) -> Any:
-    if value is ABSENT:
-        return None
-    return _json_text(value) if isinstance(value, list | dict) else value
+def _cell(value: Any) -> str:
+    """Write one cell: nothing for what is missing, and an empty text in quotes."""
+    if value is ABSENT or value is None:
+        return ""
+    text = _json_text(value) if isinstance(value, list | dict) else str(value)
+    return text if text and not _TO_QUOTE.search(text) else '"' + text.replace('"', '""') + '"'
 
 
 def _json(table: dict[str, list[Any]]) -> bytes:

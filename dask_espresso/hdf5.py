@@ -16,17 +16,18 @@ import h5py
 import numpy as np
 
 from . import __version__
-from .columns import DIMENSION, ColumnWriter, find_columns, read_column, untabulate
+from .columns import ABSENT, DIMENSION, ColumnWriter, find_columns, read_column, untabulate
 from .columns import Path as ColumnPath
 from .errors import InputError
 from .files import open_file, replace_file
 from .identity import IDS, simulation_id
 from .image import Image
-from .outcome import Outcome, Status
+from .names import ROLES, column_names
+from .outcome import DEFAULTS, Outcome, Status
 from .seal import check_seal, seal_of
 from .table import OUTCOME_FIELDS, Table
 
-FORMAT = 1
+FORMAT = 2  # in the first, other programs found zeros and empty texts where nothing was
 _VERSIONS = "_code/versions"  # in a group, so that it is no variable
 _ATTRIBUTES: dict[str, dict[str, Any]] = {
     "status": {
@@ -149,6 +150,8 @@ class Published:
             values = read_column(self._file, self._names[role][path])
             if len(values) != len(self.ids):
                 raise ValueError(f"{'.'.join(path)} has {len(values)} values")
+            if role == "outcome" and path == ("peak_memory",):
+                return [value or ABSENT for value in values]  # what was not known was once 0
             return values
 
     def _ids_of_now(self) -> list[str]:
@@ -165,12 +168,7 @@ class Published:
 
     def heads(self) -> dict[str, Head]:
         """Read what a driver has to know of the outcomes."""
-        absent = [""] * len(self.ids)  # in stores of before
-        known = self.paths("outcome")
-        columns = [
-            self.column("outcome", (name,)) if (name,) in known or name != "code_hash" else absent
-            for name in Head._fields
-        ]
+        columns = [self._field(name) for name in Head._fields]
         with self._reading():
             heads = (Head(Status(status), *rest) for status, *rest in zip(*columns, strict=True))
             return dict(zip(self.ids, heads, strict=True))
@@ -178,7 +176,7 @@ class Published:
     def outcomes(self) -> dict[str, Outcome]:
         """Read all outcomes."""
         names = [name for name in OUTCOME_FIELDS if (name,) in self.paths("outcome")]
-        fields = [self.column("outcome", (name,)) for name in names]
+        fields = [self._field(name) for name in names]
         parameters, results = self._dicts("parameter"), self._dicts("result")
         outcomes = {}
         with self._reading():
@@ -188,6 +186,14 @@ class Published:
                 result = results[i] if values["status"].has_result else None
                 outcomes[name] = Outcome(id=name, parameters=parameters[i], result=result, **values)
         return outcomes
+
+    def _field(self, name: str) -> list[Any]:
+        """Read a field of all outcomes; its default where it is not known."""
+        default = DEFAULTS[name]
+        if default == "" and (name,) not in self.paths("outcome"):  # in stores of before
+            return [default] * len(self.ids)
+        values = self.column("outcome", (name,))
+        return [default if value is ABSENT else value for value in values]
 
     def _dicts(self, role: str) -> list[dict[str, Any]]:
         columns = ((path, self.column(role, path)) for path in self.paths(role))
@@ -298,20 +304,22 @@ def _write_attributes(file: h5py.File, study: dict[str, Any], script_hash: str) 
 
 
 def _write_columns(file: h5py.File, table: Table) -> None:
-    writer = ColumnWriter(file, list(table.ids))
-    names: dict[str, list[str]] = {"parameter": [], "result": [], "outcome": []}
-    for role in names:
-        for path, values in table.columns(role):
+    paths = {role: table.paths(role) for role in ROLES}
+    names = column_names(paths)
+    writer = ColumnWriter(file, list(table.ids), set(names.values()))
+    for role in ("parameter", "result", "outcome"):
+        for path, values in table.columns(role, paths[role]):
             attributes = _ATTRIBUTES.get(path[0]) if role == "outcome" else None
-            names[role].append(writer.write(path, values, role, attributes))
-    _write_coordinates(file, names)
-    _write_default_plot(file, names)
+            writer.write(names[role, path], role, path, values, attributes)
+    by_role = {role: [names[role, path] for path in paths[role]] for role in ROLES}
+    _write_coordinates(file, by_role)
+    _write_default_plot(file, by_role)
 
 
 def _write_coordinates(file: h5py.File, names: dict[str, list[str]]) -> None:
     """Name the parameters as coordinates, the way CF does."""
-    replica = [name for name in names["outcome"] if name.endswith("replica")]
-    coordinates = [n for n in names["parameter"] if "shapes" not in file[n].attrs] + replica
+    parameters = [name for name in names["parameter"] if "shapes" not in file[name].attrs]
+    coordinates = [*parameters, "replica"]
     for name in names["result"] + names["outcome"]:
         along = file[name].dims[0]
         if name not in coordinates and along and along[0].name == f"/{DIMENSION}":

@@ -81,8 +81,8 @@ class Outcome:
         Unix time of its start, in seconds.
     elapsed_time, cpu_time : float
         Wall and CPU time of the process and its children, in seconds.
-    peak_memory : int
-        Largest resident memory of one of its processes, in bytes.
+    peak_memory : int or None
+        Largest resident memory of one of its processes, in bytes; None where it is not known.
     engine, engine_version : str
         What ran it.
     script_hash : str
@@ -111,7 +111,7 @@ class Outcome:
     started: float = float("nan")
     elapsed_time: float = float("nan")
     cpu_time: float = float("nan")
-    peak_memory: int = 0
+    peak_memory: int | None = None
     engine: str = ""
     engine_version: str = ""
     script_hash: str = ""
@@ -125,7 +125,8 @@ class Outcome:
         return self.status is Status.DONE
 
 
-FIELDS = tuple(field.name for field in dataclasses.fields(Outcome))
+DEFAULTS = dict(vars(Outcome(id="", parameters={})))
+FIELDS = tuple(DEFAULTS)
 
 
 def pack(outcome: Outcome) -> Record:
@@ -172,6 +173,7 @@ def unpack(record: Buffer) -> Outcome:
             max_str_len=2**32 - 1,
         )
         fields["status"] = Status(fields["status"])
+        fields["peak_memory"] = fields["peak_memory"] or None  # what was not known was once 0
         return Outcome(**fields)
     except (TypeError, KeyError, msgpack.UnpackException) as error:
         raise ValueError(f"not an outcome: {error}") from error

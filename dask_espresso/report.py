@@ -258,7 +258,7 @@ def print_table(path: Path, console: Console) -> list[str]:
             for name in [*study.swept, *marks]
         ),
         ["done", *(f"{n}/{study.replicas}" for n in done)],
-        *([literal(n), *(format_with_error(*p.pooled(n)) for p in rows)] for n in names),
+        *([_heading(study, n), *(format_with_error(*p.pooled(n)) for p in rows)] for n in names),
     ]
     first = len(columns) - len(names)  # result
     shown = columns[: max(_how_many_fit(columns, console), first + 1)]
@@ -277,6 +277,11 @@ def _note(path: Path, contents: StoreContents[Outcome], study: Study) -> list[st
     first, *others = missing_dependence(study, outcomes) or [""]
     more = f"; {len(others)} more: dask-espresso status {path}" if others else ""
     return [f"warning: {first}{more}"] if first else []
+
+
+def _heading(study: Study, name: str) -> str:
+    """Name a result's column as the store does."""
+    return literal(f"result.{name}" if name in study.parameters else name)
 
 
 def _how_many_fit(columns: Sequence[Sequence[str]], console: Console) -> int:
@@ -298,6 +303,8 @@ def _right_justified(column: Sequence[str]) -> list[str]:
 def result_names(rows: list[Point]) -> list[str]:
     """Name the numbers that the simulations gave, without standard errors, which go along.
 
+    Parameters that a script merely gives back are left out too.
+
     Returns
     -------
     list of str
@@ -309,9 +316,18 @@ def result_names(rows: list[Point]) -> list[str]:
             names.update(
                 (name, None) for name, v in (outcome.result or {}).items() if _is_number(v)
             )
-    parameters = set(rows[0].parameters) if rows else set()
-    results = [n for n in names if n not in parameters and not n.endswith("_sem")]
+    results = [n for n in names if not n.endswith("_sem") and not _is_given_back(rows, n)]
     return sorted(results, key=lambda name: f"{name}_sem" not in names)
+
+
+def _is_given_back(rows: list[Point], name: str) -> bool:
+    """Say whether a result is no more than the parameter of that name."""
+    return all(
+        name in point.parameters and outcome.result[name] == point.parameters[name]
+        for point in rows
+        for outcome in point.outcomes
+        if outcome.result and _is_number(outcome.result.get(name))
+    )
 
 
 def literal(text: str) -> str:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, KeysView
+from collections.abc import Iterable, Iterator, KeysView, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .columns import ABSENT, REST, Path, flatten
-from .outcome import FIELDS, Outcome
+from .names import is_long
+from .outcome import DEFAULTS, FIELDS, Outcome
 
 if TYPE_CHECKING:
     from .hdf5 import Published
 
 OUTCOME_FIELDS = tuple(name for name in FIELDS if name not in ("id", "parameters", "result"))
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Outcome)}
+# fields that say nothing where they have this; of an empty error or log we know that it is empty
+_UNKNOWN = {
+    name: value
+    for name, value in DEFAULTS.items()
+    if (value in ("", None) or value != value) and name not in ("error", "log")
+}
 # HDF5 attaches no more than about 4000 columns to a dimension; those in fewest rows share one
 _MAX_COLUMNS = 1000
 
@@ -101,11 +106,41 @@ class Table:
             ids[i]: self._rows[ids[i]] for i in np.argsort(places, kind="stable").tolist()
         }
 
-    def columns(self, role: str) -> Iterator[tuple[Path, list[Any]]]:
+    def paths(self, role: str) -> list[Path]:
+        """Give the paths of the columns of one role; with REST last, where some have none.
+
+        That is so where there are too many of them, and for names that are too long.
+        """
+        if role == "outcome":
+            return [(name,) for name in OUTCOME_FIELDS]
+        there = self._leaves(role)
+        if len(self._rows) < len(self._sequences):  # some are only of rows that were replaced
+            rows = set(self._rows.values())
+            there = [p for p in there if any(row in rows for row, _ in self._cells(role, p))]
+        paths = [path for path in there if not is_long(path)]
+        if len(paths) > _MAX_COLUMNS:
+            counts = self._counts(role, paths)
+            most = {path for path, _ in counts.most_common(_MAX_COLUMNS)}
+            paths = [path for path in paths if path in most]
+        return paths if len(paths) == len(there) else [*paths, REST]
+
+    def _leaves(self, role: str) -> list[Path]:
+        """Give the paths of all leaves of parameters or results, of rows that were replaced too."""
+        published = self._published.paths(role) if self._published else ()
+        return [path for path in dict.fromkeys([*published, *self._added[role]]) if path != REST]
+
+    def columns(self, role: str, paths: Sequence[Path]) -> Iterator[tuple[Path, list[Any]]]:
         """Give the columns of one role.
 
-        Where there are too many of them, what is left of each row is one list of paths and leaves,
-        under the path REST; :func:`~dask_espresso.columns.untabulate` puts it together again.
+        Where REST is among the paths, what is not in the others is one list of paths and leaves a
+        row; :func:`~dask_espresso.columns.untabulate` puts it together again.
+
+        Parameters
+        ----------
+        role : str
+            ``parameter``, ``result`` or ``outcome``.
+        paths : list of paths
+            As :meth:`paths` gives them.
 
         Yields
         ------
@@ -114,24 +149,15 @@ class Table:
         values : list
             One a row, or ABSENT.
         """
-        paths = [path for path in self._paths(role) if path != REST]
-        shared: list[Path] = []
-        if len(paths) > _MAX_COLUMNS:
-            counts = self._counts(role, paths)
-            most = {path for path, _ in counts.most_common(_MAX_COLUMNS)}
-            paths, shared = [p for p in counts if p in most], [p for p in counts if p not in most]
         for path in paths:
-            values = self._column(role, path)
-            if any(value is not ABSENT for value in values):  # not only what has been replaced
-                yield path, values
-        if shared:
-            yield REST, self._shared_column(role, shared)
-
-    def _paths(self, role: str) -> list[Path]:
-        if role == "outcome":
-            return [(name,) for name in OUTCOME_FIELDS]
-        published = self._published.paths(role) if self._published else ()
-        return list(dict.fromkeys([*published, *self._added[role]]))
+            if path == REST:
+                yield REST, self._shared_column(role, paths)
+            elif role == "outcome" and path[0] in _UNKNOWN:
+                unknown = _UNKNOWN[path[0]]
+                values = self._column(role, path)
+                yield path, [ABSENT if v == unknown or v != v else v for v in values]
+            else:
+                yield path, self._column(role, path)
 
     def _column(self, role: str, path: Path) -> list[Any]:
         values = self._published_column(role, path)
@@ -145,18 +171,18 @@ class Table:
             return []
         if path in self._published.paths(role):
             return self._published.column(role, path)
-        absent = _DEFAULTS[path[0]] if role == "outcome" else ABSENT
+        absent = DEFAULTS[path[0]] if role == "outcome" else ABSENT
         return [absent] * len(self._published.ids)
 
     def _cells(self, role: str, path: Path) -> Iterator[tuple[int, Any]]:
         """Give the rows that have this leaf, those that were replaced too."""
+        yield from zip(*self._added[role].get(path, ((), ())), strict=True)
         if self._published and path in self._published.paths(role):
             yield from (
                 (row, leaf)
                 for row, leaf in enumerate(self._published.column(role, path))
                 if leaf is not ABSENT
             )
-        yield from zip(*self._added[role].get(path, ((), ())), strict=True)
 
     def _counts(self, role: str, paths: Iterable[Path]) -> Counter[Path]:
         """Count the rows that have each leaf; without leaves that none has any more."""
@@ -165,8 +191,9 @@ class Table:
         return Counter({path: count for path, count in counts.items() if count})
 
     def _shared_column(self, role: str, paths: Iterable[Path]) -> list[Any]:
+        """Give what is not in these columns."""
         leaves: dict[int, list[Any]] = {}
-        for path in paths:
+        for path in set(self._leaves(role)).difference(paths):
             for row, leaf in self._cells(role, path):
                 leaves.setdefault(row, []).append([list(path), leaf])
         return [leaves.get(row, ABSENT) for row in self._rows.values()]

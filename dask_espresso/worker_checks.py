@@ -358,7 +358,8 @@ def _check_simulation(worker: Worker) -> None:
         )
         return
     ended = f"simulation {one.id} {outcome.status.label}"
-    took = f"in {format_duration(outcome.elapsed_time)}, {format_bytes(outcome.peak_memory)}"
+    memory = outcome.peak_memory or 0
+    took = f"in {format_duration(outcome.elapsed_time)}, {format_bytes(memory)}"
     why = f"{brief(outcome.error)}; find out more with `dask-espresso try {study.path}`"
     if not outcome.status.has_result:
         raise FaultError(f"{ended}: {why}")
@@ -384,10 +385,11 @@ def _warn_of_limits(worker: Worker, study: Study, outcome: Outcome) -> None:
             f"that is {outcome.elapsed_time / study.time_limit:.0%} of the study's `time_limit`; "
             "simulations that take longer than this one may not keep to it"
         )
-    if outcome.peak_memory * machine.slots > machine.memory:
+    memory = (outcome.peak_memory or 0) * machine.slots
+    if memory > machine.memory:
         report.note(
             f"{machine.slots} such simulations at a time need "
-            f"{format_bytes(outcome.peak_memory * machine.slots)} of memory, of which the worker "
+            f"{format_bytes(memory)} of memory, of which the worker "
             f"has {format_bytes(machine.memory)}; ask for more `memory`, or for fewer `cores`"
         )
 

@@ -64,21 +64,21 @@ def test_columns_do_not_mix_what_has_one_name(exported):
     table = tables["json"]
     assert table["simulation"] == ["0" * 16, "0" * 15 + "1"]
     assert table["x"] == [1, 2]
-    assert table["status"] == ["p", "absent"]
-    assert table["error"] == [0.5, "absent"]
+    assert table["status"] == ["done", "done"]
+    assert table["error"] == ["", ""]
+    assert table["parameter.status"] == ["p", "absent"]
+    assert table["result.error"] == [0.5, "absent"]
     assert table["result.simulation"] == [3, "absent"]
     assert sorted(str(table[name][1]) for name in ("result.x", "result.result.x")) == ["2.5", "3.5"]
     assert table["result.status"] == ["absent", 7]
-    assert table["outcome.status"] == ["done", "done"]
-    assert table["outcome.error"] == ["", ""]
-    assert table["elapsed_time"] == ["absent", 1.5]
-    assert tables["csv"]["outcome.status"] == ["done", "done"]
+    assert table["result.elapsed_time"] == ["absent", 1.5]
+    assert tables["csv"]["status"] == ["done", "done"]
     assert tables["parquet"]["result.status"] == [None, 7]
 
 
 def test_three_values_of_one_name(exported):
     table = exported(({"x": 1, "result.x": 2}, {"x": 3}))["json"]
-    assert [table[name] for name in ("x", "result.x", "result.x.2")] == [[1], [2], [3]]
+    assert [table[name] for name in ("x", "result.x", "parameter.result.x")] == [[1], [3], [2]]
 
 
 def test_paths_and_names_with_dots(exported):
