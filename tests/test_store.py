@@ -383,7 +383,7 @@ def test_publishing_bit_by_bit_comes_to_the_same(tmp_path, study):
             assert dict(one[name].attrs).keys() == dict(other[name].attrs).keys()
             if isinstance(one[name], h5py.Dataset):
                 assert one[name].dtype == other[name].dtype
-                np.testing.assert_array_equal(one[name][:], other[name][:])
+                np.testing.assert_array_equal(one[name][()], other[name][()])
 
 
 def test_more_results_than_columns_in_several_publications(tmp_path, study):
