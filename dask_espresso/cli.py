@@ -344,6 +344,8 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     )
     for name, value in (outcome.result or {}).items():
         click.echo(f"  {name} = {value!r}")
+    if outcome.unread:
+        click.echo(f"never read by the script: {', '.join(outcome.unread)}")
     if outcome.error:
         click.echo(brief(outcome.error))
     sys.exit(0 if outcome.is_done else 1)

@@ -111,6 +111,7 @@ def test_try_shows_everything_and_stores_nothing(here, invoke):
     output = invoke("try", "study.yaml", "--set", "x=7")
     for expected in ("x = 7", "seed = ", "hello from the script", "done in", "y = 7.0"):
         assert expected in output
+    assert "never read by the script: label, seed\n" in output
     assert "unstable" in invoke("try", "study.yaml", "--set", "x=4", status=1)
     assert sorted(path.name for path in here.iterdir()) == ["script.py", "study.yaml"]
 
