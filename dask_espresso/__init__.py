@@ -37,12 +37,14 @@ _LAZY = {
 
 def __getattr__(name):  # type: ignore[no-untyped-def]
     """Load the driver's side of the package on first use."""
+    from importlib import import_module
+
+    if name == "statistics":  # which needs numpy
+        return import_module("." + name, __name__)
     try:
         module, attribute = _LAZY[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    from importlib import import_module
-
     return getattr(import_module("." + module, __name__), attribute)
 
 

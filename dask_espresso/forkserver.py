@@ -47,7 +47,8 @@ from typing import Any, Dict, Iterator, List, NoReturn, Optional, Tuple  # noqa:
 from dask_espresso import supervisor  # noqa: E402
 from dask_espresso.fingerprint import ENGINES, KNOWN, is_of_python, top_of  # noqa: E402
 from dask_espresso.footprint import footprint, open_gpu  # noqa: E402
-from dask_espresso.preload import fingerprint, in_order, preload  # noqa: E402
+from dask_espresso.preload import PARTS, fingerprint, in_order, prepare  # noqa: E402
+from dask_espresso.shelf import Shelf  # noqa: E402
 from dask_espresso.transport import RESULT, pipe_number  # noqa: E402
 
 MAX_MESSAGE = 1 << 17  # bytes
@@ -132,6 +133,10 @@ def _warm_up(modules: List[str], scratch: str) -> str:
             traceback.print_exc()
             return f"{name} cannot be imported beforehand ({type(error).__name__}: {error})"
     fingerprint(modules)  # as it is before any simulation
+    for part in (part for name in modules for part in PARTS.get(name, ())):
+        with contextlib.suppress(ImportError):  # of another version
+            _shelf.load(part)
+    _shelf.hide()
     gc.collect()
     gc.freeze()  # collections in the children leave alone, and so shared, what is there already
     return ""
@@ -139,13 +144,14 @@ def _warm_up(modules: List[str], scratch: str) -> str:
 
 def _import(name: str, scratch: str) -> str:
     """Import a module; say what it does that a forked process would not get over."""
+    prepare(name)
     if top_of(name) in KNOWN:
-        preload(name)
+        _shelf.load(name)
         found = set()
     else:
         before, modules = footprint(scratch), frozenset(sys.modules)
         with _endings.kept():
-            preload(name)
+            _shelf.load(name)
         found = footprint(scratch) - before
         if ENGINES & (sys.modules.keys() - modules):  # what its MPI does is known
             found = {each for each in found if each[2]}
@@ -354,8 +360,8 @@ class _Endings:
         if self._finalizers:
             atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined]
         for module, name in (("logging", "shutdown"), ("multiprocessing.util", "_exit_function")):
-            if module in sys.modules:
-                atexit.register(getattr(sys.modules[module], name))
+            if found := _shelf.find(module):
+                atexit.register(getattr(found, name))
         for function, args, kwargs in self._functions:
             atexit.register(function, *args, **kwargs)
 
@@ -365,6 +371,7 @@ def _registry() -> Dict[Any, Any]:
 
 
 _endings = _Endings()
+_shelf = Shelf()
 
 
 class _Scripts:
@@ -372,8 +379,7 @@ class _Scripts:
 
     def __init__(self) -> None:
         self._known: Dict[str, Tuple[Any, _Script]] = {}
-        names = {name.partition(".")[0] for name in sys.modules}
-        self._preloaded = names - {name.partition(".")[0] for name in _AT_START}
+        self._preloaded = set(map(top_of, _shelf.names())) - set(map(top_of, _AT_START))
 
     def find(self, path: str) -> "_Script":
         """Read a script, unless it is the one that was read before."""
@@ -415,7 +421,7 @@ def _is_module(path: str) -> bool:
 
 def _is_of(path: str, name: str) -> bool:
     """Say whether it is this file, or this folder, that a module has been imported from."""
-    file = os.path.realpath(getattr(sys.modules.get(name), "__file__", None) or "")
+    file = os.path.realpath(getattr(_shelf.find(name), "__file__", None) or "")
     return os.path.realpath(path) in (file, os.path.dirname(file))
 
 
@@ -440,7 +446,7 @@ class _Script:
 
     def run(self) -> NoReturn:
         """Run the script as a fresh interpreter would, and end this process as that would."""
-        modules = frozenset(sys.modules)
+        modules = _shelf.names()
         status = self._execute()
         _end(status, modules)
 
@@ -485,12 +491,12 @@ def _become_fresh(environment: Dict[str, Optional[str]]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-    # Python's own random numbers are seeded anew at every fork; seed() of numpy by itself is slow
-    if "numpy.random" in sys.modules:
-        numpy = sys.modules["numpy"]
-        numpy.random.seed(numpy.frombuffer(os.urandom(32), "u4"))
-    if "tempfile" in sys.modules:  # which has perhaps looked at TMPDIR already
-        sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]
+    # Python's own random numbers are seeded anew at every fork; numpy's seed() is slow and imports
+    if random := _shelf.find("numpy.random"):
+        key = _shelf.find("numpy").frombuffer(os.urandom(4 * 624), "u4")
+        random.set_state(("MT19937", key, 624))
+    if tempfile := _shelf.find("tempfile"):  # which has perhaps looked at TMPDIR already
+        tempfile.tempdir = None
 
 
 def _status_of(end: SystemExit) -> int:

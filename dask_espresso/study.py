@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-_PARTS = {"probe", "abort"}  # of the package, among the simulations
+_PARTS = {"probe", "abort", "imports"}  # of the package, among the simulations
 _LONG_SETTINGS = 80  # characters of a store's name
 MAX_SIMULATIONS = 10_000_000
 _RESERVED = {"replica": "replicas", "seed": "seed"}  # the driver hands these to every script

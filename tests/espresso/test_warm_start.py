@@ -70,6 +70,15 @@ def test_crash_of_the_engine_is_that_of_a_fresh_process(espresso, script):
     assert run(replace(espresso, start="fork"), 1) == run(replace(espresso, start="spawn"), 1)
 
 
+@pytest.mark.parametrize("part", ["observables", "accumulators", "version", "interactions"])
+def test_part_that_the_script_has_not_imported(espresso, script, part):
+    """It is there, or not, as in a fresh process."""
+    path = script(f"import espressomd; print(hasattr(espressomd, {part!r}))\nespressomd.{part}")
+    reports = [run_process(replace(espresso, start=s), path, {}) for s in ("fork", "spawn")]
+    assert reports[0].log == reports[1].log
+    assert reports[0].exit_code == reports[1].exit_code
+
+
 ABORT = """
     import ctypes, espressomd
     mpi = ctypes.CDLL(None)

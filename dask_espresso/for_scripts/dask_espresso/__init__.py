@@ -23,3 +23,12 @@ __all__ = [
     "get_data_from_stdin",
     "send_result",
 ]
+
+
+def __getattr__(name):
+    """Load the statistics, which need numpy, on first use."""
+    if name != "statistics":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module("." + name, __name__)
