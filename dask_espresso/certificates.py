@@ -7,6 +7,7 @@ says whether the driver lives. To drivers on others, who see no lock, the folder
 from __future__ import annotations
 
 import contextlib
+import datetime
 import errno
 import fcntl
 import os
@@ -17,12 +18,18 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from distributed import Security
 
 from .errors import InputError
 
 _PREFIX = ".dask-espresso-tls-"
 _HEARTBEAT = 60.0  # seconds between two signs of life
+_CLOCKS_DIFFER = datetime.timedelta(days=1)
+_LIFETIME = datetime.timedelta(days=365)
 _STALE = 600.0  # seconds without one after which a driver on another host counts as dead
 
 
@@ -135,12 +142,12 @@ def _signs_of_life(fd: int) -> Iterator[None]:
 
 
 def _write(folder: Path) -> Security:
-    made = Security.temporary()
-    files = {"ca": made.tls_ca_file, "cert": made.tls_client_cert, "key": made.tls_client_key}
+    certificate, key = _make_certificate()
+    files = {"ca": certificate, "cert": certificate, "key": key}
     paths = {name: str(folder / f"{name}.pem") for name in files}
     for name, content in files.items():
         fd = os.open(paths[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "w") as file:
+        with os.fdopen(fd, "wb") as file:
             file.write(content)
     roles = ("client", "scheduler", "worker")
     return Security(
@@ -148,3 +155,27 @@ def _write(folder: Path) -> Security:
         tls_ca_file=paths["ca"],
         **{f"tls_{role}_{kind}": paths[kind] for role in roles for kind in ("cert", "key")},
     )
+
+
+def _make_certificate() -> tuple[bytes, bytes]:
+    """Make a key, and a certificate for it that it has signed itself; give the certificate first.
+
+    It is valid from a day before: clocks of machines differ.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dask_espresso")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCKS_DIFFER)
+        .not_valid_after(now + _LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return certificate.public_bytes(pem), key.private_bytes(pem, *private)

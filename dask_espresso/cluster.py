@@ -55,6 +55,9 @@ _SETTINGS = {
     "distributed.admin.tick.limit": "10s",
 }
 
+# a worker serves a page, without certificates; what it would show, the scheduler's page shows, too
+_NO_PAGE = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+
 
 @dataclass
 class Cluster:
@@ -184,7 +187,12 @@ def _local_cluster(profile: Profile, ranks: int) -> LocalCluster:
     options: dict[str, Any] = {
         "n_workers": 1,
         "threads_per_worker": max(1, len(os.sched_getaffinity(0)) // ranks),
-        **({} if profile.options.get("interface") else {"host": "127.0.0.1"}),
+        # the worker's page is where the worker is, unless it is put elsewhere
+        **(
+            {"worker_dashboard_address": "127.0.0.1:0"}
+            if profile.options.keys() & {"interface", "host"}
+            else {"host": "127.0.0.1"}
+        ),
         "dashboard_address": "127.0.0.1:0",
         "local_directory": tempfile.gettempdir(),
         **profile.options,
@@ -288,8 +296,7 @@ def _jobqueue_cluster(
     if ranks > 1:
         threads = max(1, int(profile.option("cores")) // arguments["processes"] // ranks)
         # of two such options of a worker the last one counts
-        extra = profile.option("worker_extra_args") or []
-        arguments["worker_extra_args"] = [*extra, "--nthreads", str(threads)]
+        arguments["worker_extra_args"] += ["--nthreads", str(threads)]
     on_loopback = {"dashboard_address": "127.0.0.1:0"}
     arguments["scheduler_options"] = on_loopback | (profile.options.get("scheduler_options") or {})
     arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))
@@ -333,6 +340,7 @@ def batch_system(profile: Profile) -> tuple[Any, Queue]:
 def _job_options(profile: Profile) -> dict[str, Any]:
     """Give the options of a worker job, and the environment of HTCondor's."""
     options = dict(profile.worker_job)
+    options["worker_extra_args"] = [*_NO_PAGE, *(options.get("worker_extra_args") or [])]
     if profile.cluster == "htcondor":
         # a job's environment is empty otherwise, even PATH, and does not tell the job's id
         directives = options.get("job_extra_directives") or {}

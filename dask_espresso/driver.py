@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import concurrent.futures
 import contextlib
 import itertools
 import math
@@ -14,12 +15,12 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from distributed import CancelledError, Client, Future, KilledWorker
 
 from .certificates import remove_leftovers
 from .cluster import Cluster, open_cluster
+from .crew import Crew
 from .dashboard import describe_dashboard, is_elsewhere
 from .dependence import store_warnings
 from .directives import take_up
@@ -35,6 +36,7 @@ from .signals import StopRequest, stop_requests
 from .store import Entry, Store, open_store
 from .study import Study
 from .task import LEAVE_BEFORE, Batch, Order, ScriptChangedError, Workload, run_simulations
+from .transfers import Arrival, Transfers
 
 MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
 _SUSPICIOUS = 2  # after so many losses only one at a time is tried
@@ -42,7 +44,7 @@ _LATENCY = 0.2  # seconds that a worker may have to wait for its next task
 _BATCH_TIME = 0.25  # seconds that a task shall take: Dask's own cost is a few milliseconds each
 _MAX_BATCH = 256  # simulations of one task
 _RECENT = 50  # simulations that the expected duration of one is the mean of
-_FETCH_TIMEOUT = 5.0  # seconds; a worker that has just died does not answer
+_LAST_CALL = 5.0  # seconds that what is on its way at the end gets to arrive
 _ANSWER_TIMEOUT = 5.0  # seconds; a scheduler that stands still does not answer
 
 _NO_SCHEDULER = "the Dask scheduler is gone; run again to go on"
@@ -231,7 +233,8 @@ class Driver:
         self._is_elsewhere = is_elsewhere()  # a job's environment is hidden while workers run
         self._run = uuid.uuid4().hex[:8]
         self._numbers = itertools.count(1)
-        self._finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Future | Arrival] = queue.SimpleQueue()
+        self._fetching: set[str] = set()  # tasks whose results are on their way
         self._flying: dict[str, tuple[Future, tuple[Order, ...]]] = {}
         self._n_flying = 0  # simulations in these tasks
         self._again: collections.deque[Order] = collections.deque()
@@ -241,6 +244,7 @@ class Driver:
         self._suspect = ""  # the one of them that is on a worker
         self._longest = self._mean = 0.0  # of the simulations that ended here, in seconds
         self._notes = {""}
+        self._crew = Crew()
         self._roster = Roster()
         self._recorded_here = 0
         self._todo = (s for s in study.simulations() if self._wants(s.id, retry_failed))
@@ -270,8 +274,12 @@ class Driver:
             If there was no worker for that long, or the scheduler is gone.
         """
         self._worker_deadline = _Deadline(worker_timeout)
+        self._transfers = Transfers(cluster.client, self._news.put)
         with _loss_of_scheduler(cluster.client):
-            self._work(cluster)
+            try:
+                self._work(cluster)
+            finally:
+                self._transfers.close()
 
     def _work(self, cluster: Cluster) -> None:
         client = cluster.client
@@ -283,31 +291,55 @@ class Driver:
             self._feed(client)
             if not self._flying:
                 return
-            self._collect(client)
+            self._collect()
             if self._store.should_publish:
                 self._store.publish()
-        self._collect(client)  # what is there already is not thrown away
+        self._collect()  # what is there already, and nearly there, is not thrown away
+        end = time.monotonic() + _LAST_CALL
+        while self._fetching and time.monotonic() < end:
+            self._collect()
 
     def _check_engine(self, cluster: Cluster) -> None:
         """Start the engine once on a worker, so that a wrong one costs no simulation."""
-        for attempt in itertools.count(1):
-            key = f"probe-{self._run}-{attempt}"
-            future = cluster.client.submit(probe, self._workload.engine, key=key)
-            while not future.done():
-                if self._stop.signal:
-                    return
-                self._look_after(cluster)
-                time.sleep(_TICK / 4)
-            error = future.exception()
-            if error and not isinstance(error, KilledWorker):
-                raise InputError(f"the engine could not be tried on a worker: {_described(error)}")
-            found: Probe | None = self._fetch(cluster.client, [future]).get(key)
-            if found:  # else its worker has died
-                break
+        found = None
+        while not found and not self._stop.signal:  # else its worker has died, or is cut off
+            found = self._try_engine(cluster)
         if found and found.error:
             raise InputError(found.error)
         if found:
             self._tell(found.reason)
+
+    def _try_engine(self, cluster: Cluster) -> Probe | None:
+        """Start the engine on a worker; None if that came to nothing, for reasons of the worker."""
+        key, crew = f"probe-{self._run}-{next(self._numbers)}", self._crew
+        future = cluster.client.submit(probe, self._workload.engine, key=key, **crew.where)
+        future.add_done_callback(self._news.put)
+        while not self._stop.signal:
+            self._look_after(cluster)
+            self._refuse_unreachable(cluster)
+            for news in self._wait_for_news(_TICK / 4):
+                if isinstance(news, Arrival):
+                    if news.future.key == key:
+                        found: Probe | None = news.result
+                        return found
+                elif news.status == "finished":
+                    self._transfers.begin([news])
+                elif isinstance(error := news.exception(), KilledWorker):
+                    return None
+                else:
+                    raise InputError(
+                        f"the engine could not be tried on a worker: {_described(error)}"
+                    )
+            if self._crew.has_lost_since(crew):
+                return None
+        return None
+
+    def _refuse_unreachable(self, cluster: Cluster) -> None:
+        """End a run that cannot work: no result of any worker that there is can be had."""
+        jobs = cluster.keeper.roster.jobs if cluster.keeper else ()
+        are_all_there = all(job.state == "working" for job in jobs)
+        if are_all_there and (trouble := self._crew.lasting_trouble):
+            raise InputError(f"{trouble}; nothing was run")
 
     def _tell(self, reason: str) -> None:
         """Say once why simulations are not forked, if there is a reason."""
@@ -317,7 +349,7 @@ class Driver:
 
     def _look_after(self, cluster: Cluster) -> None:
         """Tell the keeper what is to be done, and the user what the workers do."""
-        self._counts.slots = _slots(cluster.client)
+        self._look_at_workers(cluster.client)
         cluster.check()
         if cluster.keeper:
             cluster.keeper.work_left = self.todo - self._recorded_here
@@ -325,8 +357,21 @@ class Driver:
                 self._roster = cluster.keeper.roster
                 write_roster(self._store.path, self._roster)
             self._counts.jobs = self._roster.describe()
-        self._worker_deadline.check(self._counts)
+        self._worker_deadline.check(self._counts, self._crew)
         self._display.update(self._counts)
+
+    def _look_at_workers(self, client: Client) -> None:
+        """See who is there, and say who does not answer."""
+        threads = _threads(client)
+        if threads is None:  # the scheduler does not answer
+            self._counts.slots = 0
+            return
+        self._transfers.look(threads)
+        self._crew = Crew(threads, self._transfers, client.scheduler.address)
+        for trouble in self._crew.troubles - self._notes:
+            self._notes.add(trouble)
+            self._display.say(trouble)
+        self._counts.slots = self._crew.slots
 
     def _next_batch(self) -> tuple[Order, ...]:
         """Give what is to be run next, what has to be run again first.
@@ -370,13 +415,16 @@ class Driver:
         """Keep every worker busy, and little more than that in flight."""
         window = self._window()
         needs = self._study.time_limit or self._longest
+        window += self._crew.stuck
         while len(self._flying) < window and (batch := self._next_batch()):
             orders = tuple(replace(order, needs=needs) for order in batch)
             key = f"simulations-{orders[0].id}-{self._run}-{next(self._numbers)}"
-            future = client.submit(run_simulations, self._workload, orders, key=key, pure=False)
+            future = client.submit(
+                run_simulations, self._workload, orders, key=key, pure=False, **self._crew.where
+            )
             self._flying[key] = future, orders
             self._n_flying += len(orders)
-            future.add_done_callback(self._finished.put)
+            future.add_done_callback(self._news.put)
         self._counts.running = self._n_flying
         self._display.update(self._counts)
 
@@ -390,36 +438,49 @@ class Driver:
         ahead = slots * _LATENCY / max(time_of_task, 1e-3)
         return slots + min(slots + 2, math.ceil(ahead) if time_of_task < 10 else round(ahead))
 
-    def _collect(self, client: Client) -> None:
-        """Record what has finished; wait a moment for it if nothing has."""
-        batch = self._wait_for_finished()
-        results = self._fetch(client, [f for f in batch if f.status == "finished"])
+    def _collect(self) -> None:
+        """Record what has come; wait a moment for it if nothing has."""
+        news = self._wait_for_news(_TICK)
+        arrivals = [arrival for arrival in news if isinstance(arrival, Arrival)]
+        done = [future for future in news if isinstance(future, Future)]
+        finished = {future for future in done if future.status == "finished"}
+        self._fetching |= {future.key for future in finished}
+        self._transfers.begin(finished)
         entries: list[Entry] = []
         try:
-            for future in sorted(batch, key=lambda future: future.key not in results):
-                entries += self._take(future, results)
+            for arrival in arrivals:
+                entries += self._take(arrival)
+            for future in done:
+                if future not in finished and future.key in self._flying:
+                    entries += self._entries_of_failure(future, self._land(future))
         finally:  # a failure that ends the run costs nothing of what has come with it
             self._counts.running = self._n_flying
             self._record(entries)
-        for future in batch:  # not before they are recorded: until then they can be had again
+        for future in {*done, *(arrival.future for arrival in arrivals)}:
+            # not before they are recorded: until then they can be had again
             if future.key not in self._flying:
                 future.release()
 
-    def _take(self, future: Future, results: dict[str, Any]) -> list[Entry]:
-        """Give what is to be recorded of a task that has finished."""
-        key, (_, orders) = future.key, self._flying[future.key]
-        if key in results:
-            entries = self._entries(results[key], orders)
-        elif future.status == "error" or future.cancelled():
-            entries = self._entries_of_failure(future, orders)
-        else:  # its worker died before it could hand the result over: it is computed again
-            future.add_done_callback(self._finished.put)
+    def _take(self, arrival: Arrival) -> list[Entry]:
+        """Give what is to be recorded of a task whose result has come, or has not."""
+        self._fetching.discard(arrival.future.key)
+        if arrival.future.key not in self._flying:
             return []
-        del self._flying[key]
+        if arrival.result is not None:
+            return self._entries(arrival.result, self._land(arrival.future))
+        if arrival.is_given_up:
+            self._again.extend(self._land(arrival.future))
+        else:  # its worker died before it could hand the result over: it is computed again
+            arrival.future.add_done_callback(self._news.put)
+        return []
+
+    def _land(self, future: Future) -> tuple[Order, ...]:
+        """Take a task out of what is in flight, and give its orders."""
+        _, orders = self._flying.pop(future.key)
         self._n_flying -= len(orders)
         if self._suspect in (order.id for order in orders):
             self._suspect = ""
-        return entries
+        return orders
 
     def _entries(self, batch: Batch, orders: tuple[Order, ...]) -> list[Entry]:
         """Give what is to be recorded of a task that a worker has run, or has begun to run."""
@@ -435,22 +496,13 @@ class Driver:
         self._tell(batch.note)
         return entries
 
-    def _fetch(self, client: Client, futures: list[Future]) -> dict[str, Any]:
-        """Get results from the workers; without those that cannot be had at the moment."""
-        try:
-            together = client.sync(_gather, client, futures, callback_timeout=_FETCH_TIMEOUT)
-            return dict(zip((future.key for future in futures), together, strict=True))
-        except Exception:  # one by one, then, without those of a worker that does not answer
-            fetched = client.sync(_fetch_each, client, futures)
-            return {key: result for key, result in fetched.items() if result is not None}
-
-    def _wait_for_finished(self) -> list[Future]:
-        batch = []
+    def _wait_for_news(self, timeout: float) -> list[Future | Arrival]:
+        news = []
         with contextlib.suppress(queue.Empty):
-            batch.append(self._finished.get(timeout=_TICK))
+            news.append(self._news.get(timeout=timeout))
             while True:
-                batch.append(self._finished.get_nowait())
-        return batch
+                news.append(self._news.get_nowait())
+        return news
 
     def _record(self, entries: list[Entry]) -> None:
         counts = self._counts.recorded
@@ -517,15 +569,16 @@ class _Deadline:
         self._limit = limit
         self._last_seen = time.monotonic()
 
-    def check(self, counts: Counts) -> None:
+    def check(self, counts: Counts, crew: Crew) -> None:
         """Give up if there was no worker for too long."""
         now = time.monotonic()
         if counts.slots:
             self._last_seen = now
         elif now - self._last_seen > self._limit:
-            jobs = f" ({counts.jobs})" if counts.jobs else ""
+            why = "; ".join(filter(None, [counts.jobs, *sorted(crew.troubles)]))
             raise ResumableError(
-                f"no worker for {format_duration(self._limit)}{jobs}; run again to go on, set "
+                f"no worker for {format_duration(self._limit)}{why and f' ({why})'}; "
+                "run again to go on, set "
                 "`worker_timeout` in the profile to wait longer, or see what is wrong with "
                 "`dask-espresso check`"
             )
@@ -544,35 +597,20 @@ def _loss_of_scheduler(client: Client) -> Iterator[None]:
         raise ResumableError(_NO_SCHEDULER) from error
 
 
-def _slots(client: Client) -> int:
-    """Say how many simulations can run at a time; none if the scheduler does not answer."""
+def _threads(client: Client) -> dict[str, int] | None:
+    """Say how many simulations each worker can run; None if the scheduler does not answer."""
+    # not by the client's own `sync`, which fails in ways of its own where a call is cut short
+    answer = asyncio.run_coroutine_threadsafe(_ask_for_threads(client), client.loop.asyncio_loop)
     try:
-        return int(client.sync(_count_threads, client, callback_timeout=_ANSWER_TIMEOUT))
-    except asyncio.TimeoutError:
-        return 0
+        return answer.result(_ANSWER_TIMEOUT)
+    except (TimeoutError, concurrent.futures.TimeoutError):
+        answer.cancel()
+        return None
 
 
-async def _count_threads(client: Client) -> int:
-    return sum((await client.nthreads()).values())
+async def _ask_for_threads(client: Client) -> dict[str, int]:
+    return dict(await client.nthreads())
 
 
 def _described(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(type(error), error)).strip()
-
-
-async def _gather(client: Client, futures: list[Future]) -> list[Any]:
-    results: list[Any] = await client.gather(futures, asynchronous=True)
-    return results
-
-
-async def _fetch_each(client: Client, futures: list[Future]) -> dict[str, Any]:
-    """Get results one by one; None where that does not work."""
-
-    async def fetch(future: Future) -> Any:
-        try:
-            return (await asyncio.wait_for(_gather(client, [future]), _FETCH_TIMEOUT))[0]
-        except Exception:
-            return None
-
-    results = await asyncio.gather(*map(fetch, futures))
-    return dict(zip((future.key for future in futures), results, strict=True))

@@ -183,6 +183,10 @@ class Batch:
     results: list[tuple[int, Record, float]]
     note: str = ""
 
+    def __sizeof__(self) -> int:
+        """Tell Dask how much there is to transfer."""
+        return sum(memoryview(part).nbytes for _, record, _ in self.results for part in record)
+
 
 def run_simulations(workload: Workload, orders: Sequence[Order]) -> Batch:
     """Run simulations on this worker, one after the other, as far as its job lasts long enough.

@@ -26,6 +26,7 @@ from distributed.system import MEMORY_LIMIT
 
 from .cluster import Cluster
 from .conversation import brief
+from .crew import unreachable
 from .duration import format_duration
 from .engine import Engine, Probe, engine_command, file_hash, probe
 from .findings import (
@@ -104,11 +105,7 @@ def _check_network(worker: Worker) -> None:
     try:
         addresses = worker.ask(psutil.net_if_addrs)
     except Exception as error:
-        raise DeadEndError(
-            f"the scheduler, {here}, does not reach the worker, {there} ({error}); open the "
-            "ports between them, or name the network that the nodes share as `interface` under "
-            "`options`"
-        ) from error
+        raise DeadEndError(unreachable(here, there, str(error))) from error
     report = worker.setting.report
     ends = (
         f"worker {there}{_on_interface(there, addresses)}",

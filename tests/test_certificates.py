@@ -1,11 +1,16 @@
+import contextlib
+import datetime
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from cryptography import x509
 
 from dask_espresso import certificates
 from dask_espresso.certificates import remove_leftovers, temporary_security
@@ -122,3 +127,50 @@ def test_no_place_for_keys(tmp_path):
     with pytest.raises(InputError, match="nowhere: the TLS files .*No such file"):  # noqa: SIM117
         with temporary_security(tmp_path / "nowhere"):
             pass
+
+
+def test_valid_for_those_whose_clocks_are_behind(tmp_path):
+    with temporary_security(tmp_path) as security:
+        certificate = x509.load_pem_x509_certificate(Path(security.tls_ca_file).read_bytes())
+    now = datetime.datetime.now(datetime.timezone.utc)
+    assert certificate.not_valid_before_utc < now - datetime.timedelta(hours=23)
+    assert certificate.not_valid_after_utc > now + datetime.timedelta(days=300)
+
+
+class Server(Thread):
+    """Takes connections from those that have the certificate of `security`."""
+
+    def __init__(self, security):
+        super().__init__(daemon=True)
+        self.context = security.get_listen_args("scheduler")["ssl_context"]
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.start()
+
+    def run(self):
+        """Take one connection, and send something."""
+        with (
+            contextlib.suppress(OSError),  # of those that are not let in
+            self.socket.accept()[0] as connection,
+            self.context.wrap_socket(connection, server_side=True) as talk,
+        ):
+            talk.send(b"in")
+
+    def enter(self, context):
+        """Try to connect; say whether one is let in."""
+        with (
+            self.socket,
+            socket.create_connection(self.socket.getsockname()) as connection,
+            context.wrap_socket(connection) as talk,
+        ):
+            return talk.recv(2) == b"in"
+
+
+def test_no_entry_without_this_runs_own_certificate(tmp_path):
+    (tmp_path / "other").mkdir()
+    with temporary_security(tmp_path) as ours, temporary_security(tmp_path / "other") as theirs:
+        assert Server(ours).enter(ours.get_connection_args("client")["ssl_context"])
+        nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        nobody.check_hostname, nobody.verify_mode = False, ssl.CERT_NONE
+        for context in (theirs.get_connection_args("client")["ssl_context"], nobody):
+            with pytest.raises(OSError, match="(?i)certificate"):
+                Server(ours).enter(context)

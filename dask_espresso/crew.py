@@ -1,0 +1,85 @@
+"""The workers that there are at the moment, and which of them get work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .transfers import Transfers
+
+
+def unreachable(scheduler: str, worker: str, reason: str) -> str:
+    """Say that a worker cannot be reached, and what to do."""
+    return (
+        f"the scheduler, {scheduler}, does not reach the worker, {worker} ({reason}); open the "
+        "ports between them, or name the network that the nodes share as `interface` under "
+        "`options`"
+    )
+
+
+class Crew:
+    """Who can be given work: not who is cut off, nor who has more results than its line takes.
+
+    Parameters
+    ----------
+    threads : mapping of str to int, optional
+        Simulations that each worker runs at a time, by its address.
+    transfers : Transfers, optional
+        Knows how results come from them.
+    scheduler : str
+        Its address.
+
+    Attributes
+    ----------
+    slots : int
+        Simulations that those which answer run at a time.
+    stuck : int
+        Tasks whose results wait on workers that get no more.
+    troubles : set of str
+        What there is to say of workers that do not answer.
+    """
+
+    def __init__(
+        self,
+        threads: Mapping[str, int] | None = None,
+        transfers: Transfers | None = None,
+        scheduler: str = "",
+    ) -> None:
+        threads = threads or {}
+        under_way = transfers.under_way if transfers else {}
+        self._cut_off = {
+            name: trouble
+            for name, trouble in (transfers.troubles if transfers else {}).items()
+            if name in threads
+        }
+        self._all = set(threads)
+        answering = self._all - self._cut_off.keys()
+        behind = {name for name in answering if under_way.get(name, 0) > 2 * threads[name] + 2}
+        self._free = (answering - behind) or answering
+        self.slots = sum(threads[name] for name in answering)
+        others = self._all - self._free
+        self.stuck = sum(under_way.get(name, 0) for name in others) if self._free else 0
+        self.troubles = {
+            unreachable(scheduler, name, trouble.said)
+            for name, trouble in self._cut_off.items()
+            if trouble.is_worth_telling
+        }
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """What to tell Dask of where a task is to run: nothing, where all is well."""
+        if not self._free or self._free == self._all:
+            return {}
+        return {"workers": sorted(self._free), "allow_other_workers": True}
+
+    def has_lost_since(self, before: Crew) -> bool:
+        """Say whether a worker does not answer that did before, while another one does."""
+        return bool(self._free and self._cut_off.keys() - before._cut_off.keys())
+
+    @property
+    def lasting_trouble(self) -> str:
+        """What to say where no worker has answered for a while, though there are some."""
+        troubles = self._cut_off.values()
+        if not self._all or self._free or not all(trouble.is_lasting for trouble in troubles):
+            return ""
+        return min(self.troubles)
