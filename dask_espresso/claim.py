@@ -11,17 +11,19 @@ import os
 import socket
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .files import aside_of, file_number, is_open_at, open_file, write_all
+from .files import aside_of, is_open_at, open_file, write_all
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = 10.0  # seconds between two signs of life
 STALE = 60.0  # seconds without one after which an owner on another host counts as dead
 _SETTLE = 2.0  # seconds in which of two drivers that take a store over at once one wins
+_MAX_SIZE = 1 << 16  # bytes of a claim
 _READERS = 0.5  # seconds in which those who only look at a claim let go of its lock
 
 
@@ -31,7 +33,9 @@ class Claim:
     On one host the kernel's file lock decides: it goes when its owner goes,
     however that happens. Between hosts, where file locks cannot be relied on,
     the claim file's age does: a living owner touches it every few seconds.
-    A new owner's claim is a new file: the one before can tell that it has lost the store.
+    A new owner's claim is a new file, of other content: the one before can tell that it has lost
+    the store. Numbers of files would not do: some file systems, such as sshfs, give a file's
+    every name another one.
 
     Parameters
     ----------
@@ -59,7 +63,7 @@ class Claim:
     def is_ours(self) -> bool:
         """Whether the file on disk is still the one that this driver holds."""
         try:
-            return is_open_at(self.path, self._fd)
+            return _is_at(self.path, self._fd)
         except OSError:
             return False
 
@@ -111,6 +115,7 @@ def _myself() -> dict[str, Any]:
         "pid": os.getpid(),
         "job_id": os.environ.get("SLURM_JOB_ID", ""),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "token": uuid.uuid4().hex,
     }
 
 
@@ -132,7 +137,9 @@ def _take(path: Path) -> int:
     while True:
         fd, aside = _write_aside(path)
         try:
-            _put(aside, path)
+            _put(aside, path, fd)
+            if not _is_at(path, fd):  # where there are no hard links, another one came between
+                raise _refused(path)
             return fd
         except FileNotFoundError:  # released at this moment: once more
             os.close(fd)
@@ -151,6 +158,7 @@ def _write_aside(path: Path) -> tuple[int, Path]:
     try:
         _lock(fd)
         write_all(fd, json.dumps(_myself()).encode())
+        os.fsync(fd)  # to where its other names are read
     except BaseException:
         os.close(fd)
         aside.unlink(missing_ok=True)
@@ -158,15 +166,16 @@ def _write_aside(path: Path) -> tuple[int, Path]:
     return fd, aside
 
 
-def _put(aside: Path, path: Path) -> None:
+def _put(aside: Path, path: Path, fd: int) -> None:
     """Give the claim its name, where no living driver's has it."""
     try:
-        os.link(aside, path)
-        return
+        if _has_links(aside, fd):
+            os.link(aside, path)
+            return
     except FileExistsError:
         pass
-    except OSError:
-        if not path.exists():  # a file system without hard links
+    else:
+        if not path.exists():
             aside.replace(path)
             return
     before = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -175,16 +184,37 @@ def _put(aside: Path, path: Path) -> None:
         is_dead = (_lock_before_refusing(before, path) and _is_here(owner)) or _is_same_job(owner)
         if not is_dead:
             _wait_until_stale(path)
-        if not is_open_at(path, before):
+        if not _is_at(path, before):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        number = aside.stat().st_ino
         aside.replace(path)
     finally:
         os.close(before)
     if not is_dead:  # another one on a third host may have thought so too: the last one has it
         time.sleep(_SETTLE)
-        if file_number(path) != number:
+        if not _is_at(path, fd):
             raise _refused(path)
+
+
+def _has_links(path: Path, fd: int) -> bool:
+    """Say whether the file system has hard links, of which each is the same file, locks and all."""
+    other = aside_of(path)
+    try:
+        os.link(path, other)
+    except OSError:
+        return False
+    try:
+        return is_open_at(other, fd)
+    finally:
+        other.unlink(missing_ok=True)
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    """Say whether a path leads to the claim that is open, or to one of the very same content."""
+    try:
+        with open_file(path) as file:
+            return file.read(_MAX_SIZE) == os.pread(fd, _MAX_SIZE, 0)
+    except FileNotFoundError:
+        return False
 
 
 def _is_same_job(owner: dict[str, Any]) -> bool:

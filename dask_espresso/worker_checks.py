@@ -24,11 +24,13 @@ from dask.utils import format_bytes
 from distributed import KilledWorker, get_worker
 from distributed.system import MEMORY_LIMIT
 
+from .claim import Claim
 from .cluster import Cluster
 from .conversation import brief
 from .crew import unreachable
 from .duration import format_duration
 from .engine import Engine, Probe, engine_command, file_hash, probe
+from .errors import DaskEspressoError
 from .findings import (
     DeadEndError,
     FaultError,
@@ -37,8 +39,10 @@ from .findings import (
     log_tail,
     many,
 )
+from .journal import Journal
 from .modules import find_modules
 from .outcome import Outcome, Status
+from .store import claim_path, journal_path
 from .study import Simulation, Study
 from .task import Order, Workload, simulate
 
@@ -225,6 +229,7 @@ def _check_directory(worker: Worker) -> None:
                 "goes; work in another directory"
             ) from error
         found = worker.call(_read, file.name)
+    _try_store(directory)
     if found == content:
         worker.setting.report.ok(f"the worker sees this directory, {directory}")
     elif worker.setting.is_batch:
@@ -237,6 +242,24 @@ def _check_directory(worker: Worker) -> None:
             f"the worker does not see this directory, {directory} ({found}); scripts must lie "
             "where it sees them"
         )
+
+
+def _try_store(directory: Path) -> None:
+    """Do what a driver does to its store, in the directory of the run."""
+    path = directory / f".dask-espresso-check-{uuid.uuid4().hex[:8]}.h5"
+    try:
+        claim = Claim(claim_path(path))
+        try:
+            journal = Journal(journal_path(path), b"check", lambda: claim.is_ours)
+            journal.append([(b"check",)])
+            journal.remove()
+        finally:
+            claim.release()
+    except (OSError, DaskEspressoError) as error:
+        raise FaultError(
+            f"a store cannot be kept in {directory} ({error}); work in a directory on another "
+            "file system"
+        ) from error
 
 
 def _check_script(worker: Worker) -> None:

@@ -177,6 +177,50 @@ def test_where_there_are_no_hard_links(path, monkeypatch):
     assert list(path.parent.iterdir()) == []
 
 
+@pytest.fixture
+def odd_numbers(monkeypatch):
+    """Each name of a file has a number and a lock of its own, as on sshfs with hard links."""
+    link, number = os.link, claim.is_open_at
+    names = set()
+    monkeypatch.setattr(os, "link", lambda old, new: (link(old, new), names.add(os.fspath(new))))
+    is_open_at = lambda path, fd: os.fspath(path) not in names and number(path, fd)  # noqa: E731
+    monkeypatch.setattr(claim, "is_open_at", is_open_at)
+
+
+@pytest.mark.usefixtures("odd_numbers")
+def test_where_each_name_of_a_file_has_a_number_of_its_own(path):
+    held = Claim(path)
+    assert held.is_ours
+    with pytest.raises(InputError, match="in use by the driver on"):
+        Claim(path)
+    assert held.is_ours
+    held.release()
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.usefixtures("odd_numbers")
+def test_of_two_at_once_one_has_it_without_links_too(path):
+    """Both have found nobody there: the one that put its claim there last has the store."""
+    ends, both = [], threading.Barrier(8)
+
+    def take():
+        both.wait()
+        try:
+            ends.append(Claim(path))
+        except InputError:
+            ends.append(None)
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(bool(end and end.is_ours) for end in ends) == 1
+    for end in filter(None, ends):
+        end.release()
+    assert list(path.parent.iterdir()) == []
+
+
 def test_a_machine_of_the_same_name_is_another_one(path, monkeypatch):
     monkeypatch.setattr(claim, "_boot", lambda: "another start")
     held = Claim(path)
