@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from distributed import Security
 
 from .errors import InputError
+from .files import close_file, describe_error
 
 _PREFIX = ".dask-espresso-tls-"
 _HEARTBEAT = 60.0  # seconds between two signs of life
@@ -56,13 +57,13 @@ def temporary_security(directory: Path) -> Iterator[Security]:
     with contextlib.ExitStack() as stack:
         try:
             fd, folder = _make_folder(directory)
-            stack.callback(os.close, fd)
+            stack.callback(close_file, fd)
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             security = _write(folder)
         except OSError as error:
             raise InputError(
                 f"{directory}: the TLS files of driver and workers cannot be written here "
-                f"({error.strerror}); run from a directory where they can"
+                f"({describe_error(error)}); or run from another directory"
             ) from error
         stack.enter_context(_signs_of_life(fd))
         yield security
@@ -77,7 +78,7 @@ def remove_leftovers(directory: Path) -> None:
                 if (is_locked and folder.name.startswith(_own_prefix())) or _is_stale(folder):
                     shutil.rmtree(folder)
             finally:
-                os.close(fd)
+                close_file(fd)
 
 
 def _own_prefix() -> str:
@@ -92,7 +93,7 @@ def _make_folder(directory: Path) -> tuple[int, Path]:
             fd, _ = _lock(folder)
             if folder.exists():
                 return fd, folder
-            os.close(fd)
+            close_file(fd)
 
 
 def _lock(folder: Path) -> tuple[int, bool]:
@@ -111,7 +112,7 @@ def _lock(folder: Path) -> tuple[int, bool]:
     except OSError as error:
         if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             return fd, False
-        os.close(fd)
+        close_file(fd)
         raise
     return fd, True
 

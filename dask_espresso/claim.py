@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .files import aside_of, is_open_at, open_file, write_all
+from .files import aside_of, close_file, describe_error, is_open_at, open_file, write_all
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +61,21 @@ class Claim:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the file on disk is still the one that this driver holds."""
+        """Whether the file on disk is for certain still the one that this driver holds."""
         try:
-            return _is_at(self.path, self._fd)
+            return self.look()
         except OSError:
             return False
+
+    def look(self) -> bool:
+        """Say whether the file on disk is still the one that this driver holds.
+
+        Raises
+        ------
+        OSError
+            If that cannot be known.
+        """
+        return _is_at(self.path, self._fd)
 
     def _keep_alive(self) -> None:
         while not self._released.wait(HEARTBEAT):
@@ -79,8 +89,8 @@ class Claim:
             if self.is_ours:
                 self.path.unlink(missing_ok=True)
         except OSError as error:  # the next driver on this host sees that nobody holds it
-            logger.warning("%s: cannot be removed: %s", self.path, error.strerror)
-        os.close(self._fd)
+            logger.warning("%s: cannot be removed: %s", self.path, describe_error(error))
+        close_file(self._fd)
 
 
 def read_claim(path: Path) -> dict[str, Any]:
@@ -142,9 +152,9 @@ def _take(path: Path) -> int:
                 raise _refused(path)
             return fd
         except FileNotFoundError:  # released at this moment: once more
-            os.close(fd)
+            close_file(fd)
         except BaseException:
-            os.close(fd)
+            close_file(fd)
             raise
         finally:
             with contextlib.suppress(OSError):
@@ -160,7 +170,7 @@ def _write_aside(path: Path) -> tuple[int, Path]:
         write_all(fd, json.dumps(_myself()).encode())
         os.fsync(fd)  # to where its other names are read
     except BaseException:
-        os.close(fd)
+        close_file(fd)
         aside.unlink(missing_ok=True)
         raise
     return fd, aside
@@ -188,7 +198,7 @@ def _put(aside: Path, path: Path, fd: int) -> None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         aside.replace(path)
     finally:
-        os.close(before)
+        close_file(before)
     if not is_dead:  # another one on a third host may have thought so too: the last one has it
         time.sleep(_SETTLE)
         if not _is_at(path, fd):
@@ -251,7 +261,7 @@ def _is_free(path: Path) -> bool:
     try:
         return _lock(fd, fcntl.LOCK_SH)
     finally:
-        os.close(fd)
+        close_file(fd)
 
 
 def _touched(path: Path) -> float:

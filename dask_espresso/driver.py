@@ -27,6 +27,7 @@ from .directives import take_up
 from .duration import format_duration
 from .engine import Probe, probe
 from .errors import DaskEspressoError, InputError, ResumableError
+from .files import describe_error
 from .outcome import Status, pack
 from .paths import expand
 from .profile import Profile, load_profile
@@ -143,8 +144,11 @@ def run_study(
     engine = profile.engine(study.engine)
     workload = Workload.of(study, engine, study.time_limit, profile.walltime)
     check_time_limit(study, profile)
-    opened = open_store(path, study, changed_script=changed_script, modules=workload.modules)
-    with stop_requests() as stop, opened:
+    with (
+        _failing_files(path),
+        open_store(path, study, changed_script=changed_script, modules=workload.modules) as opened,
+        stop_requests() as stop,
+    ):
         remove_leftovers(Path.cwd())
         driver = Driver(study, opened, workload, stop, display or Display(), retry_failed)
         try:
@@ -582,6 +586,20 @@ class _Deadline:
                 "`worker_timeout` in the profile to wait longer, or see what is wrong with "
                 "`dask-espresso check`"
             )
+
+
+@contextlib.contextmanager
+def _failing_files(path: Path) -> Iterator[None]:
+    """Say in one message that a file system fails, wherever that is noticed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or isinstance(error, ConnectionError):
+            raise
+        raise ResumableError(
+            f"{error.filename or path}: {describe_error(error)}, and run again: "
+            "all that was recorded is safe"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -64,7 +64,7 @@ def replace_file(
         aside.replace(path)
         sync_directory(path.parent)
     except BaseException:
-        os.close(fd)
+        close_file(fd)
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
         raise
@@ -108,6 +108,44 @@ def join_small(parts: Iterable[Buffer]) -> Iterator[Buffer]:
         yield b"".join(small)
 
 
+def close_file(fd: int) -> None:
+    """Close a file that needs nothing of its closing: what had to be on disk was fsynced before.
+
+    A file server that is away makes this fail; the descriptor is free nevertheless.
+    """
+    with contextlib.suppress(OSError):
+        os.close(fd)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+_AWAY = (
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.ENOLINK,
+    errno.ENOTCONN,
+    errno.EREMOTEIO,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ECONNABORTED,
+    errno.ENODEV,
+    errno.ENXIO,
+)
+
+
+def describe_error(error: OSError) -> str:
+    """Say why a file cannot be used, and what helps against that."""
+    said = error.strerror or str(error)
+    if error.errno in _FULL:
+        return f"{said}; make room"
+    if error.errno in _FORBIDDEN:
+        return f"{said}; make it writable"
+    if error.errno in _AWAY:
+        return f"{said}; wait until its file system is well again: its server or disk may be away"
+    return said
+
+
 def is_open_at(path: Path, fd: int) -> bool:
     """Say whether a path still leads to the file that is open."""
     return file_number(path) == os.fstat(fd).st_ino
@@ -125,7 +163,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         is_directory = stat.S_ISDIR(os.fstat(fd).st_mode)
-        os.close(fd)
+        close_file(fd)
         number = errno.EISDIR if is_directory else errno.EINVAL
         raise OSError(number, os.strerror(number) if is_directory else "Not a regular file", path)
     return os.fdopen(fd, "rb")
@@ -146,7 +184,7 @@ def file_number(path: Path) -> int | None:
     try:
         return os.fstat(fd).st_ino
     finally:
-        os.close(fd)
+        close_file(fd)
 
 
 def sync_directory(path: Path) -> None:
@@ -158,4 +196,4 @@ def sync_directory(path: Path) -> None:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # there is nothing to be done about it
             raise
     finally:
-        os.close(fd)
+        close_file(fd)

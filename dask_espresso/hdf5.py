@@ -19,7 +19,7 @@ from . import __version__
 from .columns import ABSENT, DIMENSION, ColumnWriter, find_columns, read_column, untabulate
 from .columns import Path as ColumnPath
 from .errors import InputError
-from .files import open_file, replace_file
+from .files import close_file, open_file, replace_file
 from .identity import IDS, simulation_id
 from .image import Image
 from .names import ROLES, column_names
@@ -289,7 +289,7 @@ def write_hdf5(
     try:
         return os.fstat(fd).st_ino
     finally:
-        os.close(fd)
+        close_file(fd)
 
 
 def _write_attributes(file: h5py.File, study: dict[str, Any], script_hash: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from .errors import InputError
-from .files import LARGE, is_open_at, join_small, open_file, replace_file, write_all
+from .files import LARGE, close_file, is_open_at, join_small, open_file, replace_file, write_all
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -234,7 +234,7 @@ class Journal:
             return
         before = self._fd
         self._replace(_pieces(before, 0, self._end))
-        os.close(before)
+        close_file(before)
         logger.warning("%s: was moved or deleted, and has been written again", self.path)
 
     def _replace(self, parts: Iterable[Buffer]) -> None:
@@ -257,7 +257,7 @@ class Journal:
     def close(self) -> None:
         """Close the file; what was appended is on disk already."""
         if self._fd >= 0:
-            os.close(self._fd)
+            close_file(self._fd)
             self._fd = -1
 
     def remove(self) -> None:

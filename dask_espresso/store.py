@@ -23,7 +23,7 @@ import numpy as np
 
 from .claim import Claim, holder
 from .errors import DaskEspressoError, InputError, ResumableError
-from .files import aside_of, file_number, followed, remove_leftovers
+from .files import aside_of, describe_error, file_number, followed, remove_leftovers
 from .hdf5 import Head, Published, Row, StoreContents, open_hdf5, write_hdf5
 from .identity import IDS, simulation_id
 from .journal import Journal, read_journal
@@ -314,7 +314,7 @@ class Store:
         except OSError as error:
             self._check_ours()
             raise ResumableError(
-                f"{self._journal.path}: {error.strerror}; make room and run again: "
+                f"{self._journal.path}: {describe_error(error)}, and run again: "
                 "all that was recorded before is safe"
             ) from error
         self._check_ours()
@@ -323,7 +323,14 @@ class Store:
         self.statuses.update((entry.id, entry.status) for entry in entries)
 
     def _check_ours(self) -> None:
-        if not self._claim.is_ours:
+        try:
+            is_ours = self._claim.look()
+        except OSError as error:
+            raise ResumableError(
+                f"{self._claim.path}: {describe_error(error)}, and run again: "
+                "all that was recorded before is safe"
+            ) from error
+        if not is_ours:
             raise ResumableError(
                 f"{self.path}: another driver has taken the store over, or its claim "
                 f"{self._claim.path.name} was deleted; this one stops"
@@ -364,8 +371,8 @@ class Store:
         except OSError as error:
             self._check_in_place()
             raise ResumableError(
-                f"{self.path}: could not be published ({error}); {self._journal.path} holds "
-                "everything, and the next run publishes it"
+                f"{self.path}: could not be published ({describe_error(error)}); "
+                f"{self._journal.path} holds everything, and the next run publishes it"
             ) from error
         except DaskEspressoError:
             raise
@@ -417,7 +424,7 @@ class Store:
             if self._may_publish() and not self._unpublished:
                 self._journal.remove()
         except OSError as error:  # the next run removes it
-            logger.warning("%s: cannot be removed: %s", self._journal.path, error.strerror)
+            logger.warning("%s: cannot be removed: %s", self._journal.path, describe_error(error))
         finally:
             self._journal.close()
             self._claim.release()
@@ -586,7 +593,7 @@ def open_store(
             raise
     except OSError as error:
         raise ResumableError(
-            f"{path}: cannot be written ({error.strerror}); nothing was run yet"
+            f"{path}: cannot be written ({describe_error(error)}); nothing was run yet"
         ) from error
     if changed_script == "rerun":
         for name, head in contents.outcomes.items():

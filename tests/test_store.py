@@ -850,6 +850,58 @@ def test_fault_of_our_own_while_publishing(tmp_path, study, monkeypatch):
     assert len(read_store(tmp_path / "s.h5").outcomes) == 3
 
 
+def fails(number):
+    """Give a call that fails."""
+
+    def call(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "No space left on device; make room"),
+        (errno.EDQUOT, "Disk quota exceeded; make room"),
+        (errno.EIO, "Input/output error; wait until its file system is well again"),
+        (errno.ESTALE, "Stale file handle; wait until"),
+        (errno.ETIMEDOUT, "Connection timed out; wait until"),
+        (errno.ENOLINK, "Link has been severed; wait until"),
+        (errno.EROFS, "Read-only file system; make it writable"),
+    ],
+)
+def test_a_file_system_that_fails_is_called_what_it_is(tmp_path, study, monkeypatch, number, said):
+    with open_store(tmp_path / "s.h5", study) as store:
+        store.record(entries(study, 3))
+        with monkeypatch.context() as context:
+            context.setattr(os, "fsync", fails(number))
+            for fail in (store.publish, lambda: store.record(entries(study, 2, 3))):
+                with pytest.raises(ResumableError, match=said):
+                    fail()
+            context.setattr("dask_espresso.claim.open_file", fails(number))
+            with pytest.raises(ResumableError, match=rf"s\.h5\.claim: {said}"):
+                store.record(entries(study, 2, 3))
+    assert len(read_store(tmp_path / "s.h5").outcomes) == 3
+
+
+def test_closing_that_fails_costs_nothing(tmp_path, study, monkeypatch):
+    """As on a file server that is away at the end: what was recorded was fsynced before."""
+    close = os.close
+
+    def closes_and_fails(fd):
+        close(fd)
+        fails(errno.EIO)()
+
+    monkeypatch.setattr(os, "close", closes_and_fails)
+    with open_store(tmp_path / "s.h5", study) as store:
+        store.record(entries(study, 3))
+        store.publish()
+    monkeypatch.undo()
+    assert {path.name for path in tmp_path.iterdir()} & {"s.h5", "s.h5.claim"} == {"s.h5"}
+    assert len(read_store(tmp_path / "s.h5").outcomes) == 3
+
+
 def test_permissions_are_kept(tmp_path, study):
     path = tmp_path / "s.h5"
     for mode in (None, 0o640):
