@@ -33,6 +33,7 @@ from .findings import (
     interfaces,
     log_tail,
     many,
+    of_ranks,
 )
 from .profile import Jobs, Profile
 from .roster import Roster
@@ -116,7 +117,8 @@ def _check_configuration(setting: Setting) -> None:
         cores = profile.option("cores")
         most = "up to " if isinstance(profile.jobs, Jobs) else ""
         jobs = f"{most}{many(profile.max_jobs, 'worker job')} of {many(cores, 'core')}"
-        slots = f"{most}{many(profile.max_jobs * cores, 'simulation')} at a time"
+        count = profile.max_jobs * profile.slots(setting.ranks)
+        slots = f"{most}{many(count, 'simulation')}{of_ranks(setting)} at a time"
         report.ok(f"{name}: {profile.cluster}, {jobs}: {slots}")
     else:
         where = "this machine" if profile.cluster == "local" else f"the scheduler {profile.cluster}"
@@ -195,7 +197,8 @@ async def _looked(queue: Queue) -> dict[str, Any] | None:
 
 
 def _check_worker(setting: Setting) -> None:
-    with open_cluster(setting.profile.model_copy(update={"jobs": 1})) as cluster:
+    one = setting.profile.model_copy(update={"jobs": 1})
+    with open_cluster(one, ranks=setting.ranks) as cluster:
         if cluster.keeper:
             cluster.keeper.work_left = 1
         worker = _first_worker(setting, cluster)

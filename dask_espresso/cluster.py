@@ -123,7 +123,9 @@ def open_cluster(
             return
         cluster, queue = _jobqueue_cluster(profile, stack, ranks)
         client = stack.enter_context(Client(cluster, set_as_default=False))
-        keeper = Keeper(cluster, queue, profile.jobs, log_directory=log_directory(profile))
+        keeper = Keeper(
+            cluster, queue, profile.jobs, ranks=ranks, log_directory=log_directory(profile)
+        )
         stack.callback(cluster.sync, keeper.close)
         cluster.sync(keeper.start, leftovers)
         yield Cluster(client, keeper, profile)
@@ -294,7 +296,7 @@ def _jobqueue_cluster(
         **_job_options(profile),
     }
     if ranks > 1:
-        threads = max(1, int(profile.option("cores")) // arguments["processes"] // ranks)
+        threads = profile.slots(ranks) // int(arguments["processes"])
         # of two such options of a worker the last one counts
         arguments["worker_extra_args"] += ["--nthreads", str(threads)]
     on_loopback = {"dashboard_address": "127.0.0.1:0"}

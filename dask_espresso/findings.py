@@ -81,6 +81,11 @@ class Setting:
     jobs: dict[str, str] = field(default_factory=dict)  # names of the worker jobs seen, by id
 
     @property
+    def ranks(self) -> int:
+        """MPI ranks of one simulation, as many as any of the engines has."""
+        return max((engine.ranks for engine in self.engines), default=1)
+
+    @property
     def is_batch(self) -> bool:
         """Whether workers are jobs of a batch system."""
         return self.profile.cluster in JOBQUEUE_CLUSTERS
@@ -96,6 +101,11 @@ class Setting:
         ids = [rf"\b{re.escape(job_id.partition('.')[0])}\b(?!-)" for job_id in self.jobs]
         ours = re.compile("|".join([*map(re.escape, self.jobs.values()), *ids]) or "$^")
         return [path for path in directory.glob("*") if ours.search(path.name)] if directory else []
+
+
+def of_ranks(setting: Setting) -> str:
+    """Give what follows a number of simulations, where each is of several MPI ranks."""
+    return f" of {setting.ranks} ranks" if setting.ranks > 1 else ""
 
 
 def go_through(checks: Iterable[Callable[..., None]], subject: Any, setting: Setting) -> None:

@@ -147,6 +147,7 @@ class Keeper:
         queue: Queue,
         jobs: int | Jobs,
         *,
+        ranks: int = 1,
         log_directory: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -157,6 +158,8 @@ class Keeper:
         self._clock = clock
         self._spec = cluster.new_spec
         self._processes = self._spec["options"].get("processes") or 1
+        cores = int(self._spec["options"].get("cores") or 1)
+        self._slots = max(1, cores // self._processes // ranks) * self._processes
         self._token = uuid.uuid4().hex[:6]
         self._numbers = itertools.count(1)
         self._jobs: list[_WorkerJob] = []
@@ -389,11 +392,10 @@ class Keeper:
     # ---- how many --------------------------------------------------------------------------------
 
     def _target(self) -> int:
-        slots = max(1, int(self._spec["options"].get("cores") or 1))
         limits = self._limits
         if limits.minimum == limits.maximum:
             return min(limits.maximum, self.work_left)
-        needed = math.ceil(self.work_left / slots)
+        needed = math.ceil(self.work_left / self._slots)
         return min(max(needed, limits.minimum), limits.maximum) if self.work_left else 0
 
     async def _shrink(self, now: float) -> None:

@@ -185,7 +185,8 @@ def storable(value: Any, where: str = "result", depth: int = 0) -> Any:
     Parameters
     ----------
     value
-        Numbers, strings, booleans, None, numpy arrays, lists, tuples and dicts of these.
+        Numbers, strings, booleans, None, numpy arrays, lists, tuples and dicts of these. Keys that
+        are tuples, as in ESPResSo's energies, become names: ``("coulomb", 0)`` is ``coulomb.0``.
     where : str
         What the value is called in the error.
 
@@ -213,19 +214,59 @@ def storable(value: Any, where: str = "result", depth: int = 0) -> Any:
         items = [storable(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
     if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str | int | float | bool | None):
-                raise TypeError(f"{where} has the key {key!r}: keys are strings or numbers")
-            if isinstance(key, int) and key.bit_length() > _MAX_BITS:
-                raise TypeError(f"{where} has a key of {key.bit_length()} bits")
+        keys = _plain_keys(value, where)
         return {
-            key.item() if isinstance(key, np.generic) else key: storable(
-                item, f"{where}[{key!r}]", depth + 1
-            )
-            for key, item in value.items()
+            plain: storable(value[key], f"{where}[{key!r}]", depth + 1)
+            for plain, key in keys.items()
         }
     kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     raise TypeError(f"{where} is a {kind}, which the store cannot hold ({_HOLDABLE})")
+
+
+def _plain_keys(value: dict[Any, Any], where: str) -> dict[Any, Any]:
+    """Give a dict's keys as the store has them, and as they are."""
+    keys: dict[Any, Any] = {}
+    for key in value:
+        plain = _plain_key(key, where)
+        if plain in keys:
+            raise TypeError(f"{where} has the keys {keys[plain]!r} and {key!r}: both are {plain!r}")
+        keys[plain] = key
+    return keys
+
+
+def _plain_key(key: Any, where: str) -> Any:
+    plain = key.item() if isinstance(key, np.generic) else key
+    if isinstance(plain, tuple) and plain:
+        return ".".join(str(_plain_key(part, where)) for part in plain)
+    if isinstance(plain, int) and plain.bit_length() > _MAX_BITS:
+        raise TypeError(f"{where} has a key of {plain.bit_length()} bits")
+    for kind in (bool, int, float, str):
+        if isinstance(plain, kind):
+            return kind(plain)
+    if plain is not None:
+        raise TypeError(
+            f"{where} has the key {key!r}: keys are strings, numbers or tuples of these"
+        )
+    return None
+
+
+def named(result: dict[Any, Any]) -> dict[str, Any]:
+    """Give a result by the names that it has in the store.
+
+    Examples
+    --------
+    >>> named({"total": 2.5, ("non_bonded", 0, 1): 1.5, 3: 0.5})
+    {'total': 2.5, 'non_bonded.0.1': 1.5, '3': 0.5}
+    """
+    names: dict[str, Any] = {}
+    for plain, key in _plain_keys(result, "result").items():
+        name = str(plain)
+        if plain is None or name == "":
+            raise TypeError(f"result has the key {key!r}: results have names")
+        if name in names:
+            raise TypeError(f"result has the key {key!r}, and another one that is {name!r}, too")
+        names[name] = result[key]
+    return names
 
 
 def _storable_array(array: np.ndarray[Any, Any], where: str) -> np.ndarray[Any, Any]:

@@ -279,6 +279,7 @@ class Profile(pydantic.BaseModel):
             _check_jobqueue(self.cluster, self.options)
             _check_site(self.cluster, self.options)
             self.worker_job  # noqa: B018  which refuses what cannot become part of a job
+            self._check_ranks()
         elif self.cluster == "local":
             if self.jobs != 1:
                 raise BadValueError(
@@ -289,6 +290,16 @@ class Profile(pydantic.BaseModel):
             _check_local(self.options)
         _check_driver(self.cluster, self.driver)
         return self
+
+    def _check_ranks(self) -> None:
+        cores = int(self.option("cores")) // int(self.option("processes") or 1)
+        for name, settings in self.engines.items():
+            if settings.ranks > cores:
+                raise BadValueError(
+                    f"is {settings.ranks}, but a worker job has {cores} cores for a simulation; "
+                    "raise `cores` under `options`, or lower it",
+                    *("engines", name, "ranks"),
+                )
 
     def _check_cluster(self) -> None:
         if "://" in self.cluster:
@@ -326,6 +337,11 @@ class Profile(pydantic.BaseModel):
     def max_jobs(self) -> int:
         """How many worker jobs there are at most."""
         return self.jobs.maximum if isinstance(self.jobs, Jobs) else self.jobs
+
+    def slots(self, ranks: int = 1) -> int:
+        """Say how many simulations, each of so many MPI ranks, a worker job runs at a time."""
+        processes = int(self.option("processes") or 1)
+        return processes * max(1, int(self.option("cores")) // processes // ranks)
 
     def option(self, name: str) -> Any:
         """Give one of the options of a worker job; None where neither profile nor site sets it."""

@@ -21,7 +21,7 @@ from distributed.utils import sync
 from .engine import Engine, file_hash, probe, run_process, warm_start
 from .errors import SimulationError
 from .modules import Module, code_hash, find_modules
-from .outcome import Outcome, Status, not_finite, pack, storable
+from .outcome import Outcome, Status, named, not_finite, pack, storable
 
 if TYPE_CHECKING:
     from .files import Record
@@ -372,8 +372,5 @@ def _hash(path: str) -> str:
 def _checked_result(payload: Any) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise TypeError(f"result is a {type(payload).__name__}: the store takes a dict of results")
-    for key in payload:
-        if not isinstance(key, str) or not key:
-            raise TypeError(f"result has the key {key!r}: the names of results are strings")
-    result: dict[str, Any] = storable(payload)
+    result: dict[str, Any] = storable(named(payload))
     return result

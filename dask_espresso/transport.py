@@ -61,8 +61,12 @@ _PLAIN = {
     "numpy.core.numeric": "_frombuffer",
 }
 
-# What properties of ESPResSo's particles give: an array, which only refuses to be written to.
-_ARRAY_LOCKED = ("espressomd.utils", "array_locked")
+# What ESPResSo gives that is plain data by another name: arrays that only refuse to be written to,
+# and numbers with names.
+_ESPRESSO = {
+    ("espressomd.utils", "array_locked"): ("numpy", "ndarray"),
+    ("espressomd.propagation", "Propagation"): ("builtins", "int"),
+}
 
 _TRIES = 8  # how often a payload is looked for in a stretch of base64
 _FIRST_CHECK = 256  # characters after which a candidate is looked at although its end is not here
@@ -81,8 +85,7 @@ class _PortableUnpickler(pickle.Unpickler):
     """
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == _ARRAY_LOCKED:
-            module, name = "numpy", "ndarray"
+        module, name = _ESPRESSO.get((module, name), (module, name))
         if module.split(".")[:2] in (["numpy", "core"], ["numpy", "_core"]):
             rest = module.split(".", 2)[2:]
             package = "_core" if _numpy_major() >= 2 else "core"
@@ -95,7 +98,7 @@ class _PlainUnpickler(_PortableUnpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         plain = _PLAIN.get(module.replace("numpy._core", "numpy.core"), "").split()
-        if name not in plain and (module, name) != _ARRAY_LOCKED:
+        if name not in plain and (module, name) not in _ESPRESSO:
             raise pickle.UnpicklingError(
                 f"it holds {module}.{name}, which is no plain data; "
                 "give numbers, strings, numpy arrays, lists and dicts of these"
@@ -172,7 +175,7 @@ def encode_transport_data(data: Any) -> str:
     >>> decode_transport_data(encode_transport_data({"pressure": 2.5}))
     {'pressure': 2.5}
     """
-    return base64.b64encode(pickle.dumps(data, protocol=_PROTOCOL)).decode("ascii")
+    return base64.b64encode(_pickled(data)).decode("ascii")
 
 
 def decode_transport_data(text: Any) -> Any:
@@ -243,7 +246,7 @@ def send_result(data: Any) -> None:
         print(encode_transport_data(data))
         return
     buffers: List[Any] = []
-    pickled = pickle.dumps(data, protocol=_PROTOCOL, buffer_callback=buffers.append)
+    pickled = _pickled(data, buffers.append)
     _send(pipe, _RESULT_MAGIC, [memoryview(pickled), *(buffer.raw() for buffer in buffers)])
 
 
@@ -337,6 +340,32 @@ def _teach_yaml() -> None:
         representer = getattr(yaml, name, None)
         if representer is not None:
             representer.add_representer(_Parameters, representer.represent_dict)
+
+
+def _pickled(data: Any, buffer_callback: Any = None) -> bytes:
+    try:
+        return pickle.dumps(data, protocol=_PROTOCOL, buffer_callback=buffer_callback)
+    except Exception as error:  # such as ESPResSo's assertions, without a word
+        raise TransportError(_culprit(data, "the data")) from error
+
+
+def _culprit(data: Any, where: str) -> str:
+    """Say what of an object is no data."""
+    items: Any = ()
+    if isinstance(data, dict):
+        items = data.items()
+    elif isinstance(data, (list, tuple)):
+        items = enumerate(data)
+    for key, item in items:
+        try:
+            pickle.dumps(item, protocol=_PROTOCOL)
+        except Exception:
+            return _culprit(item, f"{where}[{key!r}]")
+    kind = type(data)
+    return (
+        f"{where} is a {kind.__module__}.{kind.__qualname__}, which cannot be handed over; "
+        "give numbers, strings, numpy arrays, lists and dicts of these"
+    )
 
 
 def pipe_number(fd: int) -> str:

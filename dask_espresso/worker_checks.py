@@ -38,6 +38,7 @@ from .findings import (
     interfaces,
     log_tail,
     many,
+    of_ranks,
 )
 from .journal import Journal
 from .modules import find_modules
@@ -325,13 +326,14 @@ def _check_scratch(worker: Worker) -> None:
 def _check_machine(worker: Worker) -> None:
     machine, report = worker.call(_machine), worker.setting.report
     each = machine.memory // machine.slots
+    simulations = many(machine.slots, "simulation") + of_ranks(worker.setting)
     report.ok(
-        f"machine {machine.host}: {many(machine.slots, 'simulation')} at a time on "
+        f"machine {machine.host}: {simulations} at a time on "
         f"{many(machine.cores, 'core')}, with {format_bytes(each)} of memory each"
     )
-    if machine.slots > machine.cores:
+    if machine.slots * worker.setting.ranks > machine.cores:
         report.note(
-            f"{many(machine.slots, 'simulation')} at a time share {many(machine.cores, 'core')}; "
+            f"{simulations} at a time share {many(machine.cores, 'core')}; "
             "does the job get the `cores` that the profile says?"
         )
 
@@ -405,7 +407,7 @@ def _warn_of_limits(worker: Worker, study: Study, outcome: Outcome) -> None:
             f"that is {outcome.elapsed_time / study.time_limit:.0%} of the study's `time_limit`; "
             "simulations that take longer than this one may not keep to it"
         )
-    memory = (outcome.peak_memory or 0) * machine.slots
+    memory = (outcome.peak_memory or 0) * machine.slots * worker.setting.ranks
     if memory > machine.memory:
         report.note(
             f"{machine.slots} such simulations at a time need "
@@ -418,7 +420,7 @@ def _estimate(worker: Worker, study: Study, elapsed_time: float) -> str:
     """Say what the whole study takes if all simulations are like the first."""
     slots = sum(worker.cluster.client.nthreads().values()) * worker.setting.profile.max_jobs
     rounds = math.ceil(study.count / slots)
-    hours = study.count * elapsed_time / 3600
+    hours = study.count * elapsed_time * worker.setting.ranks / 3600
     cost = f", {hours:.1f} core hours" if hours >= 0.1 else ""
     waiting = " and all jobs run" if worker.setting.is_batch else ""
     return (

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import dask
@@ -18,8 +19,9 @@ from distributed import Client, LocalCluster
 from dask_espresso import check, cluster, worker_checks
 from dask_espresso.check import check_profile
 from dask_espresso.cli import main
-from dask_espresso.findings import FaultError, Report
-from dask_espresso.profile import Profile
+from dask_espresso.engine import Engine
+from dask_espresso.findings import FaultError, Report, Setting
+from dask_espresso.profile import EngineSettings, Profile
 from dask_espresso.study import load_study
 
 STUDY = "name: s\nengine: python\nscript: echo\nparameters: {x: [1, 2, 3]}\ntime_limit: 1 min\n"
@@ -367,9 +369,19 @@ def test_versions_that_differ(run, report, monkeypatch):
 # ---- what a worker may answer --------------------------------------------------------------------
 
 
-def answering(report, answer):
+def test_several_ranks_on_this_machine(run, report, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    ranks = len(os.sched_getaffinity(0))
+    assert run(Profile(engines={"python": EngineSettings(ranks=ranks)})) == []
+    said = "\n".join(report.lines)
+    assert f"1 simulation of {ranks} ranks at a time on {ranks} cores" in said
+    assert f"{ranks} ranks with {Path(sys.executable).with_name('mpirun')} (MPICH)" in said
+    assert "with 1 at a time" in said
+
+
+def answering(report, answer, engines=()):
     """Give a worker with two slots that always answers the same."""
-    setting = SimpleNamespace(report=report.of)
+    setting = Setting(Profile(), None, engines, 60.0, report.of)
     client = SimpleNamespace(nthreads=lambda: {"tcp://w": 2})
     return SimpleNamespace(
         setting=setting,
@@ -398,6 +410,14 @@ def test_scratch_that_cannot_be_written(report):
     scratch = worker_checks._Scratch("/scratch", error="Permission denied")
     with pytest.raises(FaultError, match=r"cannot run in /scratch \(Permission denied\)"):
         worker_checks._check_scratch(answering(report, lambda: scratch))
+
+
+def test_simulations_of_several_ranks(report):
+    machine = worker_checks._Machine("n1", 1, 2, 16 << 30)
+    engines = [Engine("python"), Engine("espresso", ranks=2)]
+    worker_checks._check_machine(answering(report, lambda: machine, engines))
+    assert "machine n1: 1 simulation of 2 ranks at a time on 2 cores, with 16" in report.lines[0]
+    assert len(report.lines) == 1
 
 
 def test_more_simulations_than_cores(report):

@@ -310,6 +310,8 @@ def test_a_range_follows_the_work():
     batch = FakeBatch(cores=4)
     keeper = keeper_of(batch, Jobs(0, 10), work_left=13)
     assert len(look(keeper, batch)) == 4
+    several = FakeBatch(cores=4)  # each job runs but one simulation of three ranks
+    assert len(look(keeper_of(several, Jobs(0, 10), work_left=7, ranks=3), several)) == 7
     keeper.work_left = 100
     assert len(look(keeper, batch)) == 10
     for job_id in ("1", "2", "3"):

@@ -392,6 +392,17 @@ def test_wrong_starts(load, setting, said):
         load(f"engines:\n  espresso: {setting}\n")
 
 
+def test_more_ranks_than_a_job_has_cores(load):
+    profile = (
+        "cluster: slurm\noptions: {cores: 4, memory: 1 GB}\nengines: {espresso: {ranks: %d}}\n"
+    )
+    assert [load(profile % 2).slots(ranks) for ranks in (1, 2, 3, 4)] == [4, 2, 1, 1]
+    with pytest.raises(
+        InputError, match=r":3: engines.espresso.ranks: is 5, but a worker job has 4 c"
+    ):
+        load(profile % 5)
+
+
 def test_unknown_engine(load, tmp_path):
     with pytest.raises(InputError, match=r"^no profile given: unknown engine 'expresso'; did you"):
         load_profile().engine("expresso")

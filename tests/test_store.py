@@ -18,7 +18,7 @@ from dask_espresso.errors import InputError, ResumableError
 from dask_espresso.files import aside_of
 from dask_espresso.hdf5 import write_hdf5
 from dask_espresso.journal import Journal, read_journal
-from dask_espresso.outcome import Outcome, Status, pack, storable
+from dask_espresso.outcome import Outcome, Status, named, pack, storable
 from dask_espresso.roster import Roster, read_roster
 from dask_espresso.store import Entry, claim_path, journal_path, open_store, read_store
 from dask_espresso.study import load_study
@@ -122,13 +122,51 @@ def test_results_come_back_equal_through_the_journal(result):
         ({"a": np.array([object()])}, "array of object"),
         ({"a": np.zeros(2, dtype=[("x", float)])}, "array of"),
         ({"a": np.longdouble(1)}, "longdouble"),
-        ({"a": {(1, 2): 3}}, "keys are strings or numbers"),
+        ({"a": {(1, b"2"): 3}}, "keys are strings, numbers or tuples of these"),
+        ({"a": {("b", 2): 3, "b.2": 4}}, r"has the keys \('b', 2\) and 'b.2': both are 'b.2'"),
+        ({"a": {np.int64(1): 3, 1.5: 2, frozenset(): 4}}, "has the key frozenset"),
         ({"a": {2**20000: 3}}, r"result\['a'\] has a key of 20001 bits"),
     ],
 )
 def test_what_the_store_cannot_hold_is_named(value, message):
     with pytest.raises(TypeError, match=message):
         storable(value)
+
+
+# as a real ESPResSo has them, its arrays too
+ENERGY = {
+    "total": -3.9,
+    "coulomb": 0.0,
+    ("coulomb", 0): 0.0,
+    ("coulomb", 1): 0.5,
+    "non_bonded": -4.2,
+    ("non_bonded", 0, 0): -4.2,
+    ("bonded", np.int64(0)): np.float64(1.5),
+}
+
+
+def test_keys_of_espresso_become_names():
+    plain = {
+        "total": -3.9,
+        "coulomb": 0.0,
+        "coulomb.0": 0.0,
+        "coulomb.1": 0.5,
+        "non_bonded": -4.2,
+        "non_bonded.0.0": -4.2,
+        "bonded.0": 1.5,
+    }
+    assert storable({"energy": ENERGY})["energy"] == plain
+    assert named(ENERGY) == plain
+    assert storable({np.int64(3): 1, np.str_("a"): 2}) == {3: 1, "a": 2}
+    assert named({1: 2.5}) == {"1": 2.5}
+
+
+@pytest.mark.parametrize("key", [None, "", (), b"a"])
+def test_results_have_names(key):
+    with pytest.raises(TypeError, match="result has the key"):
+        named({"a": 1, key: 2})
+    with pytest.raises(TypeError, match="another one that is '1'"):
+        named({1: 1, "1": 2})
 
 
 def test_self_containing_result():

@@ -212,3 +212,12 @@ def test_what_is_wrong_with_a_sent_result(python, script, code, said):
         {code}
     """)
     assert said in run_process(python, path, {}).failure()
+
+
+def test_what_cannot_be_handed_over_is_named():
+    class Odd:
+        def __reduce__(self):
+            raise AssertionError
+
+    with pytest.raises(TransportError, match=r"the data\['a'\]\[1\] is a .*Odd, which cannot be"):
+        encode_transport_data({"b": 1, "a": [1, Odd()]})
