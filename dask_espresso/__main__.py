@@ -2,8 +2,14 @@
 
 import sys
 
-from .signals import StoppedError, orderly_end
-from .streams import guard_streams
+from .safe_path import leave_directory_to_the_end
+
+leave_directory_to_the_end()  # before anything is imported that may have a namesake there
+
+from .signals import StoppedError, orderly_end  # noqa: E402
+from .streams import guard_streams  # noqa: E402
+
+_NAME = "dask-espresso"
 
 
 def program() -> None:
@@ -13,7 +19,7 @@ def program() -> None:
         with orderly_end():
             from .cli import main  # it takes a moment, in which a signal may come too
 
-            main()
+            main(prog_name=_NAME if sys.argv[0] == "-c" else None)
     except StoppedError as stopped:
         print(f"Interrupted by {stopped.signal}.", file=sys.stderr)
         raise

@@ -8,19 +8,21 @@ import datetime
 import os
 import signal
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
 from distributed.deploy.spec import ProcessInterface
 
-from .batch import QueuedJob
+from .batch import ListedQueue, QueuedJob, plain_environment
 from .errors import InputError
-from .jobqueue import SLURMJob
+from .jobqueue import SLURMJob, WorkerJob
+from .slurm import submission_environment
 
 _LEAVE_IN = 5.0  # seconds between asking a step to leave and ending it
 
 
-class StepJob(SLURMJob):
+class StepJob(WorkerJob, SLURMJob):
     """One worker, started by srun in the allocation at hand.
 
     For sites that do not allow sbatch on compute nodes. It takes the same
@@ -29,7 +31,7 @@ class StepJob(SLURMJob):
 
     cancel_command = None  # a step ends with its srun, not by its id
     allocation: ClassVar[str]
-    environment: ClassVar[dict[str, str]]
+    told: ClassVar[dict[str, str]]  # more of its environment
     running: ClassVar[dict[str, StepJob]]
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -65,7 +67,7 @@ class StepJob(SLURMJob):
                 *self.command(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=said,
-                env=os.environ | self.environment,
+                env=submission_environment() | self.told,
                 start_new_session=True,  # Ctrl-C is for the driver
             )
         await ProcessInterface.start(self)
@@ -88,8 +90,8 @@ class StepJob(SLURMJob):
                 return
 
 
-class StepQueue:
-    """The steps that this driver has started.
+class StepQueue(ListedQueue):
+    """The steps that this driver has started, which end themselves.
 
     Parameters
     ----------
@@ -107,6 +109,10 @@ class StepQueue:
             for job_id, job in self._job_class.running.items()
             if job.is_alive
         }
+
+    async def cancel(self, ids: Collection[str]) -> None:
+        """End steps."""
+        await asyncio.gather(*(self._job_class.running[job_id].close() for job_id in ids))
 
 
 def step_job_class() -> type[StepJob]:
@@ -130,7 +136,7 @@ def step_job_class() -> type[StepJob]:
         {
             "allocation": allocation,
             "running": {},
-            "environment": {"SLURM_JOB_END_TIME": end} if end else {},
+            "told": {"SLURM_JOB_END_TIME": end} if end else {},
         },
     )
 
@@ -139,7 +145,9 @@ def _end_time(allocation: str) -> str:
     """Ask for the end of a job, as the Slurm of 2022 and before does not tell it to the job."""
     command = ["squeue", "--noheader", f"--jobs={allocation}", "--format=%e"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        said = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, check=True, env=plain_environment()
+        )
         return str(int(datetime.datetime.fromisoformat(said.stdout.strip()).timestamp()))
     except (OSError, subprocess.SubprocessError, ValueError):  # such as one without a time limit
         return ""

@@ -1,4 +1,4 @@
-"""What a batch system says of the jobs that wait or run in it."""
+"""What a batch system says: of the jobs that wait or run in it, and of one just submitted."""
 
 from __future__ import annotations
 
@@ -8,16 +8,50 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-_TIMEOUT = 60.0  # seconds for one command of the batch system
-_LEAKING = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN)_(?!CONF$)")
+from .slurm import cluster_arguments
+
+SUBMIT_TIMEOUT = 300.0  # seconds for one submission
+_TIMEOUT = 60.0  # seconds for another command of the batch system
+_END = 5.0  # seconds in which a command that is not waited for any more has gone
+_ATTENDANT = (sys.executable, "-I", "-S", str(Path(__file__).with_name("attendant.py")))
+
+# what a user has set for the display of these commands, or to choose among jobs
+_DISPLAY = re.compile(
+    r"(SQUEUE|SCANCEL|SACCT|SINFO|SCONTROL|LSB_BJOBS|LSB_BKILL)_|SLURM_(TIME_FORMAT|CLUSTERS)$"
+    r"|(BSUB_QUIET2?|LSB_DISPLAY_YEAR|LSB_SHORT_HOSTLIST)$|(?i:_CONDOR_(CONDOR_(Q|RM)|TOOL)_)"
+)
+
+# how each batch system says the id of a job it has taken: a line of its own, as documented
+_SUBMITTED = {
+    "slurm": (r"Submitted batch job (\d+)(?: on cluster (\S+))?", r"(\d+)(?:;(\S+))?"),
+    "htcondor": (r"\d+ job\(s\) submitted to cluster (\d+)\.", r"(\d+)\.\d+(?: - \d+\.\d+)?"),
+    "pbs": (r"(\d+(?:\[\])?(?:\.[\w.-]+)?)",),
+    "sge": (r"Your job (\d+) \(.*\) has been submitted",),
+    "lsf": (r"Job <(\d+)> is submitted to .*",),
+    "oar": (r"OAR_JOB_ID=(\d+)",),
+    "moab": (r"((?:[A-Za-z]\w*\.)?\d+)",),
+}
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-class BatchError(Exception):
-    """A command of the batch system did not work; this says nothing about the jobs."""
+class BatchError(RuntimeError):
+    """A command of the batch system did not work; this says nothing about the jobs.
+
+    Attributes
+    ----------
+    said : str
+        What the command itself said, in one line.
+    """
+
+    def __init__(self, message: str, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said or message
 
 
 @dataclass(frozen=True)
@@ -39,8 +73,35 @@ class QueuedJob:
     reason: str = ""
 
 
+def submitted_id(cluster: str, said: str) -> str:
+    """Give the id of the job that was submitted; empty if what was said does not tell it.
+
+    Sites print more than the batch system does, before and after, and numbers too: it is the last
+    line that is, as a whole, what the batch system is documented to print.
+
+    Parameters
+    ----------
+    cluster : str
+        The kind of batch system.
+    said : str
+        Its standard output.
+    """
+    lines = [line.strip() for line in _ESCAPES.sub("", said).splitlines()]
+    for form in _SUBMITTED[cluster]:
+        for line in reversed(lines):
+            if found := re.fullmatch(form, line):
+                return _id(cluster, *found.groups())
+    return ""
+
+
+def _id(cluster: str, number: str, of_cluster: str | None = None) -> str:
+    if cluster == "htcondor":
+        return f"{number}.0"
+    return f"{number};{of_cluster}" if of_cluster else number
+
+
 class Queue(Protocol):
-    """Looks at the user's own jobs."""
+    """The user's own jobs."""
 
     async def look(self) -> dict[str, QueuedJob] | None:
         """Give the jobs that have not ended, by their ids; None if that cannot be known.
@@ -51,32 +112,131 @@ class Queue(Protocol):
             If the batch system does not answer.
         """
 
+    async def names(self, ids: Collection[str]) -> Mapping[str, str]:
+        """Give the names of jobs, by their ids: of these jobs, or of all; raises as `look`."""
+
+    async def cancel(self, ids: Collection[str]) -> None:
+        """Cancel jobs, whosever they are: for `cancel` alone, which knows whose they are."""
+
+
+async def cancel(queue: Queue, jobs: Mapping[str, str], beginning: Iterable[str] = ()) -> list[str]:
+    """Cancel jobs that are ours, by what the queue itself says: a wrong id is a stranger's job.
+
+    Parameters
+    ----------
+    queue : Queue
+        Where they are.
+    jobs : mapping of str to str
+        Ids and names of jobs; of those that the queue shows with both.
+    beginning : iterable of str
+        More of them, of any id: those whose names begin so.
+
+    Returns
+    -------
+    list of str
+        The ids of those that were there.
+
+    Raises
+    ------
+    BatchError
+        If the queue cannot be looked at.
+    """
+    begins = tuple(beginning)
+    names = await queue.names(jobs)
+    ours = [i for i, name in names.items() if jobs.get(i) == name or name.startswith(begins)]
+    if ours:
+        with contextlib.suppress(BatchError):  # gone already, or it is tried again
+            await queue.cancel(ours)
+    return ours
+
 
 class UnknownQueue:
-    """A batch system that is not asked: its jobs are known by their workers alone."""
+    """A batch system that is not looked at: its jobs are known by their workers alone.
+
+    Before one of them is cancelled it is asked for its name.
+
+    Parameters
+    ----------
+    command : str
+        What cancels a job.
+    cluster : str
+        The kind of batch system.
+    """
+
+    _NAME: ClassVar[dict[str, tuple[str, str]]] = {
+        "pbs": ("qstat -f", r"Job_Name = (.*)"),
+        "sge": ("qstat -j", r"job_name: +(.*)"),
+        "lsf": ("bjobs -noheader -o job_name", r"(.*)"),
+        "oar": ("oarstat -f -j", r"name *[=:] *(.*)"),
+        "moab": ("checkjob", r"AName: +(.*)"),
+    }
+
+    def __init__(self, cluster: str, command: str) -> None:
+        self._command = command
+        asked, name = self._NAME[cluster]
+        self._asked, self._name = asked.split(), re.compile(rf"(?m)^\s*{name}$")
 
     async def look(self) -> dict[str, QueuedJob] | None:
         """Know nothing."""
         return None
 
+    async def names(self, ids: Collection[str]) -> dict[str, str]:
+        """Give the names of these jobs; without those that are not known any more."""
+        found = {}
+        for job_id in ids:
+            with contextlib.suppress(BatchError):
+                if said := self._name.search(await call([*self._asked, job_id])):
+                    found[job_id] = said[1].strip()
+        return found
 
-class SlurmQueue:
-    """Slurm's queue, by squeue."""
+    async def cancel(self, ids: Collection[str]) -> None:
+        """Cancel jobs."""
+        await call([self._command, *ids])
 
-    _COMMAND = ("squeue", "--noheader", "--format=%A|%t|%j|%r")
+
+class ListedQueue:
+    """A queue that shows all jobs at once."""
+
+    async def look(self) -> dict[str, QueuedJob]:
+        """Give the jobs that have not ended, by their ids."""
+        raise NotImplementedError
+
+    async def names(self, _: Collection[str]) -> dict[str, str]:
+        """Give the names of all jobs, by their ids."""
+        return {job_id: job.name for job_id, job in (await self.look()).items()}
+
+
+class SlurmQueue(ListedQueue):
+    """Slurm's queue, by squeue.
+
+    Parameters
+    ----------
+    clusters : str
+        Where the jobs go, if not to the cluster at hand.
+    """
+
+    _COMMAND = ("squeue", "--noheader", "--all", "--format=%A|%t|%j|%r")
+    _LINE = re.compile(r"(\d+)\|([A-Z]+)\|(.*)\|([^|]*)")
     _WAITING = ("PD", "CF", "RQ", "RF")
     _HELD = ("RH", "SE", "RD")
     _ENDED = ("CG", "CD", "CA", "F", "TO", "NF", "PR", "BF", "DL", "OOM", "RV")
 
+    def __init__(self, clusters: str = "") -> None:
+        self._clusters = clusters
+
     async def look(self) -> dict[str, QueuedJob]:
-        """Give the jobs that have not ended, by their ids."""
-        said = await call((*self._COMMAND, f"--user={os.getuid()}"))
-        jobs = {}
+        """Give the jobs that have not ended, by their ids; with ``;CLUSTER`` if one was named."""
+        where = cluster_arguments(self._clusters)
+        said = await call((*self._COMMAND, *where, f"--user={os.getuid()}"))
+        jobs, cluster = {}, ""
         for line in said.splitlines():
-            job_id, state, rest = line.split("|", 2)
-            name, _, reason = rest.rpartition("|")
-            if state not in self._ENDED:
-                jobs[job_id] = QueuedJob(name, self._state(state, reason), _reason(reason))
+            if line.startswith("CLUSTER: "):
+                cluster = line.removeprefix("CLUSTER: ").strip()
+            elif found := self._LINE.fullmatch(line):
+                number, state, name, reason = found.groups()
+                if state not in self._ENDED:
+                    job_id = f"{number};{cluster}" if cluster else number
+                    jobs[job_id] = QueuedJob(name, self._state(state, reason), _reason(reason))
         return jobs
 
     def _state(self, state: str, reason: str) -> str:
@@ -84,37 +244,55 @@ class SlurmQueue:
             return "held"
         return "waiting" if state in self._WAITING else "running"
 
+    async def cancel(self, ids: Collection[str]) -> None:
+        """Cancel jobs, each on its cluster."""
+        for cluster, of_it in itertools.groupby(sorted(ids, key=_cluster), _cluster):
+            numbers = [job_id.partition(";")[0] for job_id in of_it]
+            await call(["scancel", *cluster_arguments(cluster), *numbers])
+
+
+def _cluster(job_id: str) -> str:
+    return job_id.partition(";")[2]
+
+
+def _json(said: str) -> str:
+    """Leave out lines that a site prints in front."""
+    return said[said.index("\n[") :] if "\n[" in said else said
+
 
 def _reason(said: str) -> str:
     return "" if said in ("None", "(null)") else said
 
 
-class HTCondorQueue:
+class HTCondorQueue(ListedQueue):
     """HTCondor's queue, by condor_q.
 
     Parameters
     ----------
     arguments : sequence of str
-        Of condor_q, such as the name of another schedd.
+        Of condor_q and condor_rm, such as the name of another schedd.
+    cancel_arguments : sequence of str
+        More of condor_rm.
     """
 
-    _ATTRIBUTES = "ClusterId,ProcId,JobStatus,JobBatchName,HoldReason,LastRejMatchReason"
+    NAME = "DaskEspressoName"  # an attribute of a job; its batch name may be of a user's choice
+    _ATTRIBUTES = f"ClusterId,ProcId,JobStatus,JobBatchName,{NAME},HoldReason,LastRejMatchReason"
     _STATES: ClassVar = {1: "waiting", 2: "running", 5: "held", 6: "running", 7: "running"}
 
-    def __init__(self, arguments: Sequence[str] = ()) -> None:
-        self._arguments = tuple(arguments)
+    def __init__(self, arguments: Sequence[str] = (), cancel_arguments: Sequence[str] = ()) -> None:
+        self._arguments, self._cancel_arguments = tuple(arguments), tuple(cancel_arguments)
 
     async def look(self) -> dict[str, QueuedJob]:
         """Give the jobs that have not ended, by their ids."""
         command = ("condor_q", *self._arguments, "-json", "-attributes", self._ATTRIBUTES)
         said = await call(command)
         try:
-            ads: list[dict[str, Any]] = json.loads(said) if said.strip() else []
+            ads: list[dict[str, Any]] = json.loads(_json(said)) if said.strip() else []
         except ValueError as error:
             raise BatchError(f"condor_q: {error}") from error
         return {
             f"{ad['ClusterId']}.{ad['ProcId']}": QueuedJob(
-                str(ad.get("JobBatchName", "")), state, self._reason(state, ad)
+                str(ad.get(self.NAME) or ad.get("JobBatchName", "")), state, self._reason(state, ad)
             )
             for ad in ads
             if (state := self._STATES.get(ad.get("JobStatus", 0)))
@@ -124,54 +302,86 @@ class HTCondorQueue:
         attribute = {"held": "HoldReason", "waiting": "LastRejMatchReason"}.get(state, "")
         return str(ad.get(attribute, "")).strip()
 
+    async def cancel(self, ids: Collection[str]) -> None:
+        """Cancel jobs."""
+        where = () if schedd_arguments(self._cancel_arguments) else self._arguments
+        await call(["condor_rm", *where, *self._cancel_arguments, *ids])
+
 
 def schedd_arguments(submit_arguments: Sequence[str]) -> list[str]:
-    """Give those arguments of condor_submit that say which schedd has the jobs."""
-    pairs = itertools.pairwise(submit_arguments)
-    return [word for pair in pairs if pair[0] in ("-name", "-pool", "-remote") for word in pair]
+    """Give the arguments of condor_q that name the schedd which condor_submit has the jobs from."""
+    found = []
+    for option, value in itertools.pairwise(submit_arguments):
+        if _is_option(option, "name", 1) or _is_option(option, "remote", 1):
+            found += ["-name", value]
+        elif _is_option(option, "pool", 2):
+            found += ["-pool", value]
+    return found
 
 
-async def call(command: Sequence[str]) -> str:
+def _is_option(word: str, name: str, least: int) -> bool:
+    """Say whether a word is an option of HTCondor's, which may be cut short."""
+    given = word.lstrip("-")
+    return word.startswith("-") and len(given) >= least and name.startswith(given)
+
+
+def plain_environment() -> dict[str, str]:
+    """Give the environment for commands that are read here: without a user's display settings."""
+    kept = {name: value for name, value in os.environ.items() if not _DISPLAY.match(name)}
+    return {**kept, "LC_ALL": "C"}
+
+
+async def call(
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+) -> str:
     """Run a command of the batch system and give its output.
+
+    It does not outlive this process, nor its being waited for: see :mod:`dask_espresso.attendant`.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Program and arguments.
+    environment : mapping, optional
+        Of the command; by default that of `plain_environment`.
+    timeout : float, optional
+        In seconds, by default a minute.
 
     Raises
     ------
     BatchError
-        If it is not there, fails, or takes longer than a minute.
+        If it is not there, fails, or takes too long.
     """
+    limit, name = timeout or _TIMEOUT, Path(command[0]).name
+    process = await asyncio.create_subprocess_exec(
+        *_ATTENDANT, *command,
+        env=plain_environment() if environment is None else environment,
+        stdin=asyncio.subprocess.PIPE,  # its end tells the attendant that nobody waits any more
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the driver
+    )  # fmt: skip
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        output, errors = await asyncio.wait_for(
+            asyncio.gather(process.stdout.read(), process.stderr.read()), limit
         )
-    except OSError as error:
-        raise BatchError(f"{command[0]}: {error.strerror}") from error
-    try:
-        output, errors = await asyncio.wait_for(process.communicate(), _TIMEOUT)
+        await process.wait()
     except asyncio.TimeoutError as error:
-        raise BatchError(f"{command[0]}: no answer in {_TIMEOUT:g} s") from error
+        raise BatchError(f"{name}: no answer in {limit:g} s") from error
     finally:
+        process.stdin.close()
         if process.returncode is None:
-            process.kill()
-            await process.wait()
+            ended = asyncio.ensure_future(process.wait())
+            if not (await asyncio.wait([ended], timeout=_END))[0]:
+                process.kill()
+                await ended
     if process.returncode:
-        said = " ".join(errors.decode(errors="replace").split())
-        raise BatchError(f"{command[0]}: {said or f'exit code {process.returncode}'}")
+        said = " ".join((errors.strip() or output).decode(errors="replace").split())
+        said = said or f"exit code {process.returncode}"
+        raise BatchError(said if said.startswith(f"{name}: ") else f"{name}: {said}", said)
     return output.decode(errors="replace")
-
-
-@contextlib.contextmanager
-def outside_of_job() -> Iterator[None]:
-    """Take what a Slurm job has put into the environment out of it for a while.
-
-    Submitting from inside a job would otherwise mix that job's settings with the
-    new one's (source: measurements, such as SLURM_MEM_PER_CPU against
-    SLURM_MEM_PER_NODE, and SBATCH_* overriding the job script).
-    """
-    leaking = {name: os.environ.pop(name) for name in list(os.environ) if _LEAKING.match(name)}
-    try:
-        yield
-    finally:
-        os.environ.update(leaking)

@@ -16,7 +16,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .batch import BatchError, Queue, UnknownQueue
@@ -265,7 +265,7 @@ def _check_leaving(setting: Setting) -> None:
         return
     _, queue = batch_system(setting.profile)
     end = time.monotonic() + _LEAVE
-    while left := sorted(setting.jobs.keys() & _look(queue).keys()):
+    while left := _left(queue, setting.jobs):
         if time.monotonic() > end:
             raise FaultError(
                 f"still in the queue {format_duration(_LEAVE)} after they were cancelled: worker "
@@ -281,6 +281,11 @@ def _check_leaving(setting: Setting) -> None:
     if files:
         remove_if_empty(files[0].parent)
     setting.report.ok("the worker job is gone, and nothing of it is left")
+
+
+def _left(queue: Queue, jobs: Mapping[str, str]) -> list[str]:
+    found = {job_id: job.name for job_id, job in _look(queue).items()}
+    return sorted(job_id for job_id, name in jobs.items() if found.get(job_id) == name)
 
 
 _CHECKS = (

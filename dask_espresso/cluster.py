@@ -12,7 +12,7 @@ import shlex
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, spawn
@@ -29,7 +29,6 @@ from .batch import (
     Queue,
     SlurmQueue,
     UnknownQueue,
-    outside_of_job,
     schedd_arguments,
 )
 from .certificates import temporary_security
@@ -38,6 +37,9 @@ from .jobqueue import Job, JobQueueCluster, job_class
 from .keeper import Keeper
 from .paths import expand
 from .profile import JOBQUEUE_CLUSTERS, Profile
+from .roster import Roster
+from .safe_worker import safe_children
+from .slurm import clusters, defaults
 from .worker_job import config_section
 
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -88,7 +90,12 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_cluster(
-    profile: Profile, leftovers: Mapping[str, str] | None = None, ranks: int = 1
+    profile: Profile,
+    leftovers: Mapping[str, str] | None = None,
+    ranks: int = 1,
+    *,
+    names: Iterable[str] = (),
+    record: Callable[[Roster], None] = lambda _: None,
 ) -> Iterator[Cluster]:
     """Start the workers that a profile describes, and stop them at the end.
 
@@ -100,6 +107,10 @@ def open_cluster(
         Ids and names of the worker jobs that a killed driver has left.
     ranks : int
         Cores of one simulation: so many times fewer run at a time.
+    names : iterable of str
+        What the names of more jobs that killed drivers have left begin with.
+    record : callable, optional
+        Takes the roster of the worker jobs before there are any, and at their end.
 
     Yields
     ------
@@ -118,16 +129,18 @@ def open_cluster(
         if profile.cluster == "local":
             stack.enter_context(_no_workers_left())
             stack.enter_context(_main_stays_here())
+            stack.enter_context(safe_children())
             cluster = stack.enter_context(_local_cluster(profile, ranks))
             yield Cluster(stack.enter_context(Client(cluster, set_as_default=False)))
             return
         cluster, queue = _jobqueue_cluster(profile, stack, ranks)
         client = stack.enter_context(Client(cluster, set_as_default=False))
+        logs = log_directory(profile)
         keeper = Keeper(
-            cluster, queue, profile.jobs, ranks=ranks, log_directory=log_directory(profile)
+            cluster, queue, profile.jobs, ranks=ranks, log_directory=logs, record=record
         )
         stack.callback(cluster.sync, keeper.close)
-        cluster.sync(keeper.start, leftovers)
+        cluster.sync(keeper.start, leftovers, *names)
         yield Cluster(client, keeper, profile)
 
 
@@ -304,7 +317,6 @@ def _jobqueue_cluster(
     arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))
     arguments["protocol"] = "tls://"
     made, queue = batch_system(profile)
-    stack.enter_context(outside_of_job())
     with _refusals(profile, "dask-jobqueue makes no worker jobs of them"):
         if logs := log_directory(profile):
             stack.enter_context(_no_new_directory(logs))
@@ -327,16 +339,23 @@ def _quoted(security: Security) -> Security:
 def batch_system(profile: Profile) -> tuple[Any, Queue]:
     """Give the class of a profile's worker jobs, and the queue that shows them."""
     if profile.cluster == "slurm-allocation":
-        step_class = step_job_class()
-        return step_class, StepQueue(step_class)
-    made = job_class(JOBQUEUE_CLUSTERS[profile.cluster])
+        steps = step_job_class()
+        return steps, StepQueue(steps)
+    made = _job_class(profile)
     if profile.cluster == "slurm":
-        return made, SlurmQueue()
+        return made, SlurmQueue(clusters(profile.option("job_extra_directives") or ()))
     if profile.cluster == "htcondor":
-        return made, HTCondorQueue(
-            schedd_arguments(profile.options.get("submit_command_extra") or ())
-        )
-    return made, UnknownQueue()
+        submitting = profile.option("submit_command_extra") or ()
+        cancelling = profile.option("cancel_command_extra") or ()
+        return made, HTCondorQueue(schedd_arguments(submitting), cancelling)
+    return made, UnknownQueue(profile.cluster, made.cancel_command)
+
+
+def _job_class(profile: Profile) -> Any:
+    """Give the class of a profile's worker jobs, where they are jobs of their own."""
+    made = job_class(JOBQUEUE_CLUSTERS[profile.cluster])
+    left = defaults(profile.options, ()) if profile.cluster == "slurm" else frozenset()
+    return type("WorkerJob", (made,), {"cluster": profile.cluster, "left": left})
 
 
 def _job_options(profile: Profile) -> dict[str, Any]:
@@ -385,7 +404,7 @@ def job_script(profile: Profile) -> str:
             f"{profile.path or 'profile'}: cluster: {profile.cluster!r} submits no jobs; "
             f"one of {', '.join(submitting)} does"
         )
-    made = job_class(JOBQUEUE_CLUSTERS[profile.cluster])
+    made = _job_class(profile)
     with (
         _refusals(profile, "dask-jobqueue makes no worker job of them"),
         _no_new_directory(log_directory(profile)),

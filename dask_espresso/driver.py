@@ -14,6 +14,7 @@ import traceback
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from distributed import CancelledError, Client, Future, KilledWorker
@@ -32,8 +33,9 @@ from .outcome import Status, pack
 from .paths import expand
 from .profile import Profile, load_profile
 from .progress import Counts, Display
-from .roster import Roster, read_roster, remove_roster, write_roster
+from .roster import Roster, read_roster, write_roster
 from .signals import StopRequest, stop_requests
+from .slurm import time_limit
 from .store import Entry, Store, open_store
 from .study import Study
 from .task import LEAVE_BEFORE, Batch, Order, ScriptChangedError, Workload, run_simulations
@@ -153,10 +155,12 @@ def run_study(
         driver = Driver(study, opened, workload, stop, display or Display(), retry_failed)
         try:
             if driver.todo:
-                leftovers = {job.id: job.name for job in read_roster(path).jobs}
-                with open_cluster(profile, leftovers, workload.engine.ranks) as cluster:
+                left, record = read_roster(path), partial(write_roster, path)
+                leftovers = {job.id: job.name for job in left.jobs}
+                with open_cluster(
+                    profile, leftovers, workload.engine.ranks, names=left.names, record=record
+                ) as cluster:
                     driver.work(cluster, profile.worker_timeout)
-            remove_roster(path)
         except InputError:
             # nothing was run, and the store stays as it is; but where the workers were told to
             # stop, too, as by `timeout`, it is their end that looks like a wrong profile
@@ -198,6 +202,8 @@ def _whose_walltime(profile: Profile) -> str:
     is_said = own.get("walltime") or profile.cluster == "htcondor"
     if is_said or "walltime" in take_up(profile.cluster, directives, ())[1]:
         return ""
+    if profile.cluster == "slurm" and time_limit():
+        return " (SBATCH_TIMELIMIT)"
     return ", dask-jobqueue's default, since the profile has no `walltime`"
 
 

@@ -1,4 +1,4 @@
-"""dask-jobqueue, imported without its side effect, and with values that are quoted."""
+"""dask-jobqueue, imported without its side effect, and with worker jobs of our own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from . import slurm
+from .batch import SUBMIT_TIMEOUT, HTCondorQueue, call, submitted_id
 from .directives import escape_macros, is_skipped
+from .safe_path import safe_code
 
 
 @contextlib.contextmanager
@@ -32,21 +35,70 @@ with _signal_handlers_kept():
     from dask_jobqueue.htcondor import HTCondorJob
     from dask_jobqueue.slurm import SLURMJob
 
-__all__ = ["Job", "JobQueueCluster", "SLURMJob", "cluster_class", "job_class"]
+__all__ = ["Job", "JobQueueCluster", "SLURMJob", "WorkerJob", "cluster_class", "job_class"]
 
 
 def cluster_class(name: str) -> Any:
-    """Give a cluster class by its name, such as ``SLURMCluster``."""
+    """Give a cluster class of dask-jobqueue by its name, such as ``SLURMCluster``."""
     return getattr(dask_jobqueue, name)
 
 
 def job_class(name: str) -> Any:
     """Give the class of a cluster's worker jobs, by the cluster's name."""
     own = {"SLURMCluster": QuotedSLURMJob, "HTCondorCluster": QuotedHTCondorJob}
-    return own.get(name) or cluster_class(name).job_cls
+    return own.get(name) or type("OtherJob", (WorkerJob, cluster_class(name).job_cls), {})
 
 
-class QuotedSLURMJob(SLURMJob):
+class WorkerJob(Job):
+    """What is ours in a worker job of any batch system.
+
+    It is submitted by a command that does not outlive the driver; its id is what the batch system
+    is documented to say, and empty where it says something else; the queue cancels it, not the job
+    itself. Its worker does not take modules from the directory that the job runs in.
+
+    Attributes
+    ----------
+    cluster : str
+        The kind of batch system, as a profile names it.
+    left : frozenset of str
+        Options of Slurm that its profile leaves to the user's own defaults.
+    said : str
+        What the command that submitted it has printed.
+    """
+
+    cluster: str
+    said = ""
+    left: frozenset[str] = frozenset()
+    _command_template: str
+
+    def __init__(self, scheduler: Any = None, name: Any = None, **options: Any) -> None:
+        super().__init__(scheduler, name, **options)
+        before, module, after = re.split(
+            rf" -m (\S+)(?= {re.escape(str(scheduler))} --name )",
+            self._command_template,
+            maxsplit=1,
+        )
+        start = shlex.quote(safe_code("safe_worker", "run_worker"))
+        self._command_template = f"{before} -c {start} {module}{after}"
+
+    def environment(self) -> dict[str, str]:
+        """Give the environment of the command that submits it, which the job may inherit."""
+        return slurm.submission_environment()
+
+    async def _call(self, command: Sequence[str], *, shell: bool = False) -> str:
+        """Run the command that submits it, for the base class."""
+        words = ["/bin/sh", "-c", *command] if shell else command
+        self.said = await call(words, self.environment(), SUBMIT_TIMEOUT)
+        return self.said
+
+    def _job_id_from_submit_output(self, said: str) -> str:
+        return submitted_id(self.cluster, said)
+
+    async def close(self) -> None:
+        """Do nothing: what is to be cancelled is looked for in the queue."""
+
+
+class QuotedSLURMJob(WorkerJob, SLURMJob):
     """A worker job whose names and paths may have spaces, quotes and percent signs."""
 
     def __init__(
@@ -67,6 +119,12 @@ class QuotedSLURMJob(SLURMJob):
         header += [f"#SBATCH {directive}" for directive in job_extra_directives or ()]
         self.job_header: str = "\n".join(header)
 
+    def environment(self) -> dict[str, str]:
+        """Give the environment for sbatch: what is chosen for the job goes before SBATCH_*."""
+        return slurm.submission_environment(
+            slurm.options(self.job_header.splitlines()).keys() - self.left
+        )
+
 
 _DIRECTIVE = re.compile(r"#SBATCH (--?[\w-]+)([ =])(.*)")
 
@@ -78,7 +136,7 @@ def _quoted(name: str, value: str) -> str:
     return shlex.quote(value)
 
 
-class QuotedHTCondorJob(HTCondorJob):
+class QuotedHTCondorJob(WorkerJob, HTCondorJob):
     """A worker job whose prologue is a script of bash, and where ``$(…)`` is a shell's."""
 
     executable = "/bin/bash"
@@ -106,7 +164,9 @@ class QuotedHTCondorJob(HTCondorJob):
             name: value
             for name, value in header.items()
             if not is_skipped("htcondor", name, job_directives_skip or ())
-        } | (job_extra_directives or {})
+        }
+        self.job_header_dict[f"MY.{HTCondorQueue.NAME}"] = f'"{self.name}"'
+        self.job_header_dict.update(job_extra_directives or {})
 
 
 def _ansi_quoted(script: str) -> str:

@@ -7,10 +7,9 @@ import contextlib
 import itertools
 import logging
 import math
-import shlex
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from dask.utils import parse_timedelta
 from distributed import SchedulerPlugin
 from distributed.core import Status as WorkerStatus
 
-from .batch import BatchError, Queue, QueuedJob, call
+from .batch import BatchError, Queue, QueuedJob, cancel
 from .profile import Jobs
 from .refusals import is_final
 from .roster import JobReport, Roster
@@ -35,6 +34,8 @@ _SETTLED = 5.0  # seconds after which a heartbeat has told what a worker does
 _CANCEL_AGAIN = 60.0  # seconds
 _END_TIMEOUT = 10.0  # seconds in which cancelled jobs leave the queue
 _RETIRE_TIMEOUT = 30.0  # seconds in which a worker's results have been fetched
+_UNSEEN = 30.0  # seconds in which a job whose id was not told appears in the queue
+_LATE = 2.0  # seconds in which a job appears whose submission was cut off
 _COLLECT_NEWS = 0.5  # seconds; workers that come or go together cause one look
 
 dask.config.update_defaults(
@@ -56,6 +57,7 @@ class _WorkerJob:
     name: str
     job: Any
     processes: int
+    submitted_at: float
     seen: QueuedJob | None = None
     running_since: float | None = None
     complete_since: float | None = None
@@ -67,13 +69,23 @@ class _WorkerJob:
 
     @property
     def id(self) -> str:
-        return str(self.job.job_id)
+        return str(self.job.job_id or self.name)
 
     @property
     def worker_names(self) -> set[str]:
         if self.processes == 1:
             return {self.name}
         return {f"{self.name}-{i}" for i in range(self.processes)}
+
+    def look_up(self, queued: dict[str, QueuedJob]) -> None:
+        """Find the job in the queue by its name, whatever its id was read as."""
+        seen = queued.get(self.id)
+        if seen is None or seen.name != self.name:
+            ids = (job_id for job_id, other in queued.items() if other.name == self.name)
+            if found := next(ids, None):
+                self.job.job_id = found
+            seen = queued[found] if found else None
+        self.seen = seen
 
     def start_over(self) -> None:
         """Take note that the batch system has put the job back into its queue."""
@@ -130,6 +142,8 @@ class Keeper:
         How many to keep; a range follows the work.
     log_directory : Path, optional
         Where the jobs' output goes; that of jobs which ended well is removed.
+    record : callable, optional
+        Takes the roster before the first job is submitted, and at the end.
 
     Attributes
     ----------
@@ -149,18 +163,22 @@ class Keeper:
         *,
         ranks: int = 1,
         log_directory: Path | None = None,
+        record: Callable[[Roster], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster = cluster
         self._queue = queue
         self._limits = jobs if isinstance(jobs, Jobs) else Jobs(jobs, jobs)
         self._log_directory = log_directory
+        self._record = record
         self._clock = clock
         self._spec = cluster.new_spec
         self._processes = self._spec["options"].get("processes") or 1
         cores = int(self._spec["options"].get("cores") or 1)
         self._slots = max(1, cores // self._processes // ranks) * self._processes
-        self._token = uuid.uuid4().hex[:6]
+        beginning = self._spec["options"].get("job_name") or "dask-espresso"
+        self._name = f"{beginning}-{uuid.uuid4().hex[:6]}-"  # of all jobs, and of nobody else's
+        self._names: tuple[str, ...] = (self._name,)
         self._numbers = itertools.count(1)
         self._jobs: list[_WorkerJob] = []
         self._ending: dict[str, tuple[_WorkerJob, float]] = {}
@@ -172,24 +190,28 @@ class Keeper:
         self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self._news = asyncio.Event()
-        self._is_closing = False
-        self._has_come_up = False
+        self._is_closing = self._is_cut_off = self._has_come_up = False
         self.work_left = 0
         self.roster = Roster()
         self.dead_end = ""
 
     # ---- from outside ----------------------------------------------------------------------------
 
-    async def start(self, leftovers: dict[str, str] | None = None) -> None:
+    async def start(self, leftovers: Mapping[str, str] | None = None, *names: str) -> None:
         """Begin to keep jobs.
 
         Parameters
         ----------
-        leftovers : dict of str to str, optional
+        leftovers : mapping of str to str, optional
             Ids and names of jobs that a killed driver has left; they are cancelled.
+        *names : str
+            What the names of more of them begin with; also those that come late are cancelled.
         """
+        self._names += names
         if leftovers:
             await self._cancel_leftovers(leftovers)
+        self._publish()
+        self._record(self.roster)
         self._cluster.scheduler.add_plugin(_News(self._news), name="dask-espresso-keeper")
         self._task = asyncio.create_task(self._keep())
 
@@ -198,25 +220,37 @@ class Keeper:
         self._is_closing = True
         self._news.set()
         if self._task:
-            # a job that is being submitted just now must be known, to be cancelled
+            # a job that is being submitted just now is better known than looked for
             await asyncio.wait([self._task], timeout=_END_TIMEOUT)
             while not self._task.done():  # wait_for can swallow it (Python issue 86296)
+                self._is_cut_off = True
                 self._task.cancel()
                 await asyncio.wait([self._task], timeout=1)
         async with self._lock:
             for job in self._jobs:
                 job.is_well = job.complete_since is not None and job.missing_since is None
             leaving = [*self._jobs, *(job for job, _ in self._ending.values())]
-            await self._cancel(leaving)
-            await self._wait_until_gone({job.id for job in leaving})
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._cancel_all(leaving), 2 * _END_TIMEOUT)
+            if self._names:
+                logger.warning("worker jobs may be left; the next run of this store cancels them")
             for job in leaving:
                 self._remove_logs(job)
-            self._jobs, self._ending = [], {}
+            self._jobs, self._ending, self._problem = [], {}, ""
             self._publish()
+            self._record(self.roster)
 
-    async def _wait_until_gone(self, job_ids: set[str]) -> None:
-        end = self._clock() + _END_TIMEOUT
-        while job_ids & (await self._look_at_queue() or {}).keys() and self._clock() < end:
+    async def _cancel_all(self, jobs: list[_WorkerJob]) -> None:
+        """Cancel everything of our names, what comes late too, until none is left in the queue."""
+        settled = self._clock() + _LATE * self._is_cut_off
+        while True:
+            await self._cancel(jobs, self._names)
+            queued = await self._look_at_queue()
+            is_known = queued is not None and self._clock() >= settled
+            left = [job for job in (queued or {}).values() if job.name.startswith(self._names)]
+            if not left and not self._is_blind and (is_known or queued is None):
+                self._names = ()  # nobody has to look for them any more
+                return
             await asyncio.sleep(_COLLECT_NEWS)
 
     async def look(self) -> None:
@@ -227,6 +261,7 @@ class Keeper:
             stalled = now - self._last_look > _setting("hung-after") / 2
             self._last_look = now
             await self._forget_ended(queued, now)
+            await self._cancel_strays(queued)
             registered = {ws.name: ws for ws in self._cluster.scheduler.workers.values()}
             for job in list(self._jobs):
                 workers = [registered[name] for name in job.worker_names & registered.keys()]
@@ -281,7 +316,7 @@ class Keeper:
     ) -> None:
         """Take note of where a job is between submission and end."""
         if queued is not None:
-            job.seen = queued.get(job.id)
+            job.look_up(queued)
         if len(workers) == job.processes:
             if job.complete_since is None:
                 job.complete_since = now
@@ -321,6 +356,11 @@ class Keeper:
                 return _Fault("left before the end of its walltime", is_regular=True)
             return None
         if queued is not None and job.seen is None and not workers:
+            if not job.job.job_id:  # the batch system may have taken it, or not
+                said = " ".join(job.job.said.split()) or "nothing"
+                is_late = now - job.submitted_at > _UNSEEN
+                message = f"is not in the queue, and its submission said: {said}"
+                return _Fault(message, is_failure=True) if is_late else None
             if job.complete_since is None:
                 return _Fault(f"ended before its worker registered{self._see_log(job)}", True)
             return _Fault("ended", is_failure=short_lived)
@@ -369,14 +409,26 @@ class Keeper:
         else:
             self._remove_logs(job)
 
-    async def _cancel(self, jobs: list[_WorkerJob]) -> None:
-        command = self._spec["cls"].cancel_command
-        if not command:  # no job of a batch system
+    async def _cancel(self, jobs: list[_WorkerJob], names: tuple[str, ...] = ()) -> None:
+        if not self._spec["cls"].cancel_command:  # no job of a batch system
             await asyncio.gather(*(job.job.close() for job in jobs))
-        elif jobs:
-            # one command for all of them; what a site adds to it is the same for every job
-            with contextlib.suppress(BatchError):  # gone already, or it is tried again
-                await call([*shlex.split(jobs[0].job.cancel_command), *(job.id for job in jobs)])
+        elif jobs or names:
+            with contextlib.suppress(BatchError):  # it is tried again
+                await cancel(self._queue, {job.id: job.name for job in jobs}, names)
+
+    async def _cancel_strays(self, queued: dict[str, QueuedJob] | None) -> None:
+        """Cancel what comes late, of a submission that failed or of a killed driver."""
+        ending = (job for job, _ in self._ending.values())
+        known = {job.name for job in (*self._jobs, *ending)}
+        strays = {
+            job_id: job.name
+            for job_id, job in (queued or {}).items()
+            if job.name.startswith(self._names) and job.name not in known
+        }
+        if strays and self._spec["cls"].cancel_command:
+            logger.info("cancelling worker jobs that nobody waits for: %s", ", ".join(strays))
+            with contextlib.suppress(BatchError):  # it is tried again
+                await cancel(self._queue, strays)
 
     async def _forget_ended(self, queued: dict[str, QueuedJob] | None, now: float) -> None:
         if queued is None:
@@ -434,15 +486,13 @@ class Keeper:
                 return
 
     async def _submit_one(self) -> _WorkerJob:
-        name = f"dask-espresso-{self._token}-{next(self._numbers)}"
-        options = {"job_name": name} | self._spec["options"]
-        if not options.get("job_name"):
-            options["job_name"] = name
+        name = f"{self._name}{next(self._numbers)}"
+        options = {**self._spec["options"], "job_name": name}
         scheduler = self._cluster.scheduler
         address = getattr(scheduler, "contact_address", None) or scheduler.address
         job = await self._spec["cls"](address, name, **options)
         logger.info("submitted worker job %s (%s)", name, job.job_id)
-        return _WorkerJob(name, job, self._processes)
+        return _WorkerJob(name, job, self._processes, self._clock())
 
     def _failed(self, reason: str) -> None:
         first, most = _BACK_OFF
@@ -450,29 +500,27 @@ class Keeper:
         self._failures += 1
         self._problem = reason
 
-    async def _cancel_leftovers(self, leftovers: dict[str, str]) -> None:
-        queued = await self._look_at_queue() or {}
-        # a job of this id and another name is a stranger
-        ours = [i for i, name in leftovers.items() if i in queued and queued[i].name == name]
-        command = self._spec["cls"].cancel_command
-        if ours and command:
-            logger.info("cancelling worker jobs that a killed driver left: %s", ", ".join(ours))
+    async def _cancel_leftovers(self, leftovers: Mapping[str, str]) -> None:
+        if self._spec["cls"].cancel_command:
             with contextlib.suppress(BatchError):  # they leave by themselves, only later
-                await call([*shlex.split(command), *ours])
+                if ours := await cancel(self._queue, leftovers):
+                    said = "cancelled worker jobs that a killed driver left: %s"
+                    logger.info(said, ", ".join(ours))
 
     # ---- what is told ----------------------------------------------------------------------------
 
     def _publish(self) -> None:
         ending = (JobReport(i, job.name, "ending") for i, (job, _) in self._ending.items())
         jobs = (*(job.report() for job in self._jobs), *ending)
-        self.roster = Roster(jobs, self._problem)
+        self.roster = Roster(jobs, self._problem, self._names)
 
     def _logs(self, job: _WorkerJob) -> list[Path]:
         """Find the files that dask-jobqueue has a job write its output to."""
         if not self._log_directory:
             return []
-        cluster = job.id.partition(".")[0]  # an HTCondor job is a cluster of its own
-        ends = (f"-{job.id}.out", f"-{job.id}.err", f"worker-{cluster}.log")
+        number = job.id.partition(";")[0]  # without the name of its cluster
+        cluster = number.partition(".")[0]  # an HTCondor job is a cluster of its own
+        ends = (f"-{number}.out", f"-{number}.err", f"worker-{cluster}.log")
         return [path for path in self._log_directory.glob("*") if path.name.endswith(ends)]
 
     def _remove_logs(self, job: _WorkerJob) -> None:

@@ -31,6 +31,8 @@ _FINAL = re.compile(
     # PBS, SGE, LSF
     r"|qsub: (Unknown queue|Unknown resource|illegal -)|job requests unknown (queue|resource)"
     r"|No such queue\. Job not submitted|Bad resource requirement syntax"
+    # there is no program to submit with
+    r"|^[\w.-]+: (No such file or directory|Permission denied)$"
 )
 
 

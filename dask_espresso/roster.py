@@ -47,10 +47,14 @@ class Roster:
         As of the last look at the batch system's queue.
     problem : str
         What keeps jobs from coming up at the moment, or empty.
+    names : tuple of str
+        What the names of its jobs begin with, also of those that it is about to submit; and of the
+        jobs of killed drivers before it.
     """
 
     jobs: tuple[JobReport, ...] = ()
     problem: str = ""
+    names: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Say in one line how many jobs are in which state, and why."""
@@ -70,7 +74,10 @@ def roster_path(store: Path) -> Path:
 
 
 def write_roster(store: Path, roster: Roster) -> None:
-    """Write it down; a reader finds the old or the new one, nothing between."""
+    """Write it down; a reader finds the old or the new one, nothing between; nothing if empty."""
+    if roster == Roster():
+        remove_roster(store)
+        return
     path = roster_path(store)
     aside = path.with_name(f".{path.name}.new")
     with contextlib.suppress(OSError):  # it is a help, no reason to stop a study
@@ -83,8 +90,9 @@ def read_roster(store: Path) -> Roster:
     try:
         with open_file(roster_path(store)) as file:
             found = json.load(file)
-        return Roster(_jobs(found["jobs"]), str(found["problem"]))
-    except (OSError, ValueError, TypeError, KeyError):
+        names = tuple(map(str, found.get("names", ())))
+        return Roster(_jobs(found["jobs"]), str(found["problem"]), names)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Roster()
 
 

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from dask.utils import parse_bytes
 
-from .batch import outside_of_job
-from .directives import escape_macros, in_own_form, option_names, settings
+from . import slurm
+from .batch import (
+    SUBMIT_TIMEOUT,
+    BatchError,
+    HTCondorQueue,
+    ListedQueue,
+    SlurmQueue,
+    call,
+    submitted_id,
+)
+from .directives import escape_macros, in_own_form
 from .errors import InputError
 from .profile import DRIVER_CLUSTERS, Profile
+from .safe_path import safe_code
+from .signals import StoppedError
 from .templates import template
 
 _MARK = "# Written by `dask-espresso submit`"
-
-# sbatch takes no two of them
-_MEMORY = {"--mem", "--mem-per-cpu", "--mem-per-gpu"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,10 @@ class DriverJob:
 
     Attributes
     ----------
+    cluster : str
+        The kind of batch system.
+    name : str
+        The job's.
     path : Path
         The job file, in the current directory.
     text : str
@@ -42,14 +55,22 @@ class DriverJob:
         Commands that show and stop a job, without its id.
     log : str
         The file that the driver's messages go to; the batch system puts the job's id into it.
+    queue : ListedQueue
+        Where it goes.
+    environment : mapping of str to str
+        Of the program.
     """
 
+    cluster: str
+    name: str
     path: Path
     text: str
     program: str
     watch: str
     cancel: str
     log: str
+    queue: ListedQueue
+    environment: Mapping[str, str]
 
     @property
     def command(self) -> str:
@@ -81,13 +102,22 @@ class DriverJob:
             )
         self._write()
         said = self._call(program)
-        found = re.search(r"(?:job|cluster) (\d+)", said)
-        if found is None:
+        job_id = submitted_id(self.cluster, said) or self._found()
+        if not job_id:
             raise InputError(
                 f"{self.program} took {self.path} but named no job ({_in_one_line(said)}); "
                 f"look for it with {self.watch.split()[0]}"
             )
-        return found[1]
+        return re.split("[.;]", job_id)[0]
+
+    def _found(self) -> str:
+        """Look for the job in the queue; give its id if it is the only one of its name."""
+        try:
+            names = asyncio.run(self.queue.names(()))
+        except BatchError:
+            return ""
+        found = [job_id for job_id, name in names.items() if name == self.name]
+        return found[0] if len(found) == 1 else ""
 
     def _write(self) -> None:
         try:
@@ -104,18 +134,20 @@ class DriverJob:
             ) from error
 
     def _call(self, program: str) -> str:
-        with outside_of_job():
-            done = subprocess.run(
-                [program, self.path], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                errors="replace",
-            )  # fmt: skip
-        if done.returncode:
-            said = _in_one_line(done.stderr or done.stdout) or f"exit code {done.returncode}"
+        try:
+            return asyncio.run(call([program, str(self.path)], self.environment, SUBMIT_TIMEOUT))
+        except BatchError as error:
             raise InputError(
-                f"{self.program} refused {self.path}: {said}; correct `options` or `driver` in "
-                "the profile, and submit again"
+                f"{self.program} refused {self.path}: {error.said}; correct `options` or `driver` "
+                "in the profile, and submit again"
+            ) from error
+        except (StoppedError, KeyboardInterrupt):
+            print(
+                f"{self.program} was stopped; it may have submitted a job of the name {self.name} "
+                f"all the same: look for it with {self.watch.split()[0]}",
+                file=sys.stderr,
             )
-        return done.stdout
+            raise
 
 
 def _in_one_line(text: str) -> str:
@@ -145,7 +177,8 @@ def driver_job(name: str, profile: Profile, arguments: Sequence[str]) -> DriverJ
             f"are submitted to {', '.join(DRIVER_CLUSTERS)}; name a profile of one of these, or "
             "put `dask-espresso run …` into a job script of your own"
         )
-    command = [sys.executable, "-m", "dask_espresso", "run", *arguments]
+    start = safe_code("__main__", "program")
+    command = [sys.executable, "-c", start, "run", *arguments]
     if profile.cluster == "htcondor":
         return _htcondor_job(name, profile, command)
     return _slurm_job(name, profile, command)
@@ -165,20 +198,26 @@ def _filled(kind: str, name: str, replacements: dict[str, str]) -> str:
 
 def _slurm_job(name: str, profile: Profile, command: Sequence[str]) -> DriverJob:
     path = Path(f"{name}.sbatch")
-    directives = "\n".join(f"#SBATCH {directive}" for directive in _directives(name, profile))
+    directives = _directives(name, profile)
+    lines = "\n".join(f"#SBATCH {directive}" for directive in directives)
     text = _filled(
         "slurm",
         "driver.sbatch",
         {
             "#   sbatch .*": f"{_MARK}, and anew each time: sbatch {path}",
-            "#SBATCH .*(?:\n#SBATCH .*)*": directives,
+            "#SBATCH .*(?:\n#SBATCH .*)*": lines,
             r"driver=\(.*\)": f"driver=({shlex.join(command)})",
         },
     )
-    found = [setting for line in _directives(name, profile) for setting in settings("slurm", line)]
-    logs = [setting.value for setting in found if setting.name == "--output"]
-    log = ["slurm-%j.out", *logs][-1]  # Slurm's own default, and what replaces it
-    return DriverJob(path, text, "sbatch", "squeue --job", "scancel", log)
+    given = slurm.options(directives)
+    log = given.get("--output", "slurm-%j.out")  # Slurm's own default
+    where = slurm.clusters(directives)
+    on = shlex.join(["", *slurm.cluster_arguments(where)])[2:]
+    return DriverJob(
+        "slurm", given["--job-name"], path, text, "sbatch",
+        f"squeue{on} --job", f"scancel{on}", log, SlurmQueue(where),
+        slurm.submission_environment(given.keys() - _defaults(profile)),
+    )  # fmt: skip
 
 
 def _directives(name: str, profile: Profile) -> list[str]:
@@ -188,13 +227,26 @@ def _directives(name: str, profile: Profile) -> list[str]:
     for option, key in (("--partition", "queue"), ("--account", "account")):
         if value := profile.option(key):
             own.append(f"{option}={shlex.quote(str(value))}")
-    more = list(profile.driver or [])
     if profile.cluster == "slurm-allocation":
         own += _allocation(profile)
-        more = [*(profile.option("job_extra_directives") or []), *more]
-    more = [in_own_form(directive) for directive in more]
+    more = [in_own_form(directive) for directive in _more(profile)]
     given = own + _without(re.findall(r"(?m)^#SBATCH (.+)$", text), own)
     return _without(given, [*(profile.option("job_directives_skip") or []), *more]) + more
+
+
+def _more(profile: Profile) -> list[str]:
+    """Give what a profile adds for the driver's job, or replaces."""
+    in_one = profile.cluster == "slurm-allocation"
+    workers = (profile.option("job_extra_directives") or []) if in_one else []
+    return [*workers, *(profile.driver or [])]
+
+
+def _defaults(profile: Profile) -> Set[str]:
+    """Give the options that are not of this profile's choice."""
+    if profile.cluster == "slurm-allocation":
+        return slurm.defaults(profile.options, profile.driver or ())
+    workers = {"queue": profile.options.get("queue"), "account": profile.options.get("account")}
+    return {"--mem", *slurm.defaults(workers, ())} - slurm.options(profile.driver or ()).keys()
 
 
 def _allocation(profile: Profile) -> list[str]:
@@ -212,14 +264,8 @@ def _allocation(profile: Profile) -> list[str]:
 
 def _without(directives: Sequence[str], others: Sequence[str]) -> list[str]:
     """Leave out those that set what others set, too."""
-    taken = {option for other in others for option in _options(other)}
-    return [directive for directive in directives if not _options(directive) & taken]
-
-
-def _options(directive: str) -> set[str]:
-    """Name the options in a directive, and those that cannot stand beside them."""
-    names = option_names([directive])
-    return names | _MEMORY if names & _MEMORY else names
+    taken = slurm.same_options(slurm.options(others))
+    return [line for line in directives if not slurm.options([line]).keys() & taken]
 
 
 # ---- HTCondor ------------------------------------------------------------------------------------
@@ -243,7 +289,11 @@ def _htcondor_job(name: str, profile: Profile, command: Sequence[str]) -> Driver
         },
     )
     logs = re.findall(r"(?mi)^error\s*=\s*(.*)$", text)
-    return DriverJob(path, text, "condor_submit", "condor_q", "condor_rm", logs[-1])
+    names = re.findall(r"(?mi)^batch_name\s*=\s*(.*)$", text)
+    return DriverJob(
+        "htcondor", names[-1], path, text, "condor_submit", "condor_q", "condor_rm", logs[-1],
+        HTCondorQueue(), os.environ,
+    )  # fmt: skip
 
 
 def _arguments(words: Sequence[str]) -> str:

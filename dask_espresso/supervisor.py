@@ -51,7 +51,7 @@ def main(request_fd: int, report_fd: int, result_fd: int) -> None:
         if request["for_ranks"] is not None:
             _prepare_ranks(request)
         started = time.time()
-        child = _start(request)
+        child = start(request)
     except OSError as error:
         report = not_started(error)
     else:
@@ -189,8 +189,8 @@ def _was_made_here(path: str, started: float) -> bool:
     return found.st_uid == os.getuid() and started <= found.st_mtime < time.time() - 1
 
 
-def _start(request: Dict[str, Any]) -> int:
-    """Fork and exec the simulation in a session of its own; give its process id."""
+def start(request: Dict[str, Any]) -> int:
+    """Fork and exec a command in a session of its own; give its process id."""
     failure, failure_write = os.pipe()  # closed by a successful exec
     supervisor = os.getpid()
     command: List[str] = request["command"]

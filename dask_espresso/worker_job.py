@@ -18,6 +18,7 @@ from .document import describe
 from .duration import format_walltime, parse_duration
 from .errors import BadValueError
 from .paths import expand, expand_home
+from .slurm import time_limit
 
 # options of dask-jobqueue whose own defaults are traps: several processes a job share its cores
 # unevenly, output is lost, and files of the workers go to the shared file system
@@ -76,6 +77,8 @@ def worker_job(cluster: str, options: Mapping[str, Any], names: frozenset[str]) 
     """
     system = config_section(cluster)
     defaults = {name: site_default(cluster, name, options) for name in names - {"name"}}
+    if system == "slurm" and time_limit():
+        defaults["walltime"] = time_limit()
     chosen = {**defaults, **options}
     job: dict[str, Any] = {
         **_DEFAULTS, **{name: value for name, value in chosen.items() if value is not None}

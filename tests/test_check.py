@@ -110,12 +110,13 @@ def test_a_worker_job(programs, run, report, here):
     programs(
         sbatch="""
             cp "$1" job.sh
+            sed -n 's/^#SBATCH -J //p' "$1" > name
             SLURM_JOB_ID=7 setsid bash job.sh > job.log 2>&1 < /dev/null &
             echo $! > job
             touch dask-espresso-logs/mine-7.err dask-espresso-logs/other-7-1.err
             echo Submitted batch job 7
         """,
-        squeue="[ ! -e job ] || echo '7|R|dask-worker|None'",
+        squeue='[ ! -e job ] || echo "7|R|$(cat name)|None"',
         scancel="""
             [ ! -e job ] || kill -KILL -- -$(cat job)
             rm -f job
@@ -215,8 +216,8 @@ def test_job_that_ends_at_once(programs, run, report, monkeypatch):
 
 def test_job_that_waits(programs, run, report):
     programs(
-        sbatch="touch queued; echo Submitted batch job 5",
-        squeue="[ ! -e queued ] || echo '5|PD|dask-worker|Priority'",
+        sbatch="sed -n 's/^#SBATCH -J //p' $1 > queued; echo Submitted batch job 5",
+        squeue='[ ! -e queued ] || echo "5|PD|$(cat queued)|Priority"',
         scancel="rm queued",
     )
     (fault,) = run(slurm(), timeout=1.5)
@@ -229,8 +230,8 @@ def test_job_that_waits(programs, run, report):
 def test_job_that_does_not_leave(programs, run, monkeypatch):
     monkeypatch.setattr(check, "_LEAVE", 0.0)
     programs(
-        sbatch="touch queued; echo Submitted batch job 5",
-        squeue="[ ! -e queued ] || echo '5|PD|dask-worker|Priority'",
+        sbatch="sed -n 's/^#SBATCH -J //p' $1 > queued; echo Submitted batch job 5",
+        squeue='[ ! -e queued ] || echo "5|PD|$(cat queued)|Priority"',
         scancel="",
     )
     faults = run(slurm(), timeout=1.5)

@@ -267,8 +267,8 @@ def test_clusters_without_job_scripts():
 
 
 def test_a_study_runs_and_leaves_nothing_behind(slurm, study, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")  # of the driver
     monkeypatch.setenv("SLURM_MEM_PER_CPU", "100")
-    monkeypatch.setenv("SBATCH_PARTITION", "of_the_driver")
     summary = run_study(study(), profile())
     assert summary.exit_status == 0
     assert squares() == [0, 1, 4, 9, 16, 25]
@@ -279,6 +279,45 @@ def test_a_study_runs_and_leaves_nothing_behind(slurm, study, monkeypatch):
     assert not list(slurm.glob(".dask-espresso-tls-*"))
     assert not (slurm / "dask-espresso-logs").exists()
     wait_until_empty()
+
+
+def test_the_user_s_defaults_reach_the_worker_jobs_but_not_over_the_profile_s_own(
+    slurm, study, monkeypatch
+):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    for name in ("PARTITION", "ACCOUNT", "QOS"):
+        monkeypatch.setenv(f"SBATCH_{name}", "urgent")
+    assert run_study(study(1), profile(options={"queue": "normal"})).exit_status == 0
+    leaked = (slurm / "leaked").read_text().split()
+    assert sorted(leaked) == ["SBATCH_ACCOUNT=urgent", "SBATCH_QOS=urgent"]
+
+
+# a site's sbatch, a stranger's job, and modules of the user's own, as tests/clusters has them for
+# real
+BANNER = """
+    echo "Project p0023565: 77 core hours left"
+    echo "Submitted batch job quota: 77 left"
+"""
+
+
+@pytest.mark.parametrize("says", ["as usual", "nothing"])
+def test_numbers_that_a_site_prints_are_no_jobs(slurm, study, says, monkeypatch):
+    path = slurm / "programs/sbatch"
+    own = (
+        path.read_text() if says == "as usual" else path.read_text().replace("Submitted batch", "")
+    )
+    path.write_text(own.replace("#!/bin/bash\n", f"#!/bin/bash\n{textwrap.dedent(BANNER)}"))
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
+        (slurm / "jobs/77").write_text(str(stranger.pid))
+        (slurm / "names/77").write_text("a stranger's")
+        for name in ("random", "queue", "socket"):
+            (slurm / f"{name}.py").write_text("x = 1\n")
+        assert run_study(study(2), profile()).exit_status == 0
+        assert "77" not in (slurm / "cancelled").read_text().split()
+        assert stranger.poll() is None
+        stranger.kill()
+    wait_until_empty()
+    assert not roster_path(slurm / "s.h5").exists()
 
 
 def test_a_directory_with_a_space(slurm, study, monkeypatch):

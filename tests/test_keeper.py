@@ -9,6 +9,7 @@ from distributed.core import Status
 from dask_espresso.batch import BatchError, QueuedJob
 from dask_espresso.keeper import Keeper
 from dask_espresso.profile import Jobs
+from dask_espresso.roster import Roster
 
 
 class FakeBatch:
@@ -382,6 +383,47 @@ def test_a_worker_that_registers_at_the_very_end_does_not_keep_it_open(batch, st
 
     asyncio.run(scenario())
     assert batch.queue == {}
+
+
+def test_an_id_that_was_read_wrongly_is_set_right_by_the_name(batch):
+    keeper = keeper_of(batch, jobs=1)
+    batch.queue["12"] = QueuedJob("a stranger's", "held", "JobHeldUser")
+    look(keeper, batch)
+    batch.submitted[0].job_id = "12"
+    assert look(keeper, batch) == [("1", "waiting")]
+    assert batch.cancelled == []
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_job_whose_submission_did_not_tell_its_id(batch, comes):
+    keeper = keeper_of(batch, jobs=1)
+    look(keeper, batch)
+    job, queued = batch.submitted[0], batch.queue.pop("1")
+    job.job_id, job.said = "", "Have a nice day\n"
+    assert look(keeper, batch, 10) == [(job.name, "waiting")]
+    if comes:
+        batch.queue["1"] = queued
+        assert look(keeper, batch, 10) == [("1", "waiting")]
+    else:
+        look(keeper, batch, 30)
+        assert "its submission said: Have a nice day" in keeper.roster.problem
+
+
+def test_the_names_of_jobs_are_known_before_there_are_any(batch):
+    recorded = []
+    keeper = keeper_of(batch, record=recorded.append)
+
+    async def scenario():
+        await keeper.start({}, "of-a-killed-driver-")
+        (beginning, earlier) = recorded[0].names
+        assert batch.submitted == []
+        await asyncio.sleep(0.01)
+        assert all(job.name.startswith(beginning) for job in batch.submitted)
+        assert earlier == "of-a-killed-driver-"
+        await keeper.close()
+
+    asyncio.run(scenario())
+    assert recorded[-1] == Roster()
 
 
 def test_a_job_that_is_being_submitted_at_the_end_is_cancelled_too(batch):

@@ -18,9 +18,11 @@ from dask_espresso import load_profile
 from dask_espresso.cli import main
 from dask_espresso.errors import InputError
 from dask_espresso.profile import JOBQUEUE_CLUSTERS, Jobs, Profile
+from dask_espresso.safe_path import safe_code
 from dask_espresso.submission import _arguments, driver_job
 
 GOLDEN = Path(__file__).parent / "golden"
+START = safe_code("__main__", "program")
 PYTHON = "/home/me/v env/bin/python"
 OPTIONS = {"cores": 3, "memory": "8 GB", "queue": "normal", "account": "me", "walltime": "02:00:00"}
 CONDOR = {"cores": 4, "memory": "8 GB", "disk": "1 GB"}
@@ -280,7 +282,7 @@ def test_submit_to_htcondor(here, program):
         "its log:  dask-espresso-7.err",
         "stop it:  condor_rm 7; submitting it again goes on",
     ]
-    assert '"-m dask_espresso run study.yaml --profile htcondor.yaml"' in Path("s.sub").read_text()
+    assert f"\"-c '{START}' run study.yaml --profile htcondor.yaml\"" in Path("s.sub").read_text()
 
 
 def test_log_of_the_user_s_choice(here, program):
@@ -310,7 +312,7 @@ def test_dry_run_touches_nothing(here, program, name, path, command):
     before = sorted(here.iterdir())
     output = submit("study.yaml", "--profile", name, "--dry-run")
     assert output.endswith(f"\n\n{path} would be submitted with: {command}\n")
-    assert "-m dask_espresso run study.yaml --profile" in output
+    assert " run study.yaml --profile" in output
     assert sorted(here.iterdir()) == before
 
 
@@ -434,8 +436,8 @@ def test_arguments_arrive_as_they_are(job):
     process = job("0", "my study.yaml", "--set", 'label=it\'s "a" $(b) `c`\nd')
     os.killpg(process.pid, signal.SIGTERM)
     process.wait(10)
-    expected = '[-m][dask_espresso][run][0][my study.yaml][--set][label=it\'s "a" $(b) `c`\nd]'
-    assert Path("arguments").read_text() == expected
+    expected = '[run][0][my study.yaml][--set][label=it\'s "a" $(b) `c`\nd]'
+    assert Path("arguments").read_text() == f"[-c][{START}]{expected}"
 
 
 @pytest.mark.parametrize(

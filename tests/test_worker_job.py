@@ -228,7 +228,7 @@ def test_a_python_in_a_directory_with_a_space(load, tmp_path):
     python = tmp_path / "my env" / "python"
     python.parent.mkdir()
     python.write_text("")
-    assert f"\n'{python}' -m " in job_script(load(SLURM + "  python: my env/python"))
+    assert f"\n'{python}' -c " in job_script(load(SLURM + "  python: my env/python"))
 
 
 def test_a_prologue_of_htcondor_is_a_script(load):

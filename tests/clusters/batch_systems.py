@@ -56,8 +56,17 @@ class Batch(abc.ABC):
         Of a small worker job.
     short_walltime : dict
         More options, with which a worker job lasts about a minute.
+    program : str
+        Submits jobs.
+    banner : str
+        What a site may print there, with a number in it.
+    display : dict
+        Settings of a user's, for the display of the queue.
     """
 
+    program: str
+    banner: str
+    display: dict
     cluster: str
     options: dict
     short_walltime: dict
@@ -124,6 +133,10 @@ class Batch(abc.ABC):
         return number
 
     @abc.abstractmethod
+    def submit_sleep(self):
+        """Submit a job that is no worker and waits for long, and give its id."""
+
+    @abc.abstractmethod
     def exit_status(self, job_id):
         """Give the exit status of a job that has ended; None before."""
 
@@ -175,6 +188,15 @@ class Slurm(Batch):
     cluster = "slurm"
     options: ClassVar = {"cores": 1, "memory": "512 MB", "walltime": "00:30:00", "interface": "lo"}
     short_walltime: ClassVar = {"walltime": "00:01:00"}
+    program = "sbatch"
+    banner = "Project p0023565: {number} core hours left\nSubmitted batch job quota: {number} left"
+    display: ClassVar = {
+        "SQUEUE_PARTITION": "urgent",
+        "SQUEUE_STATES": "SUSPENDED",
+        "SQUEUE_FORMAT": "%i %j",
+        "SCANCEL_PARTITION": "urgent",
+        "SCANCEL_INTERACTIVE": "1",
+    }
     _STATES: ClassVar = {"PENDING": "waiting", "RUNNING": "running", "COMPLETING": "ending"}
 
     def _queue(self):
@@ -194,6 +216,9 @@ class Slurm(Batch):
     def submit(self, *arguments, cwd=None):
         """Submit a job that is no worker, and give its id."""
         return self.other(call("sbatch", "--parsable", *arguments, cwd=cwd).strip())
+
+    def submit_sleep(self):
+        return self.submit("--output=/dev/null", "--wrap=sleep 600")
 
     def describe(self, job_id):
         """Give what Slurm knows of a job."""
@@ -248,6 +273,12 @@ class HTCondor(Batch):
     cluster = "htcondor"
     options: ClassVar = {"cores": 1, "memory": "512 MB", "disk": "100 MB", "interface": "lo"}
     short_walltime: ClassVar = {"job_extra_directives": {"allowed_job_duration": 40}}
+    program = "condor_submit"
+    banner = "{number} job(s) submitted to cluster {number} are yours at present"
+    display: ClassVar = {
+        "_CONDOR_CONDOR_Q_ONLY_MY_JOBS": "False",
+        "_CONDOR_CONDOR_Q_DASH_BATCH_IS_DEFAULT": "False",
+    }
     _STATES: ClassVar = {1: "waiting", 2: "running", 5: "held"}
 
     def _queue(self):
@@ -269,6 +300,16 @@ class HTCondor(Batch):
         """Submit a job that is no worker, and give its id."""
         said = call("condor_submit", "-terse", *arguments, cwd=cwd)
         return self.other(said.split()[0])
+
+    def submit_sleep(self):
+        return self._submit_sleep(600, request_memory=1)
+
+    def _submit_sleep(self, seconds, **lines):
+        path = Path(os.environ["TMPDIR"]) / "sleep.sub"
+        lines |= {"executable": "/bin/sleep", "arguments": seconds, "transfer_executable": False}
+        lines |= {"request_disk": 1}
+        path.write_text("".join(f"{key} = {value}\n" for key, value in lines.items()) + "queue\n")
+        return self.submit(path.name, cwd=path.parent)
 
     def full_id(self, number):
         return f"{number}.0"
@@ -293,12 +334,7 @@ class HTCondor(Batch):
         call("condor_vacate_job", "-fast", job_id)
 
     def preempt(self):
-        directory = Path(os.environ["TMPDIR"])
-        (directory / "urgent.sub").write_text(
-            "executable = /bin/sleep\narguments = 5\ntransfer_executable = False\n"
-            "request_cpus = 4\nrequest_memory = 1\nrequest_disk = 1\nMY.Urgent = True\nqueue\n"
-        )
-        return self.submit("urgent.sub", cwd=directory)
+        return self._submit_sleep(5, **{"request_cpus": 4, "request_memory": 1, "MY.Urgent": True})
 
     @contextlib.contextmanager
     def node_down(self, job_id):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import collections
+import os
 import re
 import subprocess
-import sys
 import time
 
 import h5py
@@ -57,6 +57,7 @@ class StudyRun:
         self.path = directory / "study.yaml"
         self.profile = batch.profile(directory, **options)
         self.driver = None
+        self.files = set()  # more of the user's own
         self._record_property = record_property
         self._fault = None
         (directory / "square.py").write_text(SCRIPT)
@@ -70,13 +71,14 @@ class StudyRun:
 
     # ---- the driver ------------------------------------------------------------------------------
 
-    def start(self):
-        """Start a driver process here."""
-        command = [sys.executable, "-m", "dask_espresso", "run"]
+    def start(self, **environment):
+        """Start a driver process here, with more in its environment."""
+        command = ["dask-espresso", "run"]
         with (self.directory / "driver.log").open("a") as log:
             self.driver = subprocess.Popen(
                 [*command, self.path, "--profile", self.profile],
                 cwd=self.directory,
+                env=os.environ | environment,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -175,7 +177,7 @@ class StudyRun:
         kinds = ("study.yaml", "profile.yaml", "square.py", "squares.h5", "driver.log")
         kinds += ("squares.sbatch", "squares.sub", "dask-espresso*")
         known = {path for kind in kinds for path in self.directory.glob(kind)}
-        assert set(self.directory.iterdir()) == known
+        assert set(self.directory.iterdir()) == known | self.files
 
     def processes(self):
         """Find all processes of this study."""
