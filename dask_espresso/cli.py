@@ -448,8 +448,8 @@ def init(directory: Path, engine: str | None) -> None:
     start = start_directory(directory, engine)
     click.echo(f"made {', '.join(str(path) for path in start.made)}")
     click.echo(start.reason)
-    place = shlex.quote(str(directory))
-    place = f"./{place}" if place.startswith("-") else place
+    place = f"./{directory}" if str(directory).startswith("-") else str(directory)
+    place = shlex.quote(place)
     click.echo(f"next: cd {place}; dask-espresso try study.yaml")
 
 
