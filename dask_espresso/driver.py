@@ -29,6 +29,7 @@ from .duration import format_duration
 from .engine import Probe, probe
 from .errors import DaskEspressoError, InputError, ResumableError
 from .files import describe_error
+from .findings import is_loopback, on_loopback
 from .outcome import Status, pack
 from .paths import expand
 from .profile import Profile, load_profile
@@ -295,6 +296,8 @@ class Driver:
         client = cluster.client
         if dashboard := describe_dashboard(client, elsewhere=self._is_elsewhere):
             self._display.say(dashboard)
+        if cluster.keeper and is_loopback(client.scheduler.address):
+            self._display.say(on_loopback(client.scheduler.address))
         self._check_engine(cluster)
         while not self._stop.signal:
             self._look_after(cluster)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -21,6 +22,11 @@ from .roster import Roster
 from .study import Study
 
 _LOG_LINES = 10
+_CAUSES = 4
+
+# the last line of a traceback, of which each error in a chain has one, the cause first
+_CAUSE = re.compile(r"\s*(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout)\b: *\S")
+_CLOCK_REMEDY = "the clock of that machine is behind this one's; have the clocks set (NTP)"
 
 
 class Report:
@@ -134,15 +140,38 @@ def interfaces() -> str:
     return ", ".join(found) or "none but loopback"
 
 
+def is_loopback(address: str) -> bool:
+    """Say whether only this machine reaches an address."""
+    host = urlsplit(address).hostname or ""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def on_loopback(address: str) -> str:
+    """Say so of a scheduler, and what to do."""
+    return (
+        f"other machines do not reach the scheduler at {address}; for worker jobs on them name the "
+        f"network as `interface` under `options`; this machine has {interfaces()}"
+    )
+
+
 def log_tail(setting: Setting) -> str:
-    """Give the last lines that a worker job has printed, if there are any: of the last job."""
+    """Give what a worker job has printed, if anything: of the last job.
+
+    That are the lines which say why, the cause first, or else the last ones.
+    """
     files = [path for path in setting.log_files() if path.suffix != ".log"]  # HTCondor's own
     files.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for path in sorted(files, key=lambda path: not path.suffix.startswith(".e")):
         with contextlib.suppress(OSError):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            if last := [line.rstrip() for line in lines if line.strip()][-_LOG_LINES:]:
-                return "\n".join([f"\nthe end of {path.name}:", *last])
+            lines = [line.rstrip() for line in lines if line.strip()]
+            if causes := list(dict.fromkeys(line.strip() for line in lines if _CAUSE.match(line))):
+                remedy = [_CLOCK_REMEDY] if any("not yet valid" in line for line in causes) else []
+                return "\n".join([f"\n{path.name} says why:", *causes[:_CAUSES], *remedy])
+            if lines:
+                return "\n".join([f"\nthe end of {path.name}:", *lines[-_LOG_LINES:]])
     return ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import math
 import os
 import re
@@ -35,10 +34,11 @@ from .findings import (
     DeadEndError,
     FaultError,
     Setting,
-    interfaces,
+    is_loopback,
     log_tail,
     many,
     of_ranks,
+    on_loopback,
 )
 from .journal import Journal
 from .modules import find_modules
@@ -125,18 +125,8 @@ def _check_network(worker: Worker) -> None:
             "connections are not encrypted: everyone in this network can run programs as you; "
             "start the scheduler with TLS"
         )
-    if _is_loopback(here):
-        report.note(
-            "other machines do not reach the scheduler there; for worker jobs on them name the "
-            f"network as `interface` under `options`; this machine has {interfaces()}"
-        )
-
-
-def _is_loopback(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
+    if is_loopback(here):
+        report.note(on_loopback(here))
 
 
 def _on_interface(address: str, networks: dict[str, list[Any]]) -> str:

@@ -214,6 +214,44 @@ def test_job_that_ends_at_once(programs, run, report, monkeypatch):
     assert report.lines[-1].endswith("their logs are in dask-espresso-logs")
 
 
+LOG = """\
+Traceback (most recent call last):
+  File "tcp.py", line 1, in connect
+{cause}
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+{frames}
+RuntimeError: Worker failed to start.
+"""
+
+
+@pytest.mark.parametrize(
+    ("cause", "remedy"),
+    [
+        ("OSError: Timed out trying to connect to tls://192.0.2.1:4000 after 30 s", "`interface`"),
+        (
+            "ssl.SSLCertVerificationError: certificate verify failed: certificate is not yet valid",
+            "the clock of that machine is behind",
+        ),
+    ],
+)
+def test_a_log_that_says_why_high_up(programs, run, monkeypatch, cause, remedy):
+    monkeypatch.setattr(check, "_PERSISTS", 1.0)
+    frames = "\n".join(f'  File "core.py", line {i}, in start' for i in range(40))
+    Path("said").write_text(LOG.format(cause=cause, frames=frames))
+    programs(
+        sbatch="cp said dask-espresso-logs/worker-7.err; echo Submitted batch job 7",
+        squeue="",
+        scancel="",
+    )
+    (fault,) = run(slurm())
+    assert f"worker-7.err says why:\n{cause}\nRuntimeError: Worker failed to start." in fault
+    assert remedy in fault
+    assert "core.py" not in fault
+
+
 def test_job_that_waits(programs, run, report):
     programs(
         sbatch="sed -n 's/^#SBATCH -J //p' $1 > queued; echo Submitted batch job 5",
