@@ -224,7 +224,9 @@ def open_hdf5(path: Path) -> Iterator[Published | None]:
         except OSError as error:
             if error.errno:  # of the stream
                 raise
-            raise InputError(f"{path}: not an HDF5 file ({error}); name another --store") from error
+            raise InputError(
+                f"{path}: not an HDF5 file ({error}); name a store, such as NAME.h5"
+            ) from error
         with file:
             _check_format(path, file.attrs.get("dask_espresso_format"), file.attrs.get("source"))
             yield Published(path, file)

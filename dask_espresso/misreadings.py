@@ -36,6 +36,8 @@ def misreading(text: str, value: Any) -> str:
             return _said(f"the text {text!r}", f"{meant} for the value", text)
         if meant := _number(text):
             return _said(f"the text {text!r}", f"{meant} for the number", text)
+        if meant := _list(text):
+            return _said(f"the text {text!r}", f"{meant} for the list", text)
     elif value is None and text in ("", "~"):
         return _said("nothing", "null if that is meant", text)
     elif isinstance(value, int) and re.fullmatch(r"[-+]?0\d+", text):
@@ -46,6 +48,16 @@ def misreading(text: str, value: Any) -> str:
 def _said(what: str, other: str, text: str) -> str:
     quoted = f", or '{text}' in quotes for the text" if text else ", or a value"
     return f"is read as {what}; write {other}{quoted}"
+
+
+def _list(text: str) -> str:
+    """Say how a list of numbers would have to be written; empty for what is none."""
+    words = [word.strip() for word in text.split(",")]
+    try:
+        [float(word) for word in words]
+    except ValueError:
+        return ""
+    return f"[{', '.join(words)}]" if len(words) > 1 else ""
 
 
 def _number(text: str) -> str:

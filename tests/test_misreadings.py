@@ -22,6 +22,8 @@ STUDY = "name: s\nengine: python\nscript: echo\nparameters:\n"
         ("", "nothing", "null if"),
         ("1_000", "the text '1_000'", "1000 for"),
         ("0,5", "the text '0,5'", "0.5 for"),
+        ("0.1,0.3", "the text '0.1,0.3'", "[0.1, 0.3] for the list"),
+        ("1, 2, 3", "the text '1, 2, 3'", "[1, 2, 3] for the list"),
         ("1,000", "the text '1,000'", "1000 or 1.000 for"),
         ("1,000,000.5", "the text '1,000,000.5'", "1000000.5 for"),
         ("1 000", "the text '1 000'", "1000 for"),
