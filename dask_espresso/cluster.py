@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import errno
 import inspect
 import multiprocessing
 import os
@@ -231,11 +232,38 @@ def _refusals(profile: Profile, what: str) -> Iterator[None]:
     except DaskEspressoError:
         raise
     except Exception as error:
-        said, cause = _described(error), error.__cause__
-        while cause:  # such as that of "Scheduler failed to start"
-            said += "" if (why := _described(cause)) in said else f": {why}"
-            cause = cause.__cause__
+        errors = list(_chain(error))
+        if any(getattr(e, "errno", 0) == errno.EADDRINUSE for e in errors):
+            _refuse_port(profile, errors)
+        said = ""
+        for why in map(_described, errors):  # such as that of "Scheduler failed to start"
+            said += "" if why in said else f": {why}" if said else why
         raise profile.error("options", f"{what} ({said}); correct or remove the option") from error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and what led to it."""
+    while error:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _refuse_port(profile: Profile, errors: list[BaseException]) -> None:
+    """Raise the error that names the port of the profile which is in use, if one can be."""
+    keys: tuple[str, ...] = ("scheduler_options", "port")
+    if profile.cluster == "local":
+        is_worker = any("Nanny" in str(error) or "Worker" in str(error) for error in errors)
+        keys = ("port",) if is_worker else ("scheduler_port",)
+    port: Any = profile.options
+    for key in keys:
+        port = (port or {}).get(key)
+    if port:
+        raise profile.error(
+            ".".join(("options", *keys)),
+            f"port {port} is in use on this machine, by another driver or another program; give "
+            "each driver here a port of its own, wait for the end of the other, or remove the key: "
+            "then any free port is taken",
+        ) from errors[0]
 
 
 def _described(error: BaseException) -> str:

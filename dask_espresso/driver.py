@@ -308,8 +308,8 @@ class Driver:
             if self._store.should_publish:
                 self._store.publish()
         self._collect()  # what is there already, and nearly there, is not thrown away
-        end = time.monotonic() + _LAST_CALL
-        while self._fetching and time.monotonic() < end:
+        end, last = time.monotonic() + _LAST_CALL, self._fetching.copy()
+        while self._fetching & last and time.monotonic() < end:
             self._collect()
 
     def _check_engine(self, cluster: Cluster) -> None:
@@ -352,6 +352,8 @@ class Driver:
         jobs = cluster.keeper.roster.jobs if cluster.keeper else ()
         are_all_there = all(job.state == "working" for job in jobs)
         if are_all_there and (trouble := self._crew.lasting_trouble):
+            if self._counts.before:
+                raise ResumableError(f"{trouble}; nothing new was run; run again to go on")
             raise InputError(f"{trouble}; nothing was run")
 
     def _tell(self, reason: str) -> None:

@@ -257,9 +257,9 @@ class Profile(pydantic.BaseModel):
         return self._path
 
     def error(self, key: str, message: str) -> InputError:
-        """Make the error that says what is wrong with one of its keys, and where that stands."""
+        """Make the error that says what is wrong with a key, as in ``a.b``, and where that is."""
         if self._document:
-            return self._document.error((key,), message)
+            return self._document.error(tuple(key.split(".")), message)
         return InputError(f"profile: {key}: {message}")
 
     @pydantic.model_validator(mode="after")

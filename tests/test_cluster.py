@@ -6,6 +6,7 @@ What a real Slurm and a real HTCondor do is tested in tests/clusters.
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -153,6 +154,19 @@ def test_options_that_dask_jobqueue_refuses(slurm, study, option, said):
         with pytest.raises(InputError, match=match):
             job_script(loaded)
     assert {*slurm.iterdir()} == before
+
+
+def test_a_port_that_is_in_use(slurm, study):
+    path = slurm / "p.yaml"
+    with socket.create_server(("", 0)) as other:
+        port = other.getsockname()[1]
+        path.write_text(
+            "cluster: slurm\noptions:\n  cores: 1\n  memory: 1 GB\n"
+            f"  scheduler_options:\n    dashboard: false\n    port: {port}\n"
+        )
+        match = rf"p\.yaml:7: options\.scheduler_options\.port: port {port} is in use on this"
+        with pytest.raises(InputError, match=match):
+            run_study(study(1), load_profile(path))
 
 
 def test_a_log_directory_that_is_only_looked_at_leaves_none_of_its_parents(tmp_path, monkeypatch):

@@ -458,6 +458,81 @@ def test_local_options_that_dask_refuses(here, option, said):
     assert not (here / "s.h5").exists()
 
 
+@pytest.mark.parametrize("key", ["scheduler_port", "port"])
+def test_a_port_that_is_in_use(here, key):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        (here / "profile.yaml").write_text(f"cluster: local\noptions:\n  {key}: {port}\n")
+        run = command("run", "study.yaml", "--profile", "profile.yaml")
+        process = subprocess.run(run, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert process.returncode == 2
+    said = f"Error: profile.yaml:3: options.{key}: port {port} is in use on this machine"
+    assert process.stderr.splitlines()[-1].startswith(said)
+
+
+# it registers, gets work and says that it is done, but nobody reaches it
+CUT_OFF = """
+import asyncio, sys
+from distributed import Scheduler, Worker
+
+async def main():
+    quiet = {"protocol": "tcp", "host": "127.0.0.1", "dashboard": False}
+    async with Scheduler(port=0, dashboard_address="127.0.0.1:0", **quiet) as scheduler:
+        where = "tcp://127.0.0.1:" + sys.argv[1]
+        async with Worker(scheduler.address, nthreads=1, contact_address=where, **quiet):
+            print(scheduler.address, flush=True)
+            await asyncio.to_thread(input)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("patience", "give_up", "is_begun", "status", "said"),
+    [
+        ("1 min", "1s", False, 2, "; nothing was run"),
+        ("1 min", "1s", True, 75, "; nothing new was run; run again to go on"),
+        ("3 s", "60s", False, 75, "Error: no worker for 3.0 s ("),
+    ],
+)
+def test_a_worker_that_cannot_be_reached(
+    here, monkeypatch, patience, give_up, is_begun, status, said
+):
+    if is_begun:
+        once = command("run", "study.yaml", "--set", "x=1", "--store", "s.h5")
+        subprocess.run(once, check=True, stderr=subprocess.PIPE)
+    monkeypatch.setenv("DASK_DASK_ESPRESSO__TRANSFERS__ASK", "1s")
+    monkeypatch.setenv("DASK_DASK_ESPRESSO__TRANSFERS__GIVE_UP", give_up)
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
+    (here / "cut_off.py").write_text(CUT_OFF)
+    run = command("run", "study.yaml", "--store", "s.h5", "--profile", "profile.yaml")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        open_cut_off(other.getsockname()[1]) as address,
+    ):
+        other.close()
+        (here / "profile.yaml").write_text(f"cluster: {address}\nworker_timeout: {patience}\n")
+        process = subprocess.run(run, stderr=subprocess.PIPE, text=True, timeout=90)
+    assert process.returncode == status, process.stderr
+    last = process.stderr.splitlines()[-1]
+    assert said in last
+    assert f"the scheduler, {address}, does not reach the worker, tcp://127.0.0.1:" in last
+    assert "Traceback" not in process.stderr
+
+
+@contextlib.contextmanager
+def open_cut_off(port):
+    with subprocess.Popen(
+        [sys.executable, "cut_off.py", str(port)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
 OWN_CLUSTER = """
 from distributed import LocalCluster
 with LocalCluster(

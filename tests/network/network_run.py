@@ -110,7 +110,7 @@ class NetworkRun:
 
     def wait_for_work(self):
         """Wait until both nodes have given a result."""
-        self.wait_until("both nodes at work", lambda: len(set(self.hosts())) == 2)
+        self.wait_until("both nodes at work", lambda: len(set(self.hosts())) == 2, 180)
 
     def wait_until(self, what, predicate, timeout=60):
         """Wait for something to happen while the driver runs."""
