@@ -224,6 +224,7 @@ def _is_at(path: Path, fd: int) -> bool:
         with open_file(path) as file:
             return file.read(_MAX_SIZE) == os.pread(fd, _MAX_SIZE, 0)
     except FileNotFoundError:
+        os.fsync(fd)  # which fails where not the file is gone, but its file system
         return False
 
 

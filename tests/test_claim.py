@@ -97,6 +97,23 @@ def on_host(monkeypatch, name):
     monkeypatch.setattr("socket.gethostname", lambda: name)
 
 
+def test_a_file_system_that_is_gone_is_no_other_driver(path, monkeypatch):
+    """As sshfs leaves it when its line is cut: the directory is empty, what was open fails."""
+    claim = Claim(path)
+    path.unlink()
+    assert not claim.look()
+
+    def fails(_):
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails)
+        with pytest.raises(OSError, match="not connected"):
+            claim.look()
+        assert not claim.is_ours
+    claim.release()
+
+
 def test_owner_that_was_taken_over_notices(path, monkeypatch):
     on_host(monkeypatch, "alpha")
     first = Claim(path)

@@ -164,9 +164,12 @@ def test_a_port_that_is_in_use(slurm, study):
             "cluster: slurm\noptions:\n  cores: 1\n  memory: 1 GB\n"
             f"  scheduler_options:\n    dashboard: false\n    port: {port}\n"
         )
-        match = rf"p\.yaml:7: options\.scheduler_options\.port: port {port} is in use on this"
-        with pytest.raises(InputError, match=match):
-            run_study(study(1), load_profile(path))
+        study(1)
+        run = [sys.executable, "-m", "dask_espresso", "run", "study.yaml", "--profile", "p.yaml"]
+        process = subprocess.run(run, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert process.returncode == 2
+    said = f"Error: p.yaml:7: options.scheduler_options.port: port {port} is in use on this machine"
+    assert process.stderr.splitlines()[-1].startswith(said)
 
 
 def test_a_log_directory_that_is_only_looked_at_leaves_none_of_its_parents(tmp_path, monkeypatch):
