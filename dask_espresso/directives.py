@@ -18,6 +18,7 @@ from .errors import BadValueError
 _JOBS = "how many jobs there are; write `jobs: N` in the profile, and remove it"
 _LOGS = "where the output goes; write `log_directory: DIRECTORY` instead"
 _TASKS = "the size of a worker job, which is one process on one node; write `cores: N` instead"
+_NEVER = "with which no worker ever comes; remove it"
 _WHOLE = "the memory of a worker job; write `memory`, of the whole job, instead"
 
 # what an option is in a profile; or why it has no place there
@@ -27,6 +28,7 @@ _MEANINGS: dict[str, dict[str, str]] = {
         "--array": _JOBS,
         "--cpus-per-task": "job_cpu",
         "--error": _LOGS,
+        "--hold": _NEVER,
         "--job-name": "job_name",
         "--mem": "job_mem",
         "--mem-per-cpu": _WHOLE,
@@ -36,7 +38,10 @@ _MEANINGS: dict[str, dict[str, str]] = {
         "--ntasks-per-node": _TASKS,
         "--output": _LOGS,
         "--partition": "queue",
+        "--test-only": _NEVER,
         "--time": "walltime",
+        "--wait": "with which sbatch waits for the worker job to end; remove it",
+        "--wrap": "what starts the worker; remove it",
     },
     "pbs": {
         "-A": "account",
@@ -91,10 +96,11 @@ _MEANINGS: dict[str, dict[str, str]] = {
 }
 _MEANINGS["moab"] = _MEANINGS["pbs"]
 
-# sbatch's short options that take a value, and what may be mistaken for an abbreviation
+# sbatch's short options that matter here, and what may be mistaken for an abbreviation
 _SLURM_SHORT = {
-    "-A": "--account", "-C": "--constraint", "-D": "--chdir", "-G": "--gpus", "-J": "--job-name",
-    "-L": "--licenses", "-M": "--clusters", "-N": "--nodes", "-S": "--core-spec", "-a": "--array",
+    "-A": "--account", "-C": "--constraint", "-D": "--chdir", "-G": "--gpus", "-H": "--hold",
+    "-J": "--job-name", "-L": "--licenses", "-M": "--clusters", "-N": "--nodes",
+    "-S": "--core-spec", "-W": "--wait", "-a": "--array",
     "-b": "--begin", "-c": "--cpus-per-task", "-d": "--dependency", "-e": "--error",
     "-i": "--input", "-m": "--distribution", "-n": "--ntasks", "-o": "--output",
     "-p": "--partition", "-q": "--qos", "-t": "--time", "-w": "--nodelist", "-x": "--exclude",

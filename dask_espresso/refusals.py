@@ -12,16 +12,19 @@ import re
 _FINAL = re.compile(
     # Slurm: slurm_strerror
     r"Invalid partition name specified|Invalid account|Invalid qos specification"
-    r"|Invalid feature specification|Invalid generic resource|Invalid license specification"
+    r"|Invalid (preferred )?feature specification|Invalid generic resource"
+    r"|Invalid job array specification|Invalid license specification"
     r"|Invalid node name specified|Invalid user id|Requested reservation is invalid"
     r"|Requested node configuration is not available|Requested time limit is invalid"
     r"|Memory specification can not be satisfied|Node count specification invalid"
     r"|CPU count (specification invalid|per node can not be satisfied)"
     r"|More processors requested than permitted|group not permitted to use this partition"
-    r"|Access/permission denied"
+    r"|Access/permission denied|Job dependency problem"
     # Slurm: sbatch itself
     r"|[Ii]nvalid partition specified|Invalid --?\w[\w-]* (specification|argument|value)"
-    r"|Invalid directive found|unrecognized option|option .* (is ambiguous|requires an argument)"
+    r"|Invalid directive found|unrecognized (option|--)|Invalid numeric value|invalid --\S+ option"
+    r"|option .* (is ambiguous|requires an argument|doesn't allow an argument)|--\S+ is not valid"
+    r"|Could not open user environment file"
     r"|invalid option --|are mutually exclusive|Unable to process configuration file"
     r"|Could not establish a configuration source|does not look like a batch script"
     # HTCondor: condor_submit

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .files import followed, open_file
+
+_NAMES = re.compile(r".*-[0-9a-f]{6}-", re.DOTALL)  # what a driver's jobs begin with, and no others
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def read_roster(store: Path) -> Roster:
     try:
         with open_file(roster_path(store)) as file:
             found = json.load(file)
-        names = tuple(map(str, found.get("names", ())))
+        names = tuple(name for name in map(str, found.get("names", ())) if _NAMES.fullmatch(name))
         return Roster(_jobs(found["jobs"]), str(found["problem"]), names)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Roster()

@@ -11,7 +11,10 @@ from __future__ import annotations
 import os
 import sys
 
-NO_DIRECTORY = "import sys; sys.path[:] = filter(None, sys.path); "
+# the directory is there as "", and by its name, which goes last, where PYTHONPATH has an empty item
+NO_DIRECTORY = (
+    "import os, sys; sys.path[:] = sorted(filter(None, sys.path), key=os.getcwd().__eq__); "
+)
 
 
 def safe_code(module: str, function: str) -> str:

@@ -101,7 +101,8 @@ def submission_environment(given: Iterable[str] = ()) -> dict[str, str]:
 
 def _variables(option: str) -> list[str]:
     names = _VARIABLES.get(option) or (option[2:].upper().replace("-", "_"),)
-    return [f"SBATCH_{name}" for name in names]
+    others = ["SLURM_CLUSTERS"] if option == "--clusters" else []  # sbatch reads it, too
+    return [*(f"SBATCH_{name}" for name in names), *others]
 
 
 def clusters(directives: Iterable[str]) -> str:

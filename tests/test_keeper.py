@@ -462,6 +462,25 @@ def test_a_refusal_for_ever_is_a_dead_end_only_before_any_job_has_come_up(batch)
 @pytest.mark.parametrize(
     "said",
     [
+        "sbatch: error: Batch job submission failed: Job dependency problem",
+        "sbatch: error: Batch job submission failed: Invalid preferred feature specification",
+        'sbatch: error: unrecognized --hint argument "foo", see --hint=help',
+        'sbatch: error: Invalid numeric value "x" for --switches.',
+        "sbatch: error: Bad rlimit name: foo sbatch: error: --propagate=foo is not valid.",
+        "sbatch: error: invalid --profile=x option",
+        "sbatch: option '--requeue' doesn't allow an argument",
+    ],
+)
+def test_refusals_for_ever(batch, said):
+    batch.refusal = said
+    keeper = keeper_of(batch)
+    look(keeper, batch)
+    assert said in keeper.dead_end
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
         "failed: Required partition not available (inactive or drain)",
         "failed: Job violates accounting/QOS policy (job submit limit, size and/or time limits)",
         "failed: Unable to contact slurm controller (connect failure)",

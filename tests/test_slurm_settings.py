@@ -57,6 +57,7 @@ def test_the_user_s_own_defaults_hold(variables):
 def test_but_not_those_of_what_was_chosen_for_the_job(variables):
     chosen = {"--time", "--partition", "--mem", "--clusters"}
     names = ("SBATCH_TIMELIMIT", "SBATCH_PARTITION", "SBATCH_MEM_PER_CPU", "SBATCH_CLUSTERS")
+    names += ("SLURM_CLUSTERS",)
     assert variables(*names, "SBATCH_ACCOUNT", given=chosen) == {"SBATCH_ACCOUNT"}
 
 

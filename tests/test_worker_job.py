@@ -106,6 +106,8 @@ def test_what_is_skipped_is_one_option_and_no_more(load):
         (SLURM + directives("-C x", "-n 4"), r"\[1\]: sets --ntasks.*write `cores: N`"),
         (SLURM + directives("-o x.out"), "sets --output.*write `log_directory: DIRECTORY`"),
         (SLURM + directives("--array=1-9"), "sets --array.*write `jobs: N`"),
+        (SLURM + directives("-H"), "sets --hold, with which no worker ever comes; remove it"),
+        (SLURM + directives("-W"), "sets --wait, with which sbatch waits for the worker job"),
         (SLURM + directives("-p 'a"), "balance its quotes"),
         (SLURM + directives("-t soon"), r"\[0\]: is the text 'soon', which is no length of time"),
         (SLURM + "  queue: a\n" + directives("-p b"), "sets 'b', but `queue` is 'a'; keep one"),
@@ -194,7 +196,7 @@ def test_options_that_cannot_become_part_of_a_job(load, option, said):
 def test_directories_on_the_worker_are_left_to_its_shell(load):
     def local_directory(text):
         words = job_script(load(SLURM + f"  local_directory: {text}")).split("--local-directory ")
-        return words[1].strip()
+        return words[1].partition(" --no-dashboard")[0].strip()
 
     assert local_directory("$TMPDIR/x") == '"$TMPDIR/x"'
     assert local_directory("~/my files") == '"/home/me/my files"'

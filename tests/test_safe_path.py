@@ -1,0 +1,15 @@
+import subprocess
+import sys
+
+import pytest
+
+from dask_espresso.safe_path import NO_DIRECTORY
+
+
+@pytest.mark.parametrize("module_path", ["", "/nowhere:", ":/nowhere", "."])
+def test_what_is_in_the_directory_is_not_taken(tmp_path, module_path):
+    """An empty item of PYTHONPATH comes of `PYTHONPATH=/some/lib:$PYTHONPATH`."""
+    (tmp_path / "signal.py").write_text("x = 1\n")
+    code = NO_DIRECTORY + "from multiprocessing.spawn import spawn_main"
+    environment = {"PYTHONPATH": module_path}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
