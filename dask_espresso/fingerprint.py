@@ -85,7 +85,8 @@ class Fingerprint:
             path, thing = items.pop()
             if type(thing) in _ATOMS:
                 self._note(path, thing)
-            elif id(thing) not in self._met:
+            # a module is looked at by itself, whoever else has imported it
+            elif id(thing) not in self._met and not isinstance(thing, types.ModuleType):
                 self._met.add(id(thing))
                 self._kept.append(thing)
                 with contextlib.suppress(Exception):  # code of strangers
@@ -118,7 +119,7 @@ class Fingerprint:
                 yield from (((), each) for each in (thing.__defaults__, thing.__kwdefaults__))
                 yield ((), vars(thing))
                 yield from (((), each) for each in cells)
-        elif not isinstance(thing, (types.ModuleType, types.CodeType, ctypes.CDLL)):
+        elif not isinstance(thing, (types.CodeType, ctypes.CDLL)):
             yield from self._parts(thing)
 
     def _parts(self, thing: Any) -> Iterator[_Item]:

@@ -505,6 +505,12 @@ def test_what_an_import_makes_by_chance_is_found(tmp_path):
         assert any(f"{found}.".startswith(f"chance{number}.{name}.") for found in differ), name
 
 
+def test_import_of_a_module_of_python_is_not_by_chance(tmp_path):
+    """Also of those that the server itself, or a script's transport, has imported before."""
+    engine = importing(tmp_path, "plain", "import base64, select, socket, subprocess, sys, weakref")
+    assert (probe(engine).start, probe(engine).reason) == ("fork", "")
+
+
 @pytest.mark.parametrize("name", ["rng", "tmp"])
 def test_what_an_import_makes_by_chance_is_not_forked(tmp_path, script, name):
     """Forked simulations would have one generator, in one state, and write to one directory."""
