@@ -165,6 +165,8 @@ class _Search:
                     self.take(alias.name)
             elif isinstance(node, ast.ImportFrom):
                 self._take_from(node, package)
+            elif isinstance(node, ast.Call) and (name := _imported_by(node)):
+                self.take(name)
 
     def _take_from(self, node: ast.ImportFrom, package: str) -> None:
         parts = package.split(".") if package else []
@@ -188,6 +190,15 @@ class _Search:
         ]
         constants = [n for value in listed if value for n in ast.walk(value)]
         return [str(n.value) for n in constants if isinstance(n, ast.Constant)]
+
+
+def _imported_by(call: ast.Call) -> str:
+    """Give the module that ``import_module("name")`` or ``__import__("name")`` imports, or ""."""
+    function = getattr(call.func, "attr", None) or getattr(call.func, "id", None)
+    name = call.args[0] if call.args else None
+    if function in ("import_module", "__import__") and isinstance(name, ast.Constant):
+        return name.value if isinstance(name.value, str) and name.value[:1] != "." else ""
+    return ""
 
 
 def _is_all(node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> bool:

@@ -61,6 +61,10 @@ IMPORTS = [
      {"lib__espressomd__~init~": "", "lib__lammps": "", "lib__dask_espresso": ""}, []),
     ("from . import helper\nfrom .helper import f", {"run__helper": ""}, []),
     ("helper = 1", {"run__helper": ""}, []),
+    ("import importlib\nm = importlib.import_module('p.q')", {"run__p__q": ""}, ["p/q.py"]),
+    ("__import__('helper')", {"run__helper": ""}, ["helper.py"]),
+    ("import_module(name); import_module(); import_module(1); import_module('.')",
+     {"run__name": ""}, []),
 ]  # fmt: skip
 
 
