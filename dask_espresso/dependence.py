@@ -50,7 +50,7 @@ def missing_dependence(study: Study, outcomes: _Outcomes) -> list[str]:
         A sentence each; empty where there is nothing to say, or too little is known.
     """
     done = [o if o and o.is_done and o.result else None for o in outcomes]
-    unread = _never_read(study, done)
+    unread = _never_read(study, done, outcomes)
     names = [name for name in unread if name != "seed"]
     said = [f"{name} is never read by the script: it changes nothing" for name in names]
     said += _of_replicas(study, done, is_seed_unread="seed" in unread)
@@ -65,10 +65,15 @@ def store_warnings(path: Path) -> list[str]:
     return missing_dependence(study, [contents.outcomes.get(name) for name in study.ids()])
 
 
-def _never_read(study: Study, done: _Outcomes) -> list[str]:
-    """Name what no simulation has read, of those of which that is known."""
-    known = {tuple(o.unread) for o in done if o and o.unread is not None}
-    always = set.intersection(*map(set, known)) if known else set()
+def _never_read(study: Study, done: _Outcomes, outcomes: _Outcomes) -> list[str]:
+    """Name what no simulation has read, of those of which that is known.
+
+    One that has failed does not tell what it would have read, but what it has read, it has.
+    """
+    if not any(o and o.unread is not None for o in done):
+        return []
+    known = {tuple(o.unread) for o in outcomes if o and o.unread is not None}
+    always = set.intersection(*map(set, known))
     return [name for name in (*study.parameters, "seed") if name in always]
 
 

@@ -372,7 +372,8 @@ def _check_simulation(worker: Worker) -> None:
     ended = f"simulation {one.id} {outcome.status.label}"
     memory = outcome.peak_memory or 0
     took = f"in {format_duration(outcome.elapsed_time)}, {format_bytes(memory)}"
-    why = f"{brief(outcome.error)}; find out more with `dask-espresso try {study.path}`"
+    given = f" --profile {path}" if (path := setting.profile.path) else ""
+    why = f"{brief(outcome.error)}; find out more with `dask-espresso try {study.path}{given}`"
     if not outcome.status.has_result:
         raise FaultError(f"{ended}: {why}")
     if outcome.is_done:

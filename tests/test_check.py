@@ -21,7 +21,7 @@ from dask_espresso.check import check_profile
 from dask_espresso.cli import main
 from dask_espresso.engine import Engine
 from dask_espresso.findings import FaultError, Report, Setting
-from dask_espresso.profile import EngineSettings, Profile
+from dask_espresso.profile import EngineSettings, Profile, load_profile
 from dask_espresso.study import load_study
 
 STUDY = "name: s\nengine: python\nscript: echo\nparameters: {x: [1, 2, 3]}\ntime_limit: 1 min\n"
@@ -308,6 +308,13 @@ def test_simulation_that_fails(run, script):
     assert re.match(
         "FAIL simulation .* failed: exit code 1: ValueError: unstable; .*`dask-espresso try", fault
     )
+
+
+def test_advice_to_try_names_the_profile(run, script, here):
+    script("raise ValueError('unstable')", "other.py")
+    (here / "mine.yaml").write_text("cluster: local\n")
+    (fault,) = run(load_profile(here / "mine.yaml"), STUDY.replace("echo", "other.py"))
+    assert fault.endswith(f"--profile {here / 'mine.yaml'}`")
 
 
 def test_simulation_that_is_not_finite(run, script, report):

@@ -116,6 +116,14 @@ def test_what_one_simulation_reads_is_read():
     assert missing_dependence(study, [None, other]) == []
 
 
+def test_what_a_failed_simulation_reads_is_read():
+    study = Study(name="s", script="s.py", parameters={"x": [1, 2], "b": 1.5})
+    first, second = study.simulations()
+    done = Outcome(first.id, first.parameters, result={"y": 0.5}, unread=["b"])
+    failed = Outcome(second.id, second.parameters, status=Status.FAILED, unread=[])
+    assert missing_dependence(study, [done, failed]) == []
+
+
 @pytest.mark.parametrize(
     ("sweep", "said"),
     [
