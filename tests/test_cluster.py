@@ -238,7 +238,7 @@ def test_an_address_where_no_scheduler_is(tmp_path, study, what):
     study(2)
     (tmp_path / "p.yaml").write_text("cluster: tcp://127.0.0.1:1\n")
     command = [sys.executable, "-m", "dask_espresso", what, "study.yaml", "--profile=p.yaml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=18)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     said = done.stderr if what == "run" else done.stdout
     assert done.returncode == (2 if what == "run" else 1)
     assert "p.yaml:1: cluster: no Dask scheduler answers at tcp://127.0.0.1:1 (Timed" in said
