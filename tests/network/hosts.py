@@ -106,9 +106,18 @@ class Host:
 
     def close_to(self, host, *ports):
         """Take no new connection from a host, other than Slurm's and those to the given ports."""
-        for port in (_SLURMD, *ports):
-            self.run("iptables", "-A", "INPUT", "-p", "tcp", "--dport", port, "-j", "ACCEPT")
+        self._take("--dport", _SLURMD, *ports)
         self.drop("-s", host.address, "-p", "tcp", "--syn")
+
+    def lose(self, host):
+        """Lose all that a host sends, other than Slurm's: a job can still be cancelled."""
+        self._take("--dport", _SLURMD)
+        self._take("--sport", _SLURMCTLD)
+        self.drop("-s", host.address)
+
+    def _take(self, kind, *ports):
+        for port in ports:
+            self.run("iptables", "-A", "INPUT", "-p", "tcp", kind, port, "-j", "ACCEPT")
 
     def slow_down(self, rate, loss=0.0):
         """Send no faster than that, such as ``1mbit``, and lose a share of what comes in."""
