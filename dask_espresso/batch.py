@@ -73,11 +73,11 @@ class QueuedJob:
     reason: str = ""
 
 
-def submitted_id(cluster: str, said: str) -> str:
-    """Give the id of the job that was submitted; empty if what was said does not tell it.
+def submitted_ids(cluster: str, said: str) -> list[str]:
+    """Give what may be the id of the job that was submitted, the most likely one first.
 
-    Sites print more than the batch system does, before and after, and numbers too: it is the last
-    line that is, as a whole, what the batch system is documented to print.
+    Sites print more than the batch system does, before and after, and numbers too: it is most often
+    the last line that is, as a whole, what the batch system is documented to print.
 
     Parameters
     ----------
@@ -87,11 +87,8 @@ def submitted_id(cluster: str, said: str) -> str:
         Its standard output.
     """
     lines = [line.strip() for line in _ESCAPES.sub("", said).splitlines()]
-    for form in _SUBMITTED[cluster]:
-        for line in reversed(lines):
-            if found := re.fullmatch(form, line):
-                return _id(cluster, *found.groups())
-    return ""
+    found = (re.fullmatch(form, line) for form in _SUBMITTED[cluster] for line in reversed(lines))
+    return list(dict.fromkeys(_id(cluster, *match.groups()) for match in found if match))
 
 
 def _id(cluster: str, number: str, of_cluster: str | None = None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from . import slurm
-from .batch import SUBMIT_TIMEOUT, HTCondorQueue, call, submitted_id
+from .batch import SUBMIT_TIMEOUT, HTCondorQueue, call, submitted_ids
 from .directives import escape_macros, is_skipped
 from .safe_path import safe_code
 
@@ -74,12 +74,12 @@ class WorkerJob(Job):
     def __init__(self, scheduler: Any = None, name: Any = None, **options: Any) -> None:
         super().__init__(scheduler, name, **options)
         before, module, after = re.split(
-            rf" -m (\S+)(?= {re.escape(str(scheduler))} --name )",
+            rf" -m (\S+ {re.escape(str(scheduler))} --name ){re.escape(str(name))}(?= --nthreads )",
             self._command_template,
             maxsplit=1,
         )
         start = shlex.quote(safe_code("safe_worker", "run_worker"))
-        self._command_template = f"{before} -c {start} {module}{after}"
+        self._command_template = f"{before} -c {start} {module}{shlex.quote(str(name))}{after}"
 
     def environment(self) -> dict[str, str]:
         """Give the environment of the command that submits it, which the job may inherit."""
@@ -92,7 +92,7 @@ class WorkerJob(Job):
         return self.said
 
     def _job_id_from_submit_output(self, said: str) -> str:
-        return submitted_id(self.cluster, said)
+        return next(iter(submitted_ids(self.cluster, said)), "")  # its name is what it is known by
 
     async def close(self) -> None:
         """Do nothing: what is to be cancelled is looked for in the queue."""
@@ -158,6 +158,7 @@ class QuotedHTCondorJob(WorkerJob, HTCondorJob):
             command = f"eval {_ansi_quoted(chr(10).join([*prologue, command]))}"
         self._command_template: str = escape_macros(command)
         header: dict[str, Any] = self.job_header_dict
+        header["batch_name"] = escape_macros(str(self.name))
         if self.log_directory:
             header["LogDirectory"] = escape_macros(self.log_directory)
         self.job_header_dict: dict[str, Any] = {
@@ -165,7 +166,8 @@ class QuotedHTCondorJob(WorkerJob, HTCondorJob):
             for name, value in header.items()
             if not is_skipped("htcondor", name, job_directives_skip or ())
         }
-        self.job_header_dict[f"MY.{HTCondorQueue.NAME}"] = f'"{self.name}"'
+        escaped = re.sub(r'(["\\])', r"\\\1", escape_macros(str(self.name)))
+        self.job_header_dict[f"MY.{HTCondorQueue.NAME}"] = f'"{escaped}"'
         self.job_header_dict.update(job_extra_directives or {})
 
 

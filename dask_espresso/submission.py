@@ -23,7 +23,7 @@ from .batch import (
     ListedQueue,
     SlurmQueue,
     call,
-    submitted_id,
+    submitted_ids,
 )
 from .directives import escape_macros, in_own_form
 from .errors import InputError
@@ -102,7 +102,8 @@ class DriverJob:
             )
         self._write()
         said = self._call(program)
-        job_id = submitted_id(self.cluster, said) or self._found()
+        ids = submitted_ids(self.cluster, said)
+        job_id = ids[0] if len(ids) == 1 else self._found(ids)
         if not job_id:
             raise InputError(
                 f"{self.program} took {self.path} but named no job ({_in_one_line(said)}); "
@@ -110,13 +111,13 @@ class DriverJob:
             )
         return re.split("[.;]", job_id)[0]
 
-    def _found(self) -> str:
-        """Look for the job in the queue; give its id if it is the only one of its name."""
+    def _found(self, ids: Sequence[str]) -> str:
+        """Look for the job in the queue, among these if there are any: the only one of its name."""
         try:
             names = asyncio.run(self.queue.names(()))
         except BatchError:
             return ""
-        found = [job_id for job_id, name in names.items() if name == self.name]
+        found = [i for i, name in names.items() if name == self.name and (not ids or i in ids)]
         return found[0] if len(found) == 1 else ""
 
     def _write(self) -> None:

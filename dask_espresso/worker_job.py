@@ -184,7 +184,7 @@ def _check_in_directive(value: str, name: str, system: str) -> None:
             f"is {value!r}, but a directive of {system} cannot hold {found[0]!r}; use letters, "
             "digits and '_'"
         )
-    if name == "log_directory" and "\\" in value:
+    if name in ("log_directory", "job_name") and "\\" in value:
         raise BadValueError(f"is {value!r}, but batch systems read '\\' otherwise; rename it")
 
 

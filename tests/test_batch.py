@@ -16,7 +16,7 @@ from dask_espresso.batch import (
     call,
     cancel,
     schedd_arguments,
-    submitted_id,
+    submitted_ids,
 )
 
 
@@ -174,7 +174,7 @@ BANNER = "Project p0023565: 1234 core hours left\n"
     ],
 )
 def test_the_id_is_what_the_batch_system_is_documented_to_say(cluster, said, job_id):
-    assert submitted_id(cluster, said) == job_id
+    assert next(iter(submitted_ids(cluster, said)), "") == job_id
 
 
 # ---- whose job is cancelled ----------------------------------------------------------------------

@@ -273,6 +273,20 @@ def test_submit_to_slurm(here, program, monkeypatch):
     ) in (here / "s.sbatch").read_text()
 
 
+@pytest.mark.parametrize(
+    ("queue", "said"),
+    [
+        ("11|R|theirs|\\n12|PD|s|None", "submitted job 12"),
+        ("11|R|theirs|\\n13|PD|s|None", "Error: sbatch took s.sbatch but named no job"),
+    ],
+)
+def test_a_program_that_says_the_id_of_a_stranger_s_job(here, program, queue, said):
+    program("sbatch", "echo Submitted batch job 12; echo Submitted batch job 11")
+    program("squeue", f"printf '{queue}\\n'")
+    status = 0 if "submitted" in said else 2
+    assert submit("study.yaml", "--profile", "slurm.yaml", status=status).startswith(said)
+
+
 def test_submit_to_htcondor(here, program):
     program("condor_submit", "echo 'Submitting job(s).'; echo '1 job(s) submitted to cluster 7.'")
     output = submit("study.yaml", "--profile", "htcondor.yaml")

@@ -6,7 +6,7 @@ from pathlib import Path
 import dask
 import pytest
 
-from dask_espresso.cluster import job_script
+from dask_espresso.cluster import batch_system, job_script
 from dask_espresso.directives import settings
 from dask_espresso.driver import check_time_limit
 from dask_espresso.errors import InputError
@@ -183,6 +183,7 @@ def test_the_log_directory(load, written, meant):
         ("local_directory: ~nobody-here", "the home of nobody"),
         ("log_directory: a\\b", "otherwise; rename it"),
         ("job_name: a/b", "use no '/'"),
+        (r"job_name: a\b", r"batch systems read '.*' otherwise; rename it"),
         ("worker_extra_args: ['--name x; rm y']", r"args\[0\]: .*which ';' breaks"),
         ('worker_extra_args: [--a, "it\'s"]', r"args\[1\]: .*which \"'\" breaks"),
         ("python: python3 | tee", r"which '\|' breaks"),
@@ -217,6 +218,14 @@ def test_names_and_paths_are_quoted_on_slurm(load, name):
     assert words["-J"] == words["-p"] == name
     escaped = name.replace("%", "%%")
     assert words["-o"] == f"{escaped}/{escaped}-%J.out"
+
+
+@pytest.mark.parametrize("name", ["my job", "it's", 'say "a" | b', "$(x) $HOME"])
+def test_a_worker_s_name_is_one_word(load, name):
+    made, _ = batch_system(load(SLURM))
+    job = made("tls://node:1", name, cores=1, memory="1 GB", job_name=name)
+    words = shlex.split(job.job_script().splitlines()[-1])
+    assert words[words.index("--name") + 1] == name
 
 
 @pytest.mark.parametrize(("text", "name"), [(PBS, "my job"), (LSF, "it's"), (SGE, "a;b")])
