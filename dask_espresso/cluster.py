@@ -49,6 +49,8 @@ CONNECT_TIMEOUT = 10.0  # seconds
 _SETTINGS = {
     # the driver counts lost workers itself
     "distributed.scheduler.allowed-failures": 0,
+    # else one that takes longer than 15 s to come back, or is lost again just then, never does
+    "distributed.deploy.lost-worker-timeout": "1000 days",
     # the keeper finds workers that hang sooner, and replaces their jobs
     "distributed.scheduler.worker-ttl": "5 minutes",
     "distributed.worker.daemon": False,

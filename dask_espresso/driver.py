@@ -337,15 +337,20 @@ class Driver:
                         return found
                 elif news.status == "finished":
                     self._transfers.begin([news])
-                elif isinstance(error := news.exception(), KilledWorker):
-                    return None
                 else:
-                    raise InputError(
-                        f"the engine could not be tried on a worker: {_described(error)}"
-                    )
+                    self._refuse_untried(news)
+                    return None
             if self._crew.has_lost_since(crew):
                 return None
         return None
+
+    @staticmethod
+    def _refuse_untried(future: Future) -> None:
+        """End a run whose engine could not be tried, unless that was for its worker."""
+        if future.status == "cancelled":
+            raise ResumableError(_NO_SCHEDULER)
+        if future.status == "error" and not isinstance(error := future.exception(), KilledWorker):
+            raise InputError(f"the engine could not be tried on a worker: {_described(error)}")
 
     def _refuse_unreachable(self, cluster: Cluster) -> None:
         """End a run that cannot work: no result of any worker that there is can be had."""
@@ -467,7 +472,7 @@ class Driver:
                 entries += self._take(arrival)
             for future in done:
                 if future not in finished and future.key in self._flying:
-                    entries += self._entries_of_failure(future, self._land(future))
+                    entries += self._take_failure(future)
         finally:  # a failure that ends the run costs nothing of what has come with it
             self._counts.running = self._n_flying
             self._record(entries)
@@ -485,9 +490,26 @@ class Driver:
             return self._entries(arrival.result, self._land(arrival.future))
         if arrival.is_given_up:
             self._again.extend(self._land(arrival.future))
-        else:  # its worker died before it could hand the result over: it is computed again
-            arrival.future.add_done_callback(self._news.put)
-        return []
+            return []
+        return self._take_failure(arrival.future)
+
+    def _take_failure(self, future: Future) -> list[Entry]:
+        """Give what is to be recorded of a task without a result.
+
+        Its status changes meanwhile: a task that was done is lost with the worker that has its
+        result, and may be done once more, or may be on its way again.
+        """
+        status = future.status
+        if status in ("finished", "pending"):
+            future.add_done_callback(self._news.put)
+            return []
+        if status == "cancelled":
+            raise ResumableError(_NO_SCHEDULER)
+        orders = self._land(future)
+        if status == "lost":
+            self._again.extend(orders)
+            return []
+        return self._entries_of_failure(future, orders)
 
     def _land(self, future: Future) -> tuple[Order, ...]:
         """Take a task out of what is in flight, and give its orders."""
@@ -538,8 +560,6 @@ class Driver:
 
     def _entries_of_failure(self, future: Future, orders: tuple[Order, ...]) -> list[Entry]:
         """Give what is to be recorded of simulations that no worker could tell of."""
-        if future.status != "error":
-            raise ResumableError(_NO_SCHEDULER)
         error = future.exception()
         if isinstance(error, ScriptChangedError):
             raise ResumableError(str(error))

@@ -369,7 +369,7 @@ def test_a_refusal_that_no_retry_mends_ends_the_run(slurm, study):
 def test_without_the_program_that_submits(slurm, study):
     (slurm / "programs/sbatch").unlink()
     os.environ["PATH"] = str(slurm / "programs")
-    with pytest.raises(InputError, match=r"options: a worker job was refused.*'sbatch'; correct"):
+    with pytest.raises(InputError, match=r"options: a worker job was refused: sbatch: .*; correct"):
         run_study(study(), profile())
 
 

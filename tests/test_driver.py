@@ -8,12 +8,13 @@ import sys
 import textwrap
 import time
 
+import dask
 import numpy as np
 import psutil
 import pytest
 
 from dask_espresso import certificates
-from dask_espresso.driver import run_study
+from dask_espresso.driver import Driver, run_study
 from dask_espresso.errors import InputError
 from dask_espresso.outcome import Status
 from dask_espresso.profile import EngineSettings, Profile
@@ -219,6 +220,46 @@ def test_simulation_that_kills_its_worker_takes_no_innocent_one_along(here, scri
     profile = Profile(options={"threads_per_worker": 4})
     summary = run_study(load_study("study.yaml"), profile)
     assert summary.recorded == {Status.DONE: 11, Status.LOST: 1}
+
+
+def test_a_worker_that_takes_long_to_come_back(here, script):
+    script(
+        KILLING
+        + textwrap.dedent("""
+        import dask_espresso, pathlib, psutil
+        params = dask_espresso.get_data_from_stdin()
+        once = pathlib.Path(__file__).with_name("once")
+        if not once.exists():
+            once.touch()
+            kill_worker()
+        print(dask_espresso.encode_transport_data({"x": params["x"]}))
+    """)
+    )
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}):
+        summary = run_study(load_study("study.yaml"), Profile(worker_timeout=20.0))
+    assert summary.recorded == {Status.DONE: 12}
+
+
+@pytest.mark.parametrize("moment", ["while it is looked at", "before it is fetched"])
+def test_a_worker_dies_with_a_result(here, monkeypatch, moment):
+    wait_for_news, struck = Driver._wait_for_news, []
+
+    def strike(driver, timeout):
+        news = wait_for_news(driver, timeout)
+        done = [future for future in news if getattr(future, "status", "") == "finished"]
+        if done and started(here) and not struck:
+            struck.append(done[0].key)
+            for process in filter(is_worker, psutil.Process().children(recursive=True)):
+                process.kill()
+            while moment == "while it is looked at" and done[0].status == "finished":
+                time.sleep(0.01)
+        return news
+
+    monkeypatch.setattr(Driver, "_wait_for_news", strike)
+    summary = run_study(load_study("study.yaml"))
+    assert summary.recorded == {Status.DONE: 12}
+    assert struck
+    assert len(started(here)) > 12
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])

@@ -233,7 +233,7 @@ def install(options):
         note(notes, "".join(lines).encode())
 
     @contextlib.contextmanager
-    def stand_in(profile, leftovers=None, ranks=1):
+    def stand_in(*args, **kwargs):
         with temporary_security(Path.cwd()):
             yield Cluster(StandIn(options.pace))
 
