@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import itertools
 import math
+import os
 import queue
 import time
 import traceback
@@ -38,7 +39,7 @@ from .roster import Roster, read_roster, write_roster
 from .signals import StopRequest, stop_requests
 from .slurm import time_limit
 from .store import Entry, Store, open_store
-from .study import Study
+from .study import Study, load_study
 from .task import LEAVE_BEFORE, Batch, Order, ScriptChangedError, Workload, run_simulations
 from .transfers import Arrival, Transfers
 
@@ -105,9 +106,9 @@ class InterruptedRunError(ResumableError):
 
 
 def run_study(
-    study: Study,
-    profile: Profile | None = None,
-    store: str | Path | None = None,
+    study: Study | str | os.PathLike[str],
+    profile: Profile | str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
     *,
     retry_failed: bool = False,
     changed_script: str | None = None,
@@ -117,9 +118,9 @@ def run_study(
 
     Parameters
     ----------
-    study : Study
-        What to simulate.
-    profile : Profile, optional
+    study : Study or path
+        What to simulate; of a path, what :func:`~dask_espresso.study.load_study` makes of it.
+    profile : Profile or path, optional
         Where; by default on this machine.
     store : path, optional
         The HDF5 file, by default ``NAME.h5`` here.
@@ -142,7 +143,8 @@ def run_study(
         If the run had to stop early; running again goes on. Where a signal was why, such as that
         of Ctrl-C, it is an :class:`InterruptedRunError`.
     """
-    profile = profile or load_profile()
+    study = study if isinstance(study, Study) else load_study(study)
+    profile = profile if isinstance(profile, Profile) else load_profile(profile)
     path = Path(expand(str(store)) if store else f"{study.name}.h5").absolute()
     engine = profile.engine(study.engine)
     workload = Workload.of(study, engine, study.time_limit, profile.walltime)

@@ -409,12 +409,12 @@ class Profile(pydantic.BaseModel):
         )
 
 
-def load_profile(path_or_name: str | Path | None = None) -> Profile:
+def load_profile(path_or_name: str | os.PathLike[str] | None = None) -> Profile:
     """Load a profile.
 
     Parameters
     ----------
-    path_or_name : str or Path, optional
+    path_or_name : str or path, optional
         A profile file, or the name of one that comes with the package; without it,
         simulations run on this machine.
 
@@ -426,6 +426,10 @@ def load_profile(path_or_name: str | Path | None = None) -> Profile:
     if path_or_name is None:
         return Profile()
     document = Document.load(file_or_template(path_or_name, "profile", profile_names()))
+    if "parameters" in document.data and "cluster" not in document.data:
+        raise InputError(
+            f"{document.path}: is a study; name a profile, a YAML file such as `cluster: slurm`"
+        )
     profile = document.as_written(_is_text).validate(Profile)
     profile._path, profile._document = document.path.absolute(), document
     return profile

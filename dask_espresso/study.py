@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import logging
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -467,12 +468,12 @@ class Study(pydantic.BaseModel):
         return self._origin
 
 
-def load_study(path: str | Path, overrides: dict[str, str] | None = None) -> Study:
+def load_study(path: str | os.PathLike[str], overrides: dict[str, str] | None = None) -> Study:
     """Load a study.
 
     Parameters
     ----------
-    path : str or Path
+    path : str or path
         A study file, or the name of one that comes with the package.
     overrides : dict, optional
         Texts of values that replace those of parameters, written as in the file.
@@ -493,6 +494,9 @@ def load_study(path: str | Path, overrides: dict[str, str] | None = None) -> Stu
     are logged as warnings.
     """
     document = Document.load(file_or_template(path, "study", study_names()))
+    if "cluster" in document.data and "parameters" not in document.data:
+        where = f"--profile {document.path}"
+        raise InputError(f"{document.path}: is a profile; name a study, and this one as `{where}`")
     for name, text in (overrides or {}).items():
         document = _with_override(document, name, text)
     study = document.validate(Study)
@@ -534,6 +538,13 @@ def _with_override(document: Document, name: str, text: str) -> Document:
     origin = f"--set {name}={text}"
     parameters = document.data.get("parameters")
     known = parameters if isinstance(parameters, dict) else {}
+    if name in Study.model_fields and name not in known:
+        line = document.line_of((name,))
+        place = f"{document.path}:{line}" if line else str(document.path)
+        raise InputError(
+            f"{origin}: `{name}` is a key of the study, not one of its parameters; "
+            f"write `{name}: {text}` into {place}, or into a copy"
+        )
     if name not in known:
         raise InputError(f"{origin}: {unknown('parameter', name, known)} (in {document.path})")
     if not text.strip():

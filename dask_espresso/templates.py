@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from .errors import BadValueError, InputError
 from .paths import expand
 
 _PACKAGE = Path(__file__).resolve().parent
+_SCRIPTS = (".py", ".ipynb", ".sh")
 _OWN_NAME, _OWN_SCRIPT = "my_study", "simulation.py"  # of a study to start from
 
 
@@ -57,12 +59,12 @@ def profile_names() -> list[str]:
     return sorted(path.stem for path in folder("configs").glob("*.yaml") if _is_profile(path))
 
 
-def file_or_template(path: str | Path, kind: str, names: list[str]) -> Path:
+def file_or_template(path: str | os.PathLike[str], kind: str, names: list[str]) -> Path:
     """Find a file that is named by its path, or as one of the templates in ``configs``.
 
     Parameters
     ----------
-    path : str or Path
+    path : str or path
         A file that is there goes before a template.
     kind : str
         What it is called in the error: ``study`` or ``profile``.
@@ -72,6 +74,7 @@ def file_or_template(path: str | Path, kind: str, names: list[str]) -> Path:
     try:
         path = Path(expand(str(path)))
         if path.is_file():
+            _refuse_others(path, kind)
             return path
         if str(path) in names:
             return template("configs", str(path))
@@ -84,6 +87,19 @@ def file_or_template(path: str | Path, kind: str, names: list[str]) -> Path:
         f"{path}: {is_what} (looked in {Path.cwd()}); "
         f"name a {kind} file, or one that comes with the package: {', '.join(names)}"
     )
+
+
+def _refuse_others(path: Path, kind: str) -> None:
+    """Say what to write where a script or a store is named in place of a study or a profile."""
+    if path.suffix == ".h5":
+        raise InputError(f"{path}: is a store; name the {kind}, a YAML file")
+    if path.suffix in _SCRIPTS:
+        lines = f"`name: {path.stem}`, `script: {path.name}`, `engine:` and `parameters:`"
+        how = f", with lines {lines}" if kind == "study" else ""
+        raise InputError(
+            f"{path}: is a script; name a {kind}, a YAML file{how}; "
+            "`dask-espresso init DIRECTORY` makes one"
+        )
 
 
 def _is_profile(path: Path) -> bool:

@@ -84,7 +84,7 @@ class WarmStart:
     def give_up(self, reason: str, script: str = "") -> None:
         """Fork no simulation any more, or none of this script."""
         if script not in self._reasons:
-            logger.warning("%s: a fresh process each: %s", script or "all simulations", reason)
+            logger.info("%s: a fresh process each: %s", script or "all simulations", reason)
             self._reasons[script] = reason
             if not script:
                 self._server.close()

@@ -266,6 +266,11 @@ def test_bad_options(here, invoke):
     assert "NAME=VALUE" in invoke("run", "study.yaml", "--set", "x", status=2)
     assert "nowhere.yaml" in invoke("run", "nowhere.yaml", status=2)
     assert "nowhere.yaml" in invoke("run", "study.yaml", "--profile", "nowhere.yaml", status=2)
+    output = invoke("run", "study.yaml", "--set", "replicas=3", status=2)
+    assert "`replicas` is a key of the study" in output
+    assert "write `replicas: 3` into study.yaml:8" in output
+    output = invoke("try", "study.yaml", "--set", "seed=5", status=2)
+    assert "`seed: 5` into study.yaml, or" in output
     for path in ("a" * 300, "~nobody-here/s.yaml"):
         assert "name a study file" in invoke("run", path, status=2)
         assert "name a profile file" in invoke("run", "study.yaml", "--profile", path, status=2)
@@ -296,3 +301,15 @@ def test_module_is_the_command_line():
         [sys.executable, "-m", "dask_espresso", "--version"], capture_output=True, check=True
     )
     assert b"version" in done.stdout
+
+
+def test_files_of_another_kind(here, invoke):
+    (here / "p.yaml").write_text("cluster: local\n")
+    (here / "s.h5").write_bytes(b"\x89HDF")
+    output = invoke("run", "script.py", status=2)
+    assert "script.py: is a script; name a study, a YAML file, with lines `name: script`" in output
+    assert "`script: script.py`" in output
+    assert "s.h5: is a store; name the study" in invoke("try", "s.h5", status=2)
+    assert "a study, and this one as `--profile p.yaml`" in invoke("run", "p.yaml", status=2)
+    for path, what in (("study.yaml", "a study"), ("script.py", "a script"), ("s.h5", "a store")):
+        assert f"{path}: is {what}; name" in invoke("job-script", path, status=2)

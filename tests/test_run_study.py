@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from dask_espresso.driver import InterruptedRunError, run_study
-from dask_espresso.errors import ResumableError
+from dask_espresso.errors import InputError, ResumableError
 from dask_espresso.outcome import Status
 from dask_espresso.store import read_store
 from dask_espresso.study import load_study
@@ -78,7 +78,7 @@ def test_it_runs_in_a_thread_with_an_event_loop(here, script):
     script(SCRIPT.replace("> 1", "> 9"))
 
     async def cell():
-        return run_study(load_study("study.yaml"))
+        return run_study(here / "study.yaml", "local", "s.h5")
 
     summaries = []
     thread = threading.Thread(target=lambda: summaries.append(asyncio.run(cell())))
@@ -86,6 +86,26 @@ def test_it_runs_in_a_thread_with_an_event_loop(here, script):
     thread.join()
     assert [summary.exit_status for summary in summaries] == [0]
     assert len(read_store("s.h5").outcomes) == 4
+
+
+def test_files_that_cannot_be_used_are_refused(here):
+    for arguments, said in (
+        (["nowhere.yaml"], "nowhere.yaml: is not there .*; name a study file"),
+        (["script.py"], "script.py: is a script; name a study, .* `script: script.py`"),
+        (["study.yaml", "nowhere.yaml"], "name a profile file"),
+        (["study.yaml", "study.yaml"], "study.yaml: is a study; name a profile"),
+    ):
+        with pytest.raises(InputError, match=said):
+            run_study(*arguments)
+
+
+def test_why_simulations_are_not_forked_is_said_once(here, script):
+    script(SCRIPT.replace("> 1", "> 9"))
+    script("engines: {python: {preload: [no_such_module]}}", "p.yaml")
+    words = ["-m", "dask_espresso", "run", "study.yaml", "--profile", "p.yaml"]
+    ended = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert (ended.stdout + ended.stderr).count("fresh process") == 1
 
 
 PROGRAM = """
