@@ -112,13 +112,17 @@ class Document:
                 document = document.replace(key_path, raw, self._place(key_path))
         return document
 
-    def misreadings(self, key: str) -> list[str]:
-        """Say what under a key is read otherwise than its writer may think, one a value."""
+    def misreadings(self, *keys: str) -> list[str]:
+        """Say what under these keys is read otherwise than its writer may think, one a value."""
         return [
-            f"{self._place(at)}: {dotted(at)}: {said}"
+            self.note(at, said)
             for at, raw in self._written.items()
-            if at[:1] == (key,) and (said := misreading(raw, self._value(at)))
+            if at[0] in keys and (said := misreading(raw, self._value(at)))
         ]
+
+    def note(self, key_path: KeyPath, said: str) -> str:
+        """Say something about a key that is no error."""
+        return f"{self._place(key_path)}: {dotted(key_path)}: {said}"
 
     def _value(self, key_path: KeyPath) -> Any:
         value: Any = self.data
@@ -385,6 +389,9 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             return dict(self._items(node, at))
         if isinstance(node, yaml.SequenceNode):
+            if node.flow_style and node.value:
+                start, end = node.start_mark, node.end_mark
+                self.written[at] = str(start.buffer)[start.pointer : end.pointer]
             return [self._value(item, (*at, i)) for i, item in enumerate(node.value)]
         return self._scalar(node, at)
 

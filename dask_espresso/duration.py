@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from dask.utils import parse_timedelta
 
-from .document import describe
+from .document import Document, describe
 from .errors import BadValueError
 
 _DURATION = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z]*)\s*", re.I | re.A)
@@ -55,6 +56,13 @@ def parse_duration(value: Any) -> float:
             "write one such as 90 s, 10 min, 1.5 h, 2 days or 01:30:00"
         )
     return seconds
+
+
+def without_unit(document: Document, key: str) -> Iterator[str]:
+    """Say so where a length of time is a bare number, which is read in seconds."""
+    value = document.data.get(key)
+    if value is not None and (match := _DURATION.fullmatch(str(value))) and not match[2]:
+        yield document.note((key,), f"is read as {value} seconds; write a unit, as in `{value} s`")
 
 
 def _seconds(value: Any) -> float | None:

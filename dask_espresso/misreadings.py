@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
+import unicodedata
+from decimal import Decimal
 from typing import Any
 
 _TRUTHS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false",
            "false": "false", "null": "null", "none": "null"}  # fmt: skip
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
-_OTHER_NUMBERS = re.compile(r"\d+(:[0-5]?\d)+(\.\d+)?|[-+]?\d+/\d+|0[bB][01]+|[-+]?[\d.]+ ?%", re.A)
+_OTHER_NUMBERS = re.compile(r"\d+(:[0-5]?\d)+(\.\d+)?|0[bBoOxX][\da-fA-F]+|[-+]?[\d.]+ ?%", re.A)
+_FORMULA = re.compile(r"(?=.*\d)[-+.\d\seE()]+[*/^][-+.\d\seE()*/^]+", re.ASCII)
+# as in Python, MATLAB, Fortran and shells
+_RANGE = re.compile(
+    r"(np\.|numpy\.)?(range|arange|linspace|logspace|geomspace)\(.*\)"
+    r"|[-+.\deE]+(:[-+.\deE]+){1,2}|[-+.\deE]*\d\.\.\.?[-+.]?\d[-+.\deE]*",
+    re.ASCII,
+)
+_RANGE_FORM = "{start: 0.1, stop: 0.5, step: 0.1}"
+# [0,5, 1,5]: commas that are no decimal ones in YAML, but may have been meant so
+_DECIMAL_COMMAS = re.compile(r"\[\s*[-+]?\d+(,\d+)?(,\s+[-+]?\d+(,\d+)?)+\s*\]", re.ASCII)
 
 
 def misreading(text: str, value: Any) -> str:
@@ -38,11 +51,32 @@ def misreading(text: str, value: Any) -> str:
             return _said(f"the text {text!r}", f"{meant} for the number", text)
         if meant := _list(text):
             return _said(f"the text {text!r}", f"{meant} for the list", text)
+        if _RANGE.fullmatch(text):
+            return _said(f"the text {text!r}", f"{_RANGE_FORM} for such a range", text)
+        if _FORMULA.fullmatch(text):
+            return _said(f"the text {text!r}", "what it comes to for the number", text)
     elif value is None and text in ("", "~"):
         return _said("nothing", "null if that is meant", text)
-    elif isinstance(value, int) and re.fullmatch(r"[-+]?0\d+", text):
-        return _said(f"the number {value}", f"{value} for the number", text)
+    elif isinstance(value, list):
+        return _several(text, value)
+    elif _is_another_number(text, value):
+        return _said(f"the number {value!r}", f"{value!r} for the number", text)
     return ""
+
+
+def _is_another_number(text: str, value: Any) -> bool:
+    """Say whether a number may be meant otherwise, or is not the one that is written there."""
+    if isinstance(value, float):
+        return math.isfinite(value) and Decimal(text) != Decimal(repr(value))
+    return type(value) is int and bool(re.fullmatch(r"[-+]?0\d+", text))
+
+
+def _several(text: str, values: list[Any]) -> str:
+    if not _DECIMAL_COMMAS.fullmatch(text) or not re.search(r"\d,\d", text):
+        return ""
+    decimal = re.sub(r"(?<=\d),(?=\d)", ".", text)
+    apart = ", ".join(map(str, values))
+    return f"is read as {len(values)} values; write {decimal} for decimals, or [{apart}] for these"
 
 
 def _said(what: str, other: str, text: str) -> str:
@@ -52,21 +86,25 @@ def _said(what: str, other: str, text: str) -> str:
 
 def _list(text: str) -> str:
     """Say how a list of numbers would have to be written; empty for what is none."""
-    words = [word.strip() for word in text.split(",")]
-    try:
-        [float(word) for word in words]
-    except ValueError:
-        return ""
-    return f"[{', '.join(words)}]" if len(words) > 1 else ""
+    inside = text[1:-1] if text[0] + text[-1] == "()" else text
+    for separator in (",", ";", None):  # None is blanks
+        words = [word.strip() for word in inside.split(separator)]
+        try:
+            [float(word) for word in words]
+        except ValueError:
+            continue
+        return f"[{', '.join(words)}]" if len(words) > 1 else ""
+    return ""
 
 
 def _number(text: str) -> str:
     """Say how a number would have to be written; empty for what is no number."""
     if not re.search(r"\d", text):
-        return ".inf or .nan" if re.fullmatch(r"[-+]?(inf|infinity|nan)", text.lower()) else ""
+        return "a finite one" if re.fullmatch(r"[-+]?(inf|infinity|nan)", text.lower()) else ""
     if _OTHER_NUMBERS.fullmatch(text):
         return "a decimal one"
-    plain = re.sub(r"[_' ]", "", text.replace("\u2212", "-"))
+    text = "".join(str(unicodedata.decimal(c, c)) for c in text.replace("\u2212", "-"))
+    plain = re.sub(r"_|(?<=\d)[' ](?=\d{3}(?!\d))", "", text)
     plain = re.sub(r"(?<=[\d.])[dD](?=[-+]?\d+$)", "e", plain)
     if _THOUSANDS.fullmatch(plain) and "." not in plain.partition(",")[0]:
         both = plain.replace(",", ""), plain.replace(",", ".", 1)

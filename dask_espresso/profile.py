@@ -20,7 +20,7 @@ from pydantic import BeforeValidator, PlainValidator
 from .dask_files import file_of
 from .directives import in_own_form
 from .document import Document, describe, unknown
-from .duration import parse_duration, parse_walltime
+from .duration import parse_duration, parse_walltime, without_unit
 from .engine import Engine
 from .errors import BadValueError, InputError
 from .paths import expand, expand_setting, located
@@ -39,6 +39,8 @@ JOBQUEUE_CLUSTERS = {
 }
 CLUSTERS = ("local", *JOBQUEUE_CLUSTERS)
 DRIVER_CLUSTERS = ("slurm", "slurm-allocation", "htcondor")  # the driver can be a job there
+
+logger = logging.getLogger(__name__)
 
 # what these engines are without a profile
 _BUILT_IN = {"espresso": "espressomd", "lammps": "lammps", "python": ""}
@@ -431,6 +433,8 @@ def load_profile(path_or_name: str | os.PathLike[str] | None = None) -> Profile:
             f"{document.path}: is a study; name a profile, a YAML file such as `cluster: slurm`"
         )
     profile = document.as_written(_is_text).validate(Profile)
+    for note in without_unit(document, "worker_timeout"):
+        logger.warning("%s", note)
     profile._path, profile._document = document.path.absolute(), document
     return profile
 

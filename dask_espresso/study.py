@@ -19,7 +19,7 @@ import pydantic
 from pydantic import BeforeValidator, Field
 
 from .document import Document, describe, unknown
-from .duration import parse_duration
+from .duration import parse_duration, without_unit
 from .engine import SIMULATIONS, file_hash
 from .errors import BadValueError, InputError
 from .files import open_file
@@ -490,8 +490,8 @@ def load_study(path: str | os.PathLike[str], overrides: dict[str, str] | None = 
 
     Notes
     -----
-    Parameters that look like something else than what they are read as, such as ``no`` or ``0,5``,
-    are logged as warnings.
+    What looks like something else than what it is read as, such as ``no`` or ``0,5``, ranges that
+    do not meet their stop, and time limits without a unit are logged as warnings.
     """
     document = Document.load(file_or_template(path, "study", study_names()))
     if "cluster" in document.data and "parameters" not in document.data:
@@ -499,12 +499,28 @@ def load_study(path: str | os.PathLike[str], overrides: dict[str, str] | None = 
         raise InputError(f"{document.path}: is a profile; name a study, and this one as `{where}`")
     for name, text in (overrides or {}).items():
         document = _with_override(document, name, text)
+    for note in document.misreadings("parameters", "seed", "replicas", "retries"):
+        logger.warning("%s", note)  # what is wrong may be so because of these
     study = document.validate(Study)
-    for note in document.misreadings("parameters"):
+    for note in _notes(document, study):
         logger.warning("%s", note)
     script = _find_script(document, study.script)
     study._origin = Origin(document.path.absolute(), document.text, script, file_hash(script))
     return study
+
+
+def _notes(document: Document, study: Study) -> Iterator[str]:
+    """Say what may not be what was meant, though it can be used."""
+    for name, given in study.parameters.items():
+        if isinstance(given, dict) and "step" in given:
+            last = study.values(name)[-1]
+            if last != given["stop"]:
+                yield document.note(
+                    ("parameters", name),
+                    f"ends at {last}, since steps of {given['step']} do not meet the stop "
+                    f"{given['stop']}; write `stop: {last}`, another step, or `num` in its place",
+                )
+    yield from without_unit(document, "time_limit")
 
 
 def store_name(study: Study, overrides: Iterable[str]) -> str:
