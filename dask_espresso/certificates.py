@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from distributed import Security
 
-from .errors import InputError
-from .files import close_file, describe_error
+from .errors import InputError, ResumableError
+from .files import close_file, describe_error, is_away
 
 _PREFIX = ".dask-espresso-tls-"
 _HEARTBEAT = 60.0  # seconds between two signs of life
@@ -52,16 +52,19 @@ def temporary_security(directory: Path) -> Iterator[Security]:
     ------
     InputError
         If they cannot be written there.
+    ResumableError
+        If its file system has failed.
     """
-    remove_leftovers(directory)
     with contextlib.ExitStack() as stack:
         try:
+            remove_leftovers(directory)
             fd, folder = _make_folder(directory)
             stack.callback(close_file, fd)
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             security = _write(folder)
         except OSError as error:
-            raise InputError(
+            kind = ResumableError if is_away(error) else InputError
+            raise kind(
                 f"{directory}: the TLS files of driver and workers cannot be written here "
                 f"({describe_error(error)}); or run from another directory"
             ) from error

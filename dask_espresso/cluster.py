@@ -7,12 +7,14 @@ import contextlib
 import copy
 import errno
 import inspect
+import logging
 import multiprocessing
 import os
 import shlex
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -33,7 +35,8 @@ from .batch import (
     schedd_arguments,
 )
 from .certificates import temporary_security
-from .errors import DaskEspressoError, InputError
+from .errors import DaskEspressoError, InputError, ResumableError
+from .files import describe_error, is_away
 from .jobqueue import Job, JobQueueCluster, job_class
 from .keeper import Keeper
 from .paths import expand
@@ -42,6 +45,8 @@ from .roster import Roster
 from .safe_worker import safe_children
 from .slurm import clusters, defaults
 from .worker_job import config_section
+
+logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0  # seconds
 
@@ -98,7 +103,7 @@ def open_cluster(
     ranks: int = 1,
     *,
     names: Iterable[str] = (),
-    record: Callable[[Roster], None] = lambda _: None,
+    record: Callable[[Roster], object] = lambda _: None,
 ) -> Iterator[Cluster]:
     """Start the workers that a profile describes, and stop them at the end.
 
@@ -124,6 +129,8 @@ def open_cluster(
     ------
     InputError
         If the scheduler's address does not answer, or dask-jobqueue refuses an option.
+    ResumableError
+        If a file system has failed.
     """
     with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
         if "://" in profile.cluster:
@@ -217,13 +224,49 @@ def _local_cluster(profile: Profile, ranks: int) -> LocalCluster:
     }
     if options["local_directory"]:
         options["local_directory"] = expand(options["local_directory"])
-    with _refusals(profile, "no worker can be started on this machine"):
+    for key in ("dashboard_address", "worker_dashboard_address"):
+        if key in options:
+            options[key] = _on_loopback(options[key])
+    with _refusals(profile, "no worker can be started on this machine"), _no_word_on_pages():
         try:
             with _signals_are_for_the_driver():
-                return LocalCluster(**options)
+                cluster = LocalCluster(**options)
         except RuntimeError:  # a worker has died at its start, perhaps for once
             with _signals_are_for_the_driver():
-                return LocalCluster(**options)
+                cluster = LocalCluster(**options)
+    _tell_of_another_port(profile, cluster, "dashboard_address")
+    return cluster
+
+
+def _on_loopback(page: Any) -> Any:
+    """Have a page of which only the port is said listen on loopback, where Dask takes all there is.
+
+    It asks nobody for a certificate.
+    """
+    host, _, port = str(page).rpartition(":")
+    return f"127.0.0.1:{port}" if port.isdigit() and not host else page
+
+
+@contextlib.contextmanager
+def _no_word_on_pages() -> Iterator[None]:
+    """Keep back what Dask says of a page whose port is in use: it is said in other words."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Port \d+ is already in use")
+        yield
+
+
+def _tell_of_another_port(profile: Profile, cluster: Any, *keys: str) -> None:
+    """Say that the dashboard is not where the profile has it; a run needs none."""
+    wanted: Any = profile.options
+    for key in keys:
+        wanted = (wanted or {}).get(key)
+    port = str(wanted).rpartition(":")[2]
+    found = cluster.scheduler_info["services"].get("dashboard")
+    if port.isdigit() and int(port) and found and int(port) != found:
+        said = (
+            f"port {port} is in use on this machine; the dashboard of this run is at port {found}"
+        )
+        logger.warning("%s", profile.error(".".join(("options", *keys)), said))
 
 
 @contextlib.contextmanager
@@ -234,6 +277,9 @@ def _refusals(profile: Profile, what: str) -> Iterator[None]:
     except DaskEspressoError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.filename and is_away(error):
+            said = f"{error.filename}: {describe_error(error)}, and run again"
+            raise ResumableError(said) from error
         errors = list(_chain(error))
         if any(getattr(e, "errno", 0) == errno.EADDRINUSE for e in errors):
             _refuse_port(profile, errors)
@@ -342,18 +388,21 @@ def _jobqueue_cluster(
         threads = profile.slots(ranks) // int(arguments["processes"])
         # of two such options of a worker the last one counts
         arguments["worker_extra_args"] += ["--nthreads", str(threads)]
-    on_loopback = {"dashboard_address": "127.0.0.1:0"}
-    arguments["scheduler_options"] = on_loopback | (profile.options.get("scheduler_options") or {})
+    scheduler = {"dashboard_address": "127.0.0.1:0"}
+    scheduler |= profile.options.get("scheduler_options") or {}
+    scheduler["dashboard_address"] = _on_loopback(scheduler["dashboard_address"])
+    arguments["scheduler_options"] = scheduler
     arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))
     arguments["protocol"] = "tls://"
     made, queue = batch_system(profile)
-    with _refusals(profile, "dask-jobqueue makes no worker jobs of them"):
+    with _refusals(profile, "dask-jobqueue makes no worker jobs of them"), _no_word_on_pages():
         if logs := log_directory(profile):
             stack.enter_context(_no_new_directory(logs))
             logs.mkdir(parents=True, exist_ok=True)
             stack.callback(remove_if_empty, logs)  # also one that a killed driver has left
         _one_job(profile, made)  # a cluster that fails halfway complains once more at its end
         cluster = JobQueueCluster(job_cls=made, **arguments)
+    _tell_of_another_port(profile, cluster, "scheduler_options", "dashboard_address")
     # its paths stand in the worker's command line, which a shell reads
     cluster.new_spec["options"]["security"] = _quoted(arguments["security"])
     return stack.enter_context(cluster), queue

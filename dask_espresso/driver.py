@@ -365,9 +365,12 @@ class Driver:
 
     def _tell(self, reason: str) -> None:
         """Say once why simulations are not forked, if there is a reason."""
-        if reason not in self._notes:
-            self._notes.add(reason)
-            self._display.say(f"simulations are fresh processes: {reason}")
+        self._say_once(reason and f"simulations are fresh processes: {reason}")
+
+    def _say_once(self, said: str) -> None:
+        if said not in self._notes:
+            self._notes.add(said)
+            self._display.say(said)
 
     def _look_after(self, cluster: Cluster) -> None:
         """Tell the keeper what is to be done, and the user what the workers do."""
@@ -377,7 +380,7 @@ class Driver:
             cluster.keeper.work_left = self.todo - self._recorded_here
             if cluster.keeper.roster != self._roster:
                 self._roster = cluster.keeper.roster
-                write_roster(self._store.path, self._roster)
+                self._say_once(write_roster(self._store.path, self._roster))
             self._counts.jobs = self._roster.describe()
         self._worker_deadline.check(self._counts, self._crew)
         self._display.update(self._counts)
@@ -390,9 +393,8 @@ class Driver:
             return
         self._transfers.look(threads)
         self._crew = Crew(threads, self._transfers, client.scheduler.address)
-        for trouble in self._crew.troubles - self._notes:
-            self._notes.add(trouble)
-            self._display.say(trouble)
+        for trouble in self._crew.troubles:
+            self._say_once(trouble)
         self._counts.slots = self._crew.slots
 
     def _next_batch(self) -> tuple[Order, ...]:

@@ -134,6 +134,11 @@ _AWAY = (
 )
 
 
+def is_away(error: OSError) -> bool:
+    """Say whether the file system has failed, rather than refused: that passes."""
+    return error.errno in _AWAY
+
+
 def describe_error(error: OSError) -> str:
     """Say why a file cannot be used, and what helps against that."""
     said = error.strerror or str(error)
@@ -141,7 +146,7 @@ def describe_error(error: OSError) -> str:
         return f"{said}; make room"
     if error.errno in _FORBIDDEN:
         return f"{said}; make it writable"
-    if error.errno in _AWAY:
+    if is_away(error):
         return f"{said}; wait until its file system is well again: its server or disk may be away"
     return said
 

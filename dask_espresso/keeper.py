@@ -163,7 +163,7 @@ class Keeper:
         *,
         ranks: int = 1,
         log_directory: Path | None = None,
-        record: Callable[[Roster], None] = lambda _: None,
+        record: Callable[[Roster], object] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster = cluster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import io
 import math
 import warnings
@@ -174,7 +175,9 @@ def status_report(path: Path) -> dict[str, Any]:
     wanted = [contents.outcomes.get(simulation.id) for simulation in study.simulations()]
     there = [outcome for outcome in wanted if outcome is not None]
     versions = Versions(there, contents.versions)
-    roster = read_roster(path) if contents.owner else Roster()
+    roster = Roster()
+    with contextlib.suppress(OSError):
+        roster = read_roster(path) if contents.owner else roster
     statuses = collections.Counter(outcome.status for outcome in there)
     reasons = collections.Counter(
         f"{o.status.label}: {brief(o.error)}" for o in there if not o.is_done

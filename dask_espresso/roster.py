@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .files import followed, open_file
+from .files import describe_error, followed, is_away, open_file
 
 _NAMES = re.compile(r".*-[0-9a-f]{6}-", re.DOTALL)  # what a driver's jobs begin with, and no others
 
@@ -76,26 +76,52 @@ def roster_path(store: Path) -> Path:
     return store.with_name(f"{store.name}.jobs")
 
 
-def write_roster(store: Path, roster: Roster) -> None:
-    """Write it down; a reader finds the old or the new one, nothing between; nothing if empty."""
+def write_roster(store: Path, roster: Roster) -> str:
+    """Write it down; a reader finds the old or the new one, nothing between; nothing if empty.
+
+    Returns
+    -------
+    str
+        What is to be said where that fails: it is a help, no reason to stop a study.
+    """
     if roster == Roster():
         remove_roster(store)
-        return
-    path = roster_path(store)
-    aside = path.with_name(f".{path.name}.new")
-    with contextlib.suppress(OSError):  # it is a help, no reason to stop a study
+        return ""
+    try:
+        path = roster_path(store)
+        aside = _aside(path)
         aside.write_text(json.dumps(asdict(roster)), encoding="utf-8")
         aside.replace(path)
+    except OSError as error:
+        return (
+            f"{store}.jobs: {describe_error(error)}; the run goes on, but if it is killed its "
+            "worker jobs may be left in the queue"
+        )
+    return ""
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 def read_roster(store: Path) -> Roster:
-    """Read what a driver has written; an empty one where there is none."""
+    """Read what a driver has written; an empty one where there is none.
+
+    Raises
+    ------
+    OSError
+        If its file system has failed: there may be jobs of which only it tells.
+    """
     try:
         with open_file(roster_path(store)) as file:
             found = json.load(file)
         names = tuple(name for name in map(str, found.get("names", ())) if _NAMES.fullmatch(name))
         return Roster(_jobs(found["jobs"]), str(found["problem"]), names)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except OSError as error:
+        if is_away(error):
+            raise
+        return Roster()
+    except (ValueError, TypeError, KeyError, AttributeError):
         return Roster()
 
 
@@ -106,4 +132,6 @@ def _jobs(found: Sequence[dict[str, str]]) -> tuple[JobReport, ...]:
 def remove_roster(store: Path) -> None:
     """Remove it at a driver's end."""
     with contextlib.suppress(OSError):
-        roster_path(store).unlink()
+        path = roster_path(store)
+        _aside(path).unlink(missing_ok=True)
+        path.unlink()

@@ -10,6 +10,35 @@ import pytest
 
 from dask_espresso.engine import Engine
 
+FAKE_SLURM = {
+    # a job is a process group; it sees the environment that sbatch had
+    "sbatch": """
+        [ ! -e refuse ] || { cat refuse >&2; exit 1; }
+        n=$(($(ls jobs | wc -l) + 1))
+        env | grep -E '^(SLURM|SBATCH)_' > leaked
+        [ ! -e walltime ] || export SLURM_JOB_END_TIME=$(($(date +%s) + $(cat walltime)))
+        sed -n 's/^#SBATCH -J //p' "$1" > jobs/$n.name
+        cp "$1" names/$n.sh  # whoever submits it may remove it now
+        SLURM_JOB_ID=$n setsid bash names/$n.sh > jobs/$n.log 2>&1 < /dev/null &
+        echo $! > jobs/$n
+        mv jobs/$n.name names/$n
+        echo "Submitted batch job $n"
+    """,
+    "squeue": """
+        for n in $(ls jobs | grep -v log); do
+            kill -0 $(cat jobs/$n) 2>/dev/null && echo "$n|R|$(cat names/$n)|None"
+        done
+        exit 0
+    """,
+    "scancel": """
+        for n in "$@"; do
+            echo $n >> cancelled
+            [ ! -e jobs/$n ] || kill -TERM -- -$(cat jobs/$n) 2>/dev/null
+        done
+        exit 0
+    """,
+}
+
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and all that is started here
 
 
@@ -50,3 +79,20 @@ def study_file(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Put a small Slurm first in the PATH; give its directory, which is the current one."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("jobs", "names"):
+        (tmp_path / name).mkdir()
+    for name, text in FAKE_SLURM.items():
+        path = programs / name
+        path.write_text(f"#!/bin/bash\ncd {tmp_path}\n{textwrap.dedent(text)}")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DASK_DASK_ESPRESSO__KEEPER__INTERVAL", "1s")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
