@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -28,6 +29,7 @@ from .conversation import (
 )
 from .errors import BadValueError
 from .files import open_file
+from .fingerprint import KNOWN, top_of
 from .launcher import DEFAULT, LOCAL_SETTINGS, does_fit, fitting, kind_of_program, remedy
 from .paths import absolute_entries, expand_setting
 from .rank import RANK_VARIABLES
@@ -41,6 +43,7 @@ _RANK = PACKAGE / "rank.py"
 _PROBE, _PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
 _IMPORTS = SIMULATIONS / "imports.py"
 _ODD_LIMIT = 15.0  # seconds, where a launcher hardly fits
+_MAX_NAMES = 3  # that a reason lists
 _ABORT, _ABORT_CODE, _ABORT_LIMIT = SIMULATIONS / "abort.py", 3, 10.0  # seconds
 
 # A one-rank simulation started inside a batch job takes these for its own MPI job and hangs or
@@ -486,20 +489,31 @@ def _difference(engine: Engine, fresh: dict[str, Any]) -> str:
             return "MPI_Abort does not end a forked process"
         found = forked.output.payload()
         for name, value in fresh.items():
-            if found.get(name) != value:
-                return f"a forked process has other {name} than a fresh one"
+            if (other := found.get(name)) != value:
+                return f"a forked process has other {name}{_which(value, other)} than a fresh one"
         return _difference_of_imports(engine)
     except (NoWarmStartError, _NoScratchError) as error:
         return str(error)
 
 
+def _which(one: Any, other: Any) -> str:
+    """Name what is different in two dicts, as far as fits; nothing for others."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return ""
+    names = sorted(n for n in one.keys() | other.keys() if one.get(n) != other.get(n))
+    return f" ({', '.join(names[:_MAX_NAMES])})"
+
+
 def _difference_of_imports(engine: Engine) -> str:
     """Say what importing the engine's modules makes anew in each process; empty if nothing."""
-    parameters = {"preload": engine.preload}
+    parameters: dict[str, Any] = {"preload": engine.preload}
+    forked = _forked(engine, _IMPORTS, parameters, _PROBE_LIMIT)
+    if not forked.failure() and not KNOWN.issuperset(map(top_of, engine.preload)):
+        # what is made from the time in seconds is to differ as well
+        parameters["after"] = math.floor(forked.output.payload()["time"]) + 1
     fresh = run_process(
         replace(engine, start="spawn"), _IMPORTS, parameters, time_limit=_PROBE_LIMIT
     )
-    forked = _forked(engine, _IMPORTS, parameters, _PROBE_LIMIT)
     for report in (fresh, forked):
         if failure := report.failure():
             return f"what its modules hold cannot be compared: {brief(failure)}"
@@ -516,6 +530,11 @@ def _other_imports(fresh: dict[str, Any], forked: dict[str, Any]) -> str:
     for name, state in fresh["generators"].items():
         if forked["generators"].get(name) == state:
             return f"{name} is seeded by an import, once for all; seed it in the script"
+    for name in forked["drawn"]:
+        return f"an import draws from {name}, once for all; do so in a function"
+    for name, numbers in fresh["libc"].items():
+        if forked["libc"][name] != numbers:
+            return f"{name} of C is seeded by an import, once for all; seed it in the script"
     if fresh["directories"] != forked["directories"]:
         return "an import changes the working directory or TMPDIR"
     return ""

@@ -14,6 +14,7 @@ import os
 import random
 import sys
 import sysconfig
+import time
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -27,6 +28,8 @@ KNOWN = ENGINES | {"numpy", "scipy"} | _HARMLESS
 _LIBRARY = tuple(sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib"))
 _ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes))
 _BOXES = (list, tuple, set, frozenset, collections.deque)
+_SEEDED = (623, 624)  # where Mersenne twisters are that have given no numbers
+_DRAWS = 3
 _NAMES = 3  # of a path: module, variable, attribute
 _Item = tuple[tuple[str, ...], Any]
 
@@ -46,12 +49,20 @@ class Fingerprint:
         A number for each variable, such as ``noise.rng``, which stands for all that it holds.
     generators : dict of str to str
         The states of the generators that Python and numpy have for everybody.
+    drawn : list of str
+        Those of them that have given numbers already, which nobody may see any more: as positions
+        of particles, say.
+    time : float
+        When it was taken.
     """
 
     def __init__(self, preload: Sequence[str]) -> None:
-        self._known: dict[str, bool] = {top_of(name): False for name in preload}
+        tops = set(map(top_of, preload))
+        self._known: dict[str, bool] = {top: False for top in tops if not is_of_python(top)}
         self._known.update((name, True) for name in KNOWN)
-        self.generators = {name: _digest(state) for name, state in _shared_states()}
+        self.time = time.time()
+        self.generators = {name: _digest(state) for name, state, _ in _shared_states()}
+        self.drawn = [name for name, _, at in _shared_states() if at not in _SEEDED]
         self.values: dict[str, int] = {}
         self._met = {id(thing) for thing in self._everybodys()}
         self._kept: list[Any] = []  # no other object may get the id of one that was met
@@ -181,11 +192,21 @@ def _file(top: str) -> str:
     return str(getattr(sys.modules.get(top), "__file__", None) or "")
 
 
-def _shared_states() -> Iterator[tuple[str, Any]]:
-    yield "random", random.getstate()
+def _shared_states() -> Iterator[tuple[str, Any, int]]:
+    """Give names and states of the generators for everybody, and where in their keys they are."""
+    state = random.getstate()
+    yield "random", state, state[1][-1]
     if "numpy.random" in sys.modules:
-        kind, keys, *rest = sys.modules["numpy.random"].get_state()
-        yield "numpy.random", [kind, keys.tolist(), *rest]
+        kind, keys, at, *rest = sys.modules["numpy.random"].get_state()
+        yield "numpy.random", [kind, keys.tolist(), at, *rest], at
+
+
+def draw_from_libc() -> dict[str, list[float]]:
+    """Give the next numbers of the C library's generators, which compiled code may have seeded."""
+    libc = ctypes.CDLL(None)
+    libc.random.restype = libc.lrand48.restype = ctypes.c_long
+    names = ("rand", "random", "lrand48")
+    return {f"{name}()": [getattr(libc, name)() for _ in range(_DRAWS)] for name in names}
 
 
 def _attributes(module: str, name: str) -> Iterator[Any]:

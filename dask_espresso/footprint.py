@@ -7,6 +7,7 @@ import contextlib
 import gc
 import io
 import os
+import select
 import signal
 import stat
 import threading
@@ -110,3 +111,7 @@ def _others() -> "Iterator[_Found]":
     for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
         if any(signal.getitimer(timer)):
             yield f"timer {timer}", "sets a timer", ""
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    if not any(event & select.POLLIN for _, event in poll.poll(0)):
+        yield "input", "reads standard input", "file"

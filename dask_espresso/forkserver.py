@@ -114,7 +114,7 @@ def serve(control: socket.socket, request: Dict[str, Any]) -> None:
                 for fd in (wakeup, wakeup_write):
                     os.close(fd)
                 control.close()
-                _Slot(connection, mark, handlers).serve(message.decode())
+                _Slot(connection, mark, handlers, request["scratch"]).serve(message.decode())
                 if os.getppid() != server:  # which cannot do so any more
                     os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
                 os._exit(0)
@@ -234,8 +234,11 @@ class _Mark:
 class _Slot:
     """Runs one simulation after the other."""
 
-    def __init__(self, connection: socket.socket, mark: _Mark, handlers: _Handlers) -> None:
+    def __init__(
+        self, connection: socket.socket, mark: _Mark, handlers: _Handlers, scratch: str
+    ) -> None:
         self._connection = connection
+        self._scratch = scratch  # the server's
         self._mark = mark
         self._handlers = handlers
         self._scripts = _Scripts()
@@ -302,6 +305,7 @@ class _Slot:
             self._mark.set(request["mark"])
             self._restore_signals()
             result = {RESULT: f"{fds[3]}:{pipe_number(fds[3])}"}
+            _move_environment(self._scratch, request["scratch"])
             _become_fresh({**request["environment"], **result})
             script.run()
         except BaseException:  # a fault of this module
@@ -482,6 +486,13 @@ class _Script:
 
 
 # ---- a child -------------------------------------------------------------------------------------
+
+
+def _move_environment(there: str, here: str) -> None:
+    """Have variables mean this process's own directory, as PWD does that a shell has set."""
+    for name, value in os.environ.items():
+        if there in value:
+            os.environ[name] = value.replace(there, here)
 
 
 def _become_fresh(environment: Dict[str, Optional[str]]) -> None:

@@ -262,7 +262,8 @@ class _Server:
         """Hear what it prints until it is ready; give why it cannot be used, if so."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(b"\n")  # so that a module that reads it is found
         request = {"preload": preload, "mark": self._mark, "scratch": str(self._scratch)}
         with contextlib.suppress(BrokenPipeError):
             self._control.send(json.dumps(request).encode())

