@@ -8,7 +8,7 @@ import io
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,15 @@ from rich.console import Console
 from rich.table import Table
 
 from .claim import describe_owner
+from .columns import Path as ColumnPath
+from .columns import flatten
 from .conversation import brief
 from .dependence import missing_dependence
 from .duration import format_duration
 from .errors import InputError
 from .export import check_free, write_output
 from .hdf5 import StoreContents
+from .names import column_names
 from .outcome import Outcome, Status
 from .roster import JobReport, Roster, read_roster
 from .statistics import pool
@@ -42,6 +45,8 @@ _MAX_REASONS = 20  # that a person reads; programs get all
 _MAX_NAMES = 20  # that a message lists
 _LONG_LABEL = 30  # characters
 _LARGEST = 1e300  # matplotlib needs room for margins and ticks, and floats end at 1.8e308
+_KINDS = {"bool": "true or false", "str": "text", "ndarray": "array", "complex": "complex",
+          "list": "list", "tuple": "list", "dict": "nested"}  # fmt: skip
 _GAP = "  "  # between columns
 
 
@@ -111,15 +116,37 @@ def points(contents: StoreContents[Outcome]) -> list[Point]:
     Returns
     -------
     list of Point
-        In the study's order.
+        In the study's order; nested results have names such as ``energy.total``.
     """
     grouped: dict[str, Point] = {}
+    nested: list[Outcome] = []
     for simulation in Study.from_snapshot(contents.study).simulations():
         outcome = contents.outcomes.get(simulation.id)
         if outcome is not None:
+            if any(isinstance(value, dict) for value in (outcome.result or {}).values()):
+                nested.append(outcome)
             key = repr(simulation.parameters)
             grouped.setdefault(key, Point(simulation.parameters, [])).outcomes.append(outcome)
-    return list(grouped.values())
+    return _unnested(list(grouped.values())) if nested else list(grouped.values())
+
+
+def _unnested(rows: list[Point]) -> list[Point]:
+    """Give every leaf of nested results the name that its column has in the store."""
+    results = [outcome.result or {} for point in rows for outcome in point.outcomes]
+    paths = dict.fromkeys(path for result in results for path in flatten(result))
+    dotted = {path for path in paths if "." in ".".join(path)}
+    names = {path: path[0] for path in paths if path not in dotted}
+    names |= {path: name for (_, path), name in column_names({"result": dotted}, str).items()}
+    return [
+        Point(point.parameters, [_renamed(outcome, names) for outcome in point.outcomes])
+        for point in rows
+    ]
+
+
+def _renamed(outcome: Outcome, names: dict[ColumnPath, str]) -> Outcome:
+    leaves = flatten(outcome.result or {})
+    result = {names[path]: leaf for path, leaf in leaves.items()}
+    return replace(outcome, result=None if outcome.result is None else result)
 
 
 def _apart(rows: Sequence[Point], versions: Versions) -> tuple[list[Point], list[str]]:
@@ -271,7 +298,25 @@ def print_table(path: Path, console: Console) -> list[str]:
         console.out("\n".join(map(_GAP.join, lines)), highlight=False)
     if left_out := names[len(shown) - first :]:
         _say(console, f"no room for {_some(left_out)}; widen the terminal, or write into a file")
-    return [*versions.describe(), *_note(path, contents, study)]
+    said = [*versions.describe(), *_note(path, contents, study)]
+    if others := _no_numbers(rows):
+        said.append(
+            f"not shown: {_some(others)}; they are in `dask-espresso export {path} FILE.csv`"
+        )
+    if gone := len(contents.outcomes) - sum(len(point.outcomes) for point in rows):
+        said.append(f"not shown: {gone} recorded simulations that are not in the study now")
+    return said
+
+
+def _no_numbers(rows: list[Point]) -> list[str]:
+    """Name the results that are no numbers, and what they are."""
+    kinds: dict[str, str] = {}
+    for point in rows:
+        for outcome in point.outcomes:
+            for name, value in (outcome.result or {}).items():
+                if value is not None and not _is_number(value):
+                    kinds.setdefault(name, _KINDS.get(type(value).__name__, "no number"))
+    return [f"{name} ({kind})" for name, kind in kinds.items()]
 
 
 def _note(path: Path, contents: StoreContents[Outcome], study: Study) -> list[str]:
@@ -319,8 +364,9 @@ def result_names(rows: list[Point]) -> list[str]:
             names.update(
                 (name, None) for name, v in (outcome.result or {}).items() if _is_number(v)
             )
-    results = [n for n in names if not n.endswith("_sem") and not _is_given_back(rows, n)]
-    return sorted(results, key=lambda name: f"{name}_sem" not in names)
+    results = {name: None for name in names if not _is_given_back(rows, name)}
+    alone = [n for n in results if not n.endswith("_sem") or n.removesuffix("_sem") not in results]
+    return sorted(alone, key=lambda name: f"{name}_sem" not in names)
 
 
 def _is_given_back(rows: list[Point], name: str) -> bool:
@@ -446,9 +492,14 @@ def _draw(figure: Figure, path: Path, x_name: str | None, y_name: str | None) ->
 
     contents, study = _read(path)
     rows = points(contents)
+    if not any(outcome.is_done for point in rows for outcome in point.outcomes):
+        raise InputError(
+            f"{path}: no simulation is done, so there is nothing to plot; "
+            f"`dask-espresso status {path}` says why"
+        )
     numeric = [n for n in study.swept if all(_is_number(p.parameters[n]) for p in rows)]
     x = _choose(path, "parameter", x_name, numeric)
-    y = _choose(path, "result", y_name, result_names(rows))
+    y = _choose(path, "result", y_name, result_names(rows), _no_numbers(rows))
     rows, marks = _apart(rows, Versions((o for p in rows for o in p.outcomes), contents.versions))
     others = [name for name in [*study.swept, *marks] if name != x]
     found = _curves(rows, x, y, others)
@@ -484,6 +535,11 @@ def _draw(figure: Figure, path: Path, x_name: str | None, y_name: str | None) ->
         ax=figure.add_subplot(),
     )
     said = [f"no reference curve: {refusal}"] if refusal else []
+    if without := len(rows) - sum(map(len, found.values())):
+        said.append(
+            f"{without} of {len(rows)} points have no {y!r} of a simulation that is done: "
+            f"dask-espresso status {path}"
+        )
     return said + _note(path, contents, study)
 
 
@@ -498,13 +554,16 @@ def _no_reference(rows: list[Point], curves: Sequence[Curve]) -> str:
     return ""
 
 
-def _choose(path: Path, kind: str, name: str | None, known: list[str]) -> str:
+def _choose(
+    path: Path, kind: str, name: str | None, known: list[str], others: Sequence[str] = ()
+) -> str:
     if name in known:
         return str(name)
     if name is None and known:
         return known[0]
     wanted = f"no {kind} {name!r}" if name else f"no numeric {kind}"
     there = f"; there are {_some(known)}" if known else ""
+    there += f"; {_some(others)} are no numbers" if others else ""
     raise InputError(f"{path}: {wanted} to plot{there}")
 
 

@@ -6,6 +6,7 @@ import re
 import time
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -15,6 +16,7 @@ from dask_espresso.errors import InputError
 from dask_espresso.hdf5 import write_hdf5
 from dask_espresso.outcome import Outcome, Status, storable
 from dask_espresso.report import format_with_error, plot_store, print_table
+from dask_espresso.store import read_store
 from dask_espresso.study import Study
 from dask_espresso.table import Table
 
@@ -233,7 +235,88 @@ def test_means_of_the_largest_numbers(store):
 def test_nothing_to_plot_is_said(store, tmp_path):
     path = store({"x": [1, 2]}, lambda _: {"e": 1.0}, status=Status.NOT_FINITE)
     output = invoke("plot", path, "-o", tmp_path / "p.png", status=2)
-    assert "no simulation that is done has a number 'e'" in output.replace("\n", " ")
+    assert (
+        f"no simulation is done, so there is nothing to plot; `dask-espresso status {path}`"
+        in output
+    )
+
+
+def test_nothing_to_plot_is_said_of_failures(store, tmp_path):
+    path = store({"x": [1, 2]}, lambda _: {}, status=Status.FAILED)
+    output = invoke("plot", path, "-o", tmp_path / "p.png", status=2)
+    assert (
+        f"no simulation is done, so there is nothing to plot; `dask-espresso status {path}`"
+        in output
+    )
+
+
+def test_points_without_the_result_are_counted(store, tmp_path):
+    path = store(
+        {"x": [1, 2, 3]}, lambda one: {"e": 1.0} if one.parameters["x"] > 2 else {"t": "a"}
+    )
+    output = invoke("plot", path, "-o", tmp_path / "p.png")
+    assert "2 of 3 points have no 'e' of a simulation that is done" in output
+    assert "points have no" not in invoke("plot", store({"x": [1]}, lambda _: {"e": 1.0}))
+
+
+# ---- what has no column --------------------------------------------------------------------------
+
+
+def test_results_that_are_no_numbers_are_named(store):
+    result = {"e": 1.0, "h": np.arange(2), "t": "text", "ok": True, "l": [1], "d": {}, "none": None,
+              "z": 1j, "lonely_sem": 0.5, "e_sem": 0.1}  # fmt: skip
+    path = store({"x": [1, 2]}, lambda _: result)
+    assert show(path)[0] == ["x", "done", "e", "lonely_sem"]
+    (said,) = [line for line in invoke("show", path).splitlines() if "not shown" in line]
+    assert said == (
+        "not shown: h (array), t (text), ok (true or false), l (list), d (nested), z (complex); "
+        f"they are in `dask-espresso export {path} FILE.csv`"
+    )
+    output = invoke("plot", path, "-y", "h", status=2)
+    assert "no result 'h' to plot; there are e, lonely_sem; h (array), t (text)" in output
+    only = store({"x": [1, 2]}, lambda _: {"h": np.arange(2)})
+    assert "no numeric result to plot; h (array) are no numbers" in invoke("plot", only, status=2)
+
+
+def test_what_is_a_number_here_and_none_there_is_named(store):
+    path = store({"x": [1, 2]}, lambda one: {"e": 1.0 if one.parameters["x"] > 1 else "high"})
+    assert "not shown: e (text)" in invoke("show", path)
+
+
+def test_nothing_is_said_where_everything_is_shown(store):
+    path = store({"x": [1, 2]}, lambda one: {"e": 1.0 * one.parameters["x"], "n": None})
+    assert "not shown" not in invoke("show", path)
+
+
+def test_simulations_that_are_not_in_the_study_now_are_counted(store):
+    path = store({"x": [1, 2, 3]}, lambda one: {"e": 1.0 * one.parameters["x"]})
+    contents = read_store(path)
+    study = Study.from_snapshot(contents.study | {"parameters": {"x": [1, 2]}})
+    write_hdf5(path, Table.of(contents.outcomes.values()), study.snapshot(), "hash")
+    assert "not shown: 1 recorded simulations that are not in the study now" in invoke("show", path)
+
+
+def test_nested_numbers_are_shown_and_plotted(store):
+    def result(one):
+        x = one.parameters["x"]
+        return {"energy": {"total": 1.0 * x, "total_sem": 0.1, "parts": {"bonded": 2 * x}}, "t": 5}
+
+    path = store({"x": [1, 2]}, result)
+    header, first, *_ = show(path)
+    assert header == ["x", "done", "energy.total", "energy.parts.bonded", "t"]
+    assert first == ["1", "1/1", "1.00(10)", "2", "5"]
+    assert "energy.parts.bonded" in plot(path, "-y", "energy.parts.bonded")
+
+
+def test_nested_results_and_dots_are_told_apart_as_in_the_store(store):
+    rows = [{"a.b": 1, "status": 7}, {"a": {"b": 2}}]
+    for order in (rows, rows[::-1]):
+        path = store({"x": [1, 2]}, lambda one, order=order: order[one.parameters["x"] - 1])
+        header, *lines = show(path)
+        values = {name: {line[header.index(name)] for line in lines} for name in header[2:]}
+        assert values["result.a.b"] == {"1", "-"}
+        assert values["a.b"] == {"2", "-"}
+        assert "result.a.b" in plot(path, "-y", "result.a.b")
 
 
 @pytest.mark.parametrize(
