@@ -8,7 +8,9 @@ become one column a leaf. Every column is read back equal to what was written.
 
 Where a simulation has no value stands NaN, or what `_FillValue` says: a number
 or a text that no simulation has, of a wider type if need be. So other programs
-take it for missing. Which ones have None, and which nothing, is in a group beside.
+take it for missing. They make whole numbers with gaps floats: where that would
+change one, they are JSON text, and arrays are stored one behind the other. Which
+ones have None, and which nothing, is in a group beside.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ _MAX_AXES = 30  # of an array; HDF5 has 32, one is for the simulations and one f
 _SCALARS = {"bool": np.bool_, "int": np.int64, "float": np.float64, "complex": np.complex128}
 # xarray takes integers with this `dtype` for booleans; not where some are missing: those were true
 _BOOL = "bool"
+EXACT = 2**53  # floats hold all whole numbers up to here
 _TEXT = h5py.string_dtype("utf-8")
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %9d"
 
@@ -152,8 +155,13 @@ class ColumnWriter:
         self, name: str, values: Sequence[Any], there: Sequence[Any], states: States | None
     ) -> Any:
         kind = _kind(there)
-        if kind == "array" and (len({v.shape for v in there}) > 1 or not there[0].size):
+        would_change = states is not None and _are_beyond_floats(kind, there)
+        if kind == "array" and (
+            would_change or len({v.shape for v in there}) > 1 or not there[0].size
+        ):
             return self._write_ragged(name, values, there)
+        if would_change:
+            kind = "json"
         if kind in ("str", "json"):
             dataset = self._write_texts(name, kind, values, there)
         else:
@@ -278,19 +286,15 @@ def _without_values(
 
 
 def _free_number(data: np.ndarray[Any, Any]) -> Any:
-    """Give a whole number that is none of these; of a wider type where they are all there are.
-
-    xarray compares them as floats.
-    """
+    """Give a whole number that is none of these; of a wider type where they are all there are."""
     limits = np.iinfo(data.dtype)
     numbers = range(limits.min, limits.max + 1)
     if limits.min == 0:
         numbers = numbers[::-1]
-    floats = data.astype(float) if data.itemsize == 8 else data
-    if not (floats == float(numbers[0])).any():
+    if not (data == data.dtype.type(numbers[0])).any():
         return data.dtype.type(numbers[0])
-    taken = set(np.unique(floats).tolist())
-    free = next((number for number in numbers if float(number) not in taken), None)
+    taken = set(np.unique(data).tolist())
+    free = next((number for number in numbers if number not in taken), None)
     if free is not None:
         return data.dtype.type(free)
     wider = np.promote_types(f"i{data.itemsize}", f"u{data.itemsize}")
@@ -370,9 +374,20 @@ def _kind(values: Sequence[Any]) -> str:
         return "array" if any(value.size for value in values) else "json"
     if kinds == {"int", "float"}:
         whole = (v for v in values if isinstance(v, int))
-        if all(abs(v) <= 2**53 for v in whole):
+        if all(abs(v) <= EXACT for v in whole):
             return "float"
     return "json"
+
+
+def _are_beyond_floats(kind: str, values: Sequence[Any]) -> bool:
+    """Say whether floats would change one of these whole numbers."""
+    if kind == "int":
+        limits = [min(values), max(values)]
+    elif kind == "array" and values[0].dtype in (np.int64, np.uint64):
+        limits = [int(limit) for v in values if v.size for limit in (v.min(), v.max())]
+    else:
+        return False
+    return any(abs(limit) > EXACT for limit in limits)
 
 
 def _telling(values: Sequence[Any]) -> Iterable[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 import os
 import re
@@ -13,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from .columns import ABSENT, DIMENSION
+from .columns import ABSENT, DIMENSION, EXACT
 from .errors import InputError
 from .files import replace_file
 from .names import ROLES, column_names
 from .outcome import FIELDS, Outcome, Status
 from .store import read_store
 from .table import Table
+
+logger = logging.getLogger(__name__)
 
 _TO_QUOTE = re.compile(r'[,"\r\n]')
 
@@ -49,8 +52,25 @@ def export_store(path: Path, file: Path) -> int:
         raise InputError(f"{file}: write to one of {', '.join(writers)}")
     check_free(file, path)
     outcomes = list(read_store(path).outcomes.values())
-    write_output(file, writers[file.suffix](_table(outcomes)))
+    table = _table(outcomes)
+    write_output(file, writers[file.suffix](table))
+    for name in _inexact(table):
+        logger.warning(
+            "%s: has gaps, and whole numbers beyond 2**53; pandas makes them floats, and so "
+            "others, but not with dtype_backend='numpy_nullable'",
+            name,
+        )
     return len(outcomes)
+
+
+def _inexact(table: dict[str, list[Any]]) -> list[str]:
+    """Name the columns of whole numbers that floats would change, and that have gaps."""
+    return [
+        name
+        for name, values in table.items()
+        if any(value is ABSENT or value is None for value in values)
+        and any(type(value) is int and abs(value) > EXACT for value in values)
+    ]
 
 
 def check_free(file: Path, store: Path) -> None:

@@ -213,16 +213,40 @@ def test_arrays_that_have_all_numbers_of_their_type(tmp_path, dtype):
     assert same(found, [{"a": every}, None, {"a": every[::-1]}])
 
 
-def test_numbers_that_floats_do_not_tell_apart(tmp_path):
-    """Whole numbers with gaps are floats in xarray, and what is missing must not be among them."""
+def test_whole_numbers_that_floats_would_change(tmp_path, caplog):
+    """With gaps, whole numbers are floats in xarray: those beyond 2**53 must not become others."""
+    number = 2**53 + 1
     for dtype in ("int64", "uint64"):
         limits = np.iinfo(dtype)
         first = np.array([limits.min, limits.max, limits.max - 1, 5], dtype)
-        write(tmp_path / "s.h5", [(1, {"a": first, "n": -(2**63)}), (1, None)])
+        two = np.array([[number, 1], [2, 3]], dtype)
+        rows = [{"a": first, "n": -(2**63), "m": number, "two": two}, None, {"m": 3, "two": two}]
+        outcomes = write(tmp_path / "s.h5", [(1, row) for row in rows])
         for engine in ENGINES:
             with xarray.open_dataset(tmp_path / "s.h5", engine=engine) as data:
-                np.testing.assert_array_equal(data["a"], [first.astype(float), [np.nan] * 4])
-                np.testing.assert_array_equal(data["n"], [-(2.0**63), np.nan])
+                assert data["a"].values.tolist() == first.tolist()
+                np.testing.assert_array_equal(data["a_shape"][:, 0], [4, np.nan, np.nan])
+                assert data["two"].values.tolist() == [number, 1, 2, 3] * 2
+                assert data["n"].values[0] == str(-(2**63))
+                assert data["m"].values[::2].tolist() == [str(number), "3"]
+                assert data["m"].isnull().values.tolist() == [False, True, False]
+        found = read_store(tmp_path / "s.h5").outcomes.values()
+        assert same([o.result for o in found], [o.result for o in outcomes])
+    for suffix, read in (("csv", pandas.read_csv), ("parquet", pandas.read_parquet)):
+        caplog.clear()
+        export_store(tmp_path / "s.h5", tmp_path / f"t.{suffix}")
+        assert [message.partition(": has gaps")[0] for message in caplog.messages] == ["n", "m"]
+        table = read(tmp_path / f"t.{suffix}", dtype_backend="numpy_nullable")
+        assert table["m"].dropna().tolist() == [number, 3]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_whole_numbers_that_floats_hold_are_numbers(tmp_path, engine):
+    rows = [{"n": 2**53, "a": np.array([-(2**53), 1])}, None]
+    write(tmp_path / "s.h5", [(1, row) for row in rows])
+    with xarray.open_dataset(tmp_path / "s.h5", engine=engine) as data:
+        np.testing.assert_array_equal(data["n"], [2**53, np.nan])
+        np.testing.assert_array_equal(data["a"], [[-(2**53), 1], [np.nan] * 2])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
