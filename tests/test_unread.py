@@ -33,6 +33,7 @@ USES = {
     "update": ("{}.update(p)", ""),
     "union": ("p | {}" if hasattr(dict, "__or__") else "{**p}", ""),
     "namespace": ("import types; types.SimpleNamespace(**p)", ""),
+    "attributes": ("class Given: pass\ngiven = Given()\ngiven.__dict__ = p\ngiven.a", ""),
     "json": ("import json; assert json.loads(json.dumps(p)) == p", ""),
     "deepcopy": ("import copy; assert type(copy.deepcopy(p)) is dict", ""),
     "pickle": ("import pickle; assert type(pickle.loads(pickle.dumps(p))) is dict", ""),
