@@ -5,6 +5,14 @@ runs the simulation: it needs the standard library only, and everything that
 needs more is loaded when it is first asked for.
 """
 
+import sys
+
+if sys.argv[:1] == ["-m"] and __name__ in getattr(sys, "orig_argv", ()):
+    # `python -m dask_espresso`, which would take a typing.py from the directory it is started in
+    from .safe_path import leave_directory_to_the_end
+
+    leave_directory_to_the_end()
+
 from .transport import (
     decode_transport_data,
     encode_transport_data,

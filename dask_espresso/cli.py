@@ -137,7 +137,9 @@ def main(debug: bool) -> None:
 @main.command()
 @click.argument("study")
 @_PROFILE
-@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would run, or why nothing would, and run nothing."
+)
 @_RUN_STORE
 @_SET
 @_RETRY_FAILED
@@ -169,11 +171,12 @@ def run(
 
     loaded, chosen = load_study(study, _overrides(settings)), load_profile(profile)
     path = store or _default_store(loaded, settings)
-    _preview(
+    to_run = _preview(
         path, loaded, chosen, is_all=dry_run, may_ask=not dry_run,
         retry_failed=retry_failed, changed_script=changed_script,
     )  # fmt: skip
     if dry_run:
+        _refuse_as_run_would(loaded, chosen, to_run)
         return
     with display_for(_console) as display:
         try:
@@ -508,8 +511,13 @@ def _default_store(study: Study, settings: tuple[str, ...]) -> Path:
 
 def _preview(
     path: Path, study: Study, profile: Profile, *, is_all: bool, may_ask: bool, **options: Any
-) -> None:
+) -> int:
     """Say what a run would do, or only what it would no longer count; ask before the latter.
+
+    Returns
+    -------
+    int
+        How many simulations would run.
 
     Raises
     ------
@@ -530,6 +538,21 @@ def _preview(
                 f"{path}: nothing was run, and nothing changed; put the study back as it was, or "
                 "name another --store for this one"
             )
+    return found.new + found.again
+
+
+def _refuse_as_run_would(study: Study, profile: Profile, to_run: int) -> None:
+    """Refuse what a run would refuse at once, as far as that can be known here."""
+    from dataclasses import replace
+
+    from .driver import check_time_limit
+    from .engine import probe
+
+    check_time_limit(study, profile)
+    if to_run and profile.cluster == "local":
+        found = probe(replace(profile.engine(study.engine), start="spawn"))
+        if found.error:
+            raise InputError(found.error)
 
 
 def _is_watched() -> bool:
@@ -549,8 +572,14 @@ def _agrees() -> bool:
 
 
 def _overrides(settings: tuple[str, ...]) -> dict[str, str]:
-
+    overrides: dict[str, str] = {}
     for setting in settings:
-        if "=" not in setting:
+        name, sign, value = setting.partition("=")
+        if not sign:
             raise InputError(f"--set {setting}: write NAME=VALUE")
-    return dict(setting.split("=", 1) for setting in settings)
+        if name in overrides:
+            raise InputError(
+                f"--set {setting}: {name} is set twice; write one, or --set {name}=[…] for several"
+            )
+        overrides[name] = value
+    return overrides

@@ -48,12 +48,13 @@ def export_store(path: Path, file: Path) -> int:
         If the kind of file is unknown, or cannot be written.
     """
     writers = {".csv": _csv, ".json": _json, ".parquet": _parquet}
-    if file.suffix not in writers:
+    writer = writers.get(file.suffix.lower())
+    if writer is None:
         raise InputError(f"{file}: write to one of {', '.join(writers)}")
     check_free(file, path)
     outcomes = list(read_store(path).outcomes.values())
     table = _table(outcomes)
-    write_output(file, writers[file.suffix](table))
+    write_output(file, writer(table))
     for name in _inexact(table):
         logger.warning(
             "%s: has gaps, and whole numbers beyond 2**53; pandas makes them floats, and so "

@@ -123,7 +123,7 @@ def points(contents: StoreContents[Outcome]) -> list[Point]:
     for simulation in Study.from_snapshot(contents.study).simulations():
         outcome = contents.outcomes.get(simulation.id)
         if outcome is not None:
-            if any(isinstance(value, dict) for value in (outcome.result or {}).values()):
+            if any("." in n or isinstance(v, dict) for n, v in (outcome.result or {}).items()):
                 nested.append(outcome)
             key = repr(simulation.parameters)
             grouped.setdefault(key, Point(simulation.parameters, [])).outcomes.append(outcome)
@@ -131,7 +131,7 @@ def points(contents: StoreContents[Outcome]) -> list[Point]:
 
 
 def _unnested(rows: list[Point]) -> list[Point]:
-    """Give every leaf of nested results the name that its column has in the store."""
+    """Give leaves of nested results, and names with dots, the names that their columns have."""
     results = [outcome.result or {} for point in rows for outcome in point.outcomes]
     paths = dict.fromkeys(path for result in results for path in flatten(result))
     dotted = {path for path in paths if "." in ".".join(path)}
@@ -498,7 +498,7 @@ def _draw(figure: Figure, path: Path, x_name: str | None, y_name: str | None) ->
             f"`dask-espresso status {path}` says why"
         )
     numeric = [n for n in study.swept if all(_is_number(p.parameters[n]) for p in rows)]
-    x = _choose(path, "parameter", x_name, numeric)
+    x = _choose(path, "parameter", x_name, numeric, [n for n in study.swept if n not in numeric])
     y = _choose(path, "result", y_name, result_names(rows), _no_numbers(rows))
     rows, marks = _apart(rows, Versions((o for p in rows for o in p.outcomes), contents.versions))
     others = [name for name in [*study.swept, *marks] if name != x]
@@ -563,7 +563,7 @@ def _choose(
         return known[0]
     wanted = f"no {kind} {name!r}" if name else f"no numeric {kind}"
     there = f"; there are {_some(known)}" if known else ""
-    there += f"; {_some(others)} are no numbers" if others else ""
+    there += f"; no numbers: {_some(others)}" if others else ""
     raise InputError(f"{path}: {wanted} to plot{there}")
 
 

@@ -94,6 +94,7 @@ def test_plot(store, invoke, tmp_path):
 def test_export(store, invoke, tmp_path):
     for suffix in ("csv", "json", "parquet"):
         assert "8 rows" in invoke("export", store, tmp_path / f"t.{suffix}")
+    assert "8 rows" in invoke("export", store, tmp_path / "T.CSV")
     with (tmp_path / "t.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["x"] for row in rows] == ["1", "2", "3", "4"] * 2
@@ -264,6 +265,8 @@ def test_bad_study(here, invoke, study_file, case):
 def test_bad_options(here, invoke):
     assert "did you mean 'label'" in invoke("run", "study.yaml", "--set", "lable=1", status=2)
     assert "NAME=VALUE" in invoke("run", "study.yaml", "--set", "x", status=2)
+    twice = ("--set", "x=1", "--set", "x=2")
+    assert "x is set twice; write one" in invoke("run", "study.yaml", *twice, status=2)
     assert "nowhere.yaml" in invoke("run", "nowhere.yaml", status=2)
     assert "nowhere.yaml" in invoke("run", "study.yaml", "--profile", "nowhere.yaml", status=2)
     output = invoke("run", "study.yaml", "--set", "replicas=3", status=2)

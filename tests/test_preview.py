@@ -216,3 +216,20 @@ def test_a_quick_look_leaves_the_study_alone(study, recorded):
     assert recorded.read_bytes() == before
     said = invoke("run", "study.yaml", "--set", "x=[1]", "--dry-run", "--store", "s.h5")
     assert said.startswith("s.h5: 0 new, 2 recorded already; 6 recorded no longer match")
+
+
+def test_a_dry_run_says_what_a_run_would_refuse(study, recorded, tmp_path):
+    (tmp_path / "p.yaml").write_text("engines: {python: {command: no-such-python}}\n")
+    (tmp_path / "short.yaml").write_text(
+        "cluster: slurm\noptions: {cores: 1, memory: 1 GB, walltime: '00:10:00'}\n"
+    )
+    output = invoke("run", "study.yaml", "--dry-run", "--profile", "p.yaml")
+    assert output == "s.h5: 0 new, 8 recorded already\n"  # no engine is needed for these
+    study(time_limit="1 h")
+    output = invoke("run", "study.yaml", "--dry-run", "--profile", "short.yaml", status=2)
+    assert "worker jobs end after 10 min" in output
+    study(replicas=3)
+    output = invoke("run", "study.yaml", "--dry-run", "--profile", "p.yaml", status=2)
+    assert "s.h5: 4 new, 8 recorded already" in output
+    assert "engine 'python', command 'no-such-python'" in output
+    assert "4 new" in invoke("run", "study.yaml", "--dry-run")

@@ -6,6 +6,7 @@ import re
 import time
 import xml.etree.ElementTree as ET
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -139,7 +140,8 @@ def test_swept_values_of_any_kind(store):
     assert "[1, [2, {'a': None}]]" in output
     assert "é" * 500 in output
     assert any("…" in text for text in plot(path))
-    assert "no parameter 'v' to plot; there are x" in invoke("plot", path, "-x", "v", status=2)
+    output = invoke("plot", path, "-x", "v", status=2)
+    assert "no parameter 'v' to plot; there are x; no numbers: v" in output
 
 
 def test_one_wide_table_in_a_file_and_what_fits_on_a_terminal(store, capsys):
@@ -273,9 +275,11 @@ def test_results_that_are_no_numbers_are_named(store):
         f"they are in `dask-espresso export {path} FILE.csv`"
     )
     output = invoke("plot", path, "-y", "h", status=2)
-    assert "no result 'h' to plot; there are e, lonely_sem; h (array), t (text)" in output
+    assert (
+        "no result 'h' to plot; there are e, lonely_sem; no numbers: h (array), t (text)" in output
+    )
     only = store({"x": [1, 2]}, lambda _: {"h": np.arange(2)})
-    assert "no numeric result to plot; h (array) are no numbers" in invoke("plot", only, status=2)
+    assert "no numeric result to plot; no numbers: h (array)" in invoke("plot", only, status=2)
 
 
 def test_what_is_a_number_here_and_none_there_is_named(store):
@@ -306,6 +310,18 @@ def test_nested_numbers_are_shown_and_plotted(store):
     assert header == ["x", "done", "energy.total", "energy.parts.bonded", "t"]
     assert first == ["1", "1/1", "1.00(10)", "2", "5"]
     assert "energy.parts.bonded" in plot(path, "-y", "energy.parts.bonded")
+
+
+def test_names_that_look_like_the_stores_own_are_those_of_its_columns(store):
+    path = store({"x": [1]}, lambda _: {"x": 1.5, "result.x": 2, "status": 3, "result.status": 4})
+    header, values, *_ = show(path)
+    assert dict(zip(header, values, strict=True)) == {
+        "x": "1", "done": "1/1", "result.x": "1.5", "result.result.x": "2", "status": "3",
+        "result.result.status": "4",
+    }  # fmt: skip
+    with h5py.File(path) as file:
+        assert file["result.x"][0] == 1.5
+        assert file["result.result.status"][0] == 4
 
 
 def test_nested_results_and_dots_are_told_apart_as_in_the_store(store):
