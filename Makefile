@@ -7,7 +7,7 @@ UV     := $(shell command -v uv 2>/dev/null)
 
 FAULTS := --long
 
-.PHONY: run test test-faults test-clusters test-slurm test-htcondor test-network ci-faults bench lint format coverage clean
+.PHONY: run test test-faults test-clusters test-slurm test-htcondor test-network bench lint format coverage clean
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
 	$(BIN)/dask-espresso run $(STUDY) --profile configs/local.yaml
@@ -18,7 +18,7 @@ run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and
 test: $(VENV)/ready           ## the whole test suite; with PYPRESSO=… also on a real ESPResSo
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
-# Prints one table; FAULTS= is a form of some minutes, FAULTS=--help says what else there is.
+# Prints one table, with what test-network tries; FAULTS= is a form of some minutes, FAULTS=--help says what else there is.
 test-faults: $(VENV)/ready    ## thousands of faults, and no outcome lost: about half an hour
 	$(BIN)/python tests/faults/campaign.py $(FAULTS)
 
@@ -35,11 +35,6 @@ test-htcondor: $(VENV)/ready
 # As root, what is missing on a Debian is installed; else it says that nothing was tried.
 test-network: $(VENV)/ready   ## slow and cut lines, firewalls: three hosts that are made for it
 	tests/network/with-hosts.sh $(BIN)/python -m pytest tests/network
-
-# One after the other; in CI beside the clusters.
-ci-faults:
-	$(MAKE) --no-print-directory test-faults FAULTS=
-	$(MAKE) --no-print-directory test-network
 
 # BENCH=--quick takes a few minutes, BENCH=cost is one of them; with PYPRESSO=… also ESPResSo.
 bench: $(VENV)/ready          ## what simulations cost, beside other ways to run them, on an idle machine

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 _literal_console = functools.partial(Console, markup=False, emoji=False)
 _console = _literal_console(stderr=True)
 
-_TALKATIVE = ("distributed", "distributed.client")  # loggers with a level of their own
+# loggers with a level of their own; the first tells of tasks of Dask's that nobody waits for any more
+_TALKATIVE = ("asyncio", "distributed", "distributed.client")
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 

@@ -1,5 +1,6 @@
 """What tests ask of processes."""
 
+import subprocess
 import time
 
 import psutil
@@ -17,3 +18,20 @@ def wait_until(condition, timeout=10):
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
     return condition()
+
+
+def wait_for(what, predicate, timeout=60.0):
+    """Give the first true value of a predicate; fail if there is none in time."""
+    deadline = time.monotonic() + timeout
+    while not (value := predicate()):
+        assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}"
+        time.sleep(0.2)
+    return value
+
+
+def call(*command, **options):
+    """Run a command and give its output."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, **options)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout

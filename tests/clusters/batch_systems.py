@@ -7,33 +7,16 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import psutil
 import yaml
+from processes import call, wait_for
 
 ROOT = Path(__file__).parents[2]
-
-
-def wait_for(what, predicate, timeout=60.0):
-    """Give the first true value of a predicate; fail if there is none in time."""
-    deadline = time.monotonic() + timeout
-    while not (value := predicate()):
-        assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}"
-        time.sleep(0.2)
-    return value
-
-
-def call(*command, cwd=None):
-    """Run a command and give its output."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import time
 import h5py
 import psutil
 import yaml
-from batch_systems import call, wait_for, worker_processes
+from batch_systems import worker_processes
+from processes import call, wait_for
 
 from dask_espresso import read_store
 from dask_espresso.errors import InputError

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from batch_systems import wait_for
+from processes import wait_for
 
 from dask_espresso.certificates import temporary_security
 

@@ -1,6 +1,6 @@
 """What only HTCondor has."""
 
-from batch_systems import wait_for
+from processes import wait_for
 
 
 def test_the_driver_is_held_and_released(batch, make_study):

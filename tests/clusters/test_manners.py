@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from batch_systems import wait_for
+from processes import wait_for
 
 NAMESAKES = ("random", "queue", "logging", "numpy", "yaml", "socket", "pickle", "distributed")
 

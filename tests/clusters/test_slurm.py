@@ -3,7 +3,7 @@
 import re
 
 import yaml
-from batch_systems import call
+from processes import call
 
 
 def test_the_walltime_of_the_driver_is_shorter_than_the_study(batch, make_study):

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from batch_systems import wait_for
+from processes import wait_for
 
 
 def test_one_worker_job_is_cancelled(batch, at_work):

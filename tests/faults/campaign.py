@@ -51,7 +51,8 @@ class Row:
     def cells(self):
         """Give its row of the table."""
         s = self.sum
-        return self.fault.name, s.tried, s.lost, s.doubled, s.hangs, s.wrong, f"{s.recovery:.1f}"
+        tried = s.tried or "NOT TRIED"
+        return self.fault.name, tried, s.lost, s.doubled, s.hangs, s.wrong, f"{s.recovery:.1f}"
 
 
 class Campaign:
@@ -59,7 +60,8 @@ class Campaign:
 
     def __init__(self, options):
         self._options = options
-        self._rows = [Row(f, options.form) for f in FAULTS if options.fault in ("", f.name)]
+        rows = [Row(f, options.form) for f in FAULTS if options.fault in ("", f.name)]
+        self._rows = [row for row in rows if row.planned]
         self._running = {}
         self._place = Path(tempfile.mkdtemp(prefix="dask-espresso-faults-", dir=_PLACE))
 

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import signal
 import socket
 import struct
@@ -644,6 +645,25 @@ def clock_jumps(trial):
     trial.finish()
 
 
+# ---- hosts on a network --------------------------------------------------------------------------
+
+
+def network_fails(trial):
+    """Have slow and cut lines, and firewalls, between hosts that tests/network makes."""
+    network = Path(__file__).parents[1] / "network"
+    command = [network / "with-hosts.sh", sys.executable, "-m", "pytest", "-q", network]
+    root = network.parents[1]
+    done = subprocess.run(
+        command, cwd=root, check=False, capture_output=True, text=True, timeout=900
+    )
+    reason = re.search("^NOT TRIED: (.*)", done.stdout, re.MULTILINE)
+    if reason:
+        raise ImpossibleError(reason[1])
+    trial.found.tried = sum(map(int, re.findall(r"(\d+) (?:passed|failed|error)", done.stdout)))
+    if done.returncode:
+        trial.wrong(f"exit status {done.returncode}\n{done.stdout[-5000:]}{done.stderr}")
+
+
 class Fault(NamedTuple):
     """A row of the table.
 
@@ -654,7 +674,7 @@ class Fault(NamedTuple):
     function : callable
         Lets it happen.
     trials : tuple of int
-        How often: within `make test`, by default, and in the long form.
+        How often: within `make test`, by default, and in the long form; 0 is not at all.
     """
 
     name: str
@@ -689,4 +709,5 @@ FAULTS = [
           files_change_while_it_runs, (9, 54, 450)),
     Fault("reader who may not write", reader_who_may_not_write, (2, 6, 20)),
     Fault("clock jumps", clock_jumps, (2, 10, 50)),
+    Fault("lines between hosts slow, cut, closed", network_fails, (0, 1, 1)),
 ]  # fmt: skip

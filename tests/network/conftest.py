@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("hosts", "network_run")
+pytest.register_assert_rewrite("hosts", "network_run", "processes")
 
-from hosts import Network, wait_for  # noqa: E402
+from hosts import Network  # noqa: E402
 from network_run import NetworkRun  # noqa: E402
+from processes import wait_for  # noqa: E402
 
 HERE = Path(__file__).parent
 

@@ -8,19 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
 import psutil
+from processes import call, wait_for
 
 ROOT = Path(__file__).parents[2]
 ADDRESSES = {"login": "10.77.0.10", "one": "10.77.0.11", "two": "10.77.0.12"}
 NODES = ("one", "two")
 _SLURMCTLD, _SLURMD = 16817, 16901
 
-_UNSHARE = ("unshare", "--net", "--uts", "--ipc", "--pid", "--fork", "--mount", "bash")
-_ENTER = ("nsenter", "--net", "--uts", "--ipc", "--pid", "--mount")
 _INIT = """
 hostname {name}
 mount --make-rprivate /
@@ -31,23 +29,6 @@ ip link set lo up
 echo $$ > {place}/ready
 while :; do sleep 1000 & wait; done
 """
-
-
-def wait_for(what, predicate, timeout=60.0):
-    """Give the first true value of a predicate; fail if there is none in time."""
-    deadline = time.monotonic() + timeout
-    while not (value := predicate()):
-        assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}"
-        time.sleep(0.2)
-    return value
-
-
-def call(*command, **options):
-    """Run a command and give its output."""
-    words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, **options)
-    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-    return done.stdout
 
 
 class Host:

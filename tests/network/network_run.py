@@ -5,7 +5,7 @@ import subprocess
 
 import psutil
 import yaml
-from hosts import wait_for
+from processes import wait_for
 
 from dask_espresso import read_store
 from dask_espresso.errors import InputError
@@ -87,7 +87,7 @@ class NetworkRun:
         for process in psutil.Process(self.driver.pid).children():
             process.send_signal(number)
 
-    def ends(self, timeout=90):
+    def ends(self, timeout=180):
         """Wait for the driver's end; give its exit status, and what it has said."""
         return self.driver.wait(timeout), self.said
 
@@ -110,9 +110,9 @@ class NetworkRun:
 
     def wait_for_work(self):
         """Wait until both nodes have given a result."""
-        self.wait_until("both nodes at work", lambda: len(set(self.hosts())) == 2, 180)
+        self.wait_until("both nodes at work", lambda: len(set(self.hosts())) == 2)
 
-    def wait_until(self, what, predicate, timeout=60):
+    def wait_until(self, what, predicate, timeout=180):
         """Wait for something to happen while the driver runs."""
         wait_for(what, lambda: predicate() or self.driver.poll() is not None, timeout)
         assert predicate(), f"the driver ended before {what}"

@@ -42,18 +42,6 @@ def test_a_signal_in_the_middle_of_a_transfer(network, make_run):
     assert "Traceback" not in said
 
 
-def test_one_worker_that_cannot_be_reached_holds_up_nobody(network, make_run):
-    run = make_run(count=40, duration=0.5)
-    run.start()
-    run.wait_for_work()
-    network.one.lose(network.login)  # its own messages go out all the same
-    before = run.hosts().count("two")
-    run.wait_until("results of the other", lambda: run.hosts().count("two") >= before + 8)
-    status, said = run.ends()
-    assert status == 0, said
-    run.check_whole()
-
-
 def test_workers_that_take_no_connections(network, make_run):
     """They register, and send signs of life: that is not enough to work."""
     for node in network.nodes:
@@ -67,42 +55,6 @@ def test_workers_that_take_no_connections(network, make_run):
     assert "Traceback" not in said
 
 
-def test_one_of_two_that_takes_no_connections(network, make_run):
-    network.one.close_to(network.login)
-    run = make_run()
-    run.start()
-    status, said = run.ends()
-    assert status == 0, said
-    run.check_whole()
-    assert set(run.hosts()) == {"two"}
-
-
-def test_a_firewall_that_leaves_some_ports(network, make_run):
-    """As the page on ports says; the pages of workers are on loopback, the others ask for TLS."""
-    ports = ["--worker-port", "41000:41009", "--nanny-port", "41010:41019"]
-    run = make_run(
-        count=20,
-        worker_extra_args=ports,
-        scheduler_options={"port": 41020},
-    )
-    for node in network.nodes:
-        node.close_to(network.login, "41000:41019")
-        network.login.close_to(node, 16817, 41020)
-    run.start()
-    run.wait_for_work()
-    listening = [line.split()[3] for line in network.one.run("ss", "-Hltn").splitlines()]
-    ports = {place.rpartition(":")[2] for place in listening if not place.startswith("127.")}
-    assert "41000" in ports
-    for port in ports:
-        assert "HTTP" not in network.one.run("python", "-c", ASK, network.one.address, port)
-    entry = "import sys, distributed; distributed.Client(sys.argv[1], timeout=2)"
-    with pytest.raises(AssertionError, match="OSError|TimeoutError"):
-        network.two.run("python", "-c", entry, f"tcp://{network.login.address}:41020")
-    status, said = run.ends()
-    assert status == 0, said
-    run.check_whole()
-
-
 def test_an_interface_that_workers_do_not_reach(network, make_run):
     """The scheduler's address is the one of the default route, unless the profile names another."""
     network.login.add_dead_interface("dead0", "192.0.2.1")
@@ -113,8 +65,48 @@ def test_an_interface_that_workers_do_not_reach(network, make_run):
     assert "Timed out trying to connect to tls://192.0.2.1:" in said
     assert "interface" in said
     assert "eth0 (10.77.0.10)" in said
-    run = make_run(count=2, interface="eth0")
+
+
+def test_a_firewall_that_leaves_some_ports_and_a_worker_that_cannot_be_reached(network, make_run):
+    """Ports and interface as the page on them says; then one worker is cut off, and holds up none.
+
+    The pages of workers are on loopback, all other ports ask for TLS.
+    """
+    run = make_run(
+        count=30,
+        interface="eth0",
+        worker_extra_args=["--worker-port", "41000:41009", "--nanny-port", "41010:41019"],
+        scheduler_options={"port": 41020},
+    )
+    network.login.add_dead_interface("dead0", "192.0.2.1")
+    for node in network.nodes:
+        node.close_to(network.login, "41000:41019")
+        network.login.close_to(node, 16817, 41020)
     run.start()
+    run.wait_for_work()
+    check_ports(network)
+    network.one.mend()
+    network.one.lose(network.login)  # its own messages go out all the same
+    before = run.hosts().count("two")
+    run.wait_until("results of the other", lambda: run.hosts().count("two") >= before + 4)
     status, said = run.ends()
     assert status == 0, said
     run.check_whole()
+
+
+def check_ports(network):
+    """Expect only the ports that the profile names to be open to others, and only for TLS."""
+    worker, nanny = open_ports(network.one) - {16901}
+    assert (worker, nanny) in ((41000, 41010), (41010, 41000))
+    assert open_ports(network.login) - {16817} == {41020}
+    for port in (worker, nanny):
+        assert "HTTP" not in network.one.run("python", "-c", ASK, network.one.address, port)
+    entry = "import sys, distributed; distributed.Client(sys.argv[1], timeout=2)"
+    with pytest.raises(AssertionError, match="OSError|TimeoutError|CommClosedError"):
+        network.two.run("python", "-c", entry, f"tcp://{network.login.address}:41020")
+
+
+def open_ports(host):
+    listening = (line.split()[3] for line in host.run("ss", "-Hltn").splitlines())
+    ports = (place.rpartition(":") for place in listening)
+    return {int(port) for address, _, port in ports if not address.startswith("127.")}

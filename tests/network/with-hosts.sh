@@ -3,7 +3,7 @@
 #   tests/network/with-hosts.sh .venv/bin/python -m pytest tests/network
 set -uo pipefail
 if [ "$(id -u)" != 0 ] || ! unshare --net true 2>/dev/null; then
-    echo "NOT TRIED: hosts on a network: as root only, where network namespaces can be made"
+    echo "NOT TRIED: needs root, and network namespaces, for hosts on a network"
     exit 0
 fi
 "$(dirname "$0")/install.sh" || exit 99
