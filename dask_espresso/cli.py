@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _literal_console = functools.partial(Console, markup=False, emoji=False)
 _console = _literal_console(stderr=True)
 
-# loggers with a level of their own; the first tells of tasks of Dask's that nobody waits for any more
+# loggers with a level of their own; the first tells of Dask's tasks that nobody waits for any more
 _TALKATIVE = ("asyncio", "distributed", "distributed.client")
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
