@@ -19,9 +19,11 @@ _RANGE = re.compile(
     r"|[-+.\deE]+(:[-+.\deE]+){1,2}|[-+.\deE]*\d\.\.\.?[-+.]?\d[-+.\deE]*",
     re.ASCII,
 )
+_LONG = 200  # characters of what is no number any more
 _RANGE_FORM = "{start: 0.1, stop: 0.5, step: 0.1}"
 # [0,5, 1,5]: commas that are no decimal ones in YAML, but may have been meant so
-_DECIMAL_COMMAS = re.compile(r"\[\s*[-+]?\d+(,\d+)?(,\s+[-+]?\d+(,\d+)?)+\s*\]", re.ASCII)
+_ITEM = r"[-+]?(?:\d+,\d+|[\d._]+)(?:[eE][-+]?\d+)?"
+_DECIMAL_COMMAS = re.compile(rf"\[\s*{_ITEM}(,\s+{_ITEM})+\s*\]", re.ASCII)
 
 
 def misreading(text: str, value: Any) -> str:
@@ -44,7 +46,7 @@ def misreading(text: str, value: Any) -> str:
     >>> misreading("0,5", "0,5")
     "is read as the text '0,5'; write 0.5 for the number, or '0,5' in quotes for the text"
     """
-    if isinstance(value, str):
+    if isinstance(value, str) and len(text) <= _LONG:
         if meant := _TRUTHS.get(text.lower()):
             return _said(f"the text {text!r}", f"{meant} for the value", text)
         if meant := _number(text):
@@ -67,7 +69,10 @@ def misreading(text: str, value: Any) -> str:
 def _is_another_number(text: str, value: Any) -> bool:
     """Say whether a number may be meant otherwise, or is not the one that is written there."""
     if isinstance(value, float):
-        return math.isfinite(value) and Decimal(text) != Decimal(repr(value))
+        try:
+            return math.isfinite(value) and Decimal(text) != Decimal(repr(value))
+        except ArithmeticError:  # an exponent of 20 digits
+            return value != 0 or bool(re.search("[1-9]", text.lower().partition("e")[0]))
     return type(value) is int and bool(re.fullmatch(r"[-+]?0\d+", text))
 
 

@@ -51,6 +51,7 @@ STUDY = "name: s\nengine: python\nscript: echo\nparameters:\n"
         ("0o8", "the text '0o8'", "a decimal one for"),
         ("\u0663,\u0665", "the text '\u0663,\u0665'", "3.5 for"),
         ("1e-400", "the number 0.0", "0.0 for"),
+        ("1e-99999999999999999999", "the number 0.0", "0.0 for"),
         ("9007199254740993.0", "the number 9007199254740992.0", "9007199254740992.0 for"),
         ("0.12345678901234567890", "the number 0.12345678901234568", "0.12345678901234568 for"),
         ("010", "the number 10", "10 for"),
@@ -85,6 +86,7 @@ def test_a_note_on_what_was_read(study_file, caplog, text, read, write):
             "n/a",
             "v..2",
         ),
+        "0e99999999999999999999",
         *("y", "abc", "2024-01-01", "1.2.3", "5 nm", "a,b", "x1", "north", "e5", "1-2"),
     ],
 )
@@ -97,6 +99,8 @@ def test_what_surprises_nobody(study_file, caplog, text):
     ("text", "read"),
     [
         ("[0,5, 1]", "3 values; write [0.5, 1] for decimals, or [0, 5, 1] for these"),
+        ("[0.1, 1,5e3]", "3 values; write [0.1, 1.5e3] for decimals, or [0.1, 1, 5000.0] for"),
+        ("[0,5, 1e3]", "3 values; write [0.5, 1e3] for decimals, or [0, 5, 1000.0] for these"),
         ("[0,5, 1,6]", "4 values; write [0.5, 1.6] for decimals, or [0, 5, 1, 6] for these"),
         ("{value: [0,5, -1,5]}", "4 values; write [0.5, -1.5] for decimals, or [0, 5, -1, 5]"),
     ],
@@ -105,6 +109,12 @@ def test_decimal_commas_in_lists(study_file, caplog, text, read):
     load_study(study_file(f"{STUDY}  a: {text}\n"))
     (message,) = caplog.messages
     assert f": is read as {read}" in message
+
+
+def test_several_notes_on_one_list(study_file, caplog):
+    load_study(study_file(f"{STUDY}  a: [0,5, 1_000]\n"))
+    assert ["[0.5, 1_000] for decimals" in message for message in caplog.messages] == [True, False]
+    assert ["the text '1_000'" in message for message in caplog.messages] == [False, True]
 
 
 def test_a_note_comes_before_the_error_that_it_explains(study_file, caplog):
@@ -185,3 +195,8 @@ def test_texts_of_a_profile_are_as_they_are_written(tmp_path):
 
 def test_a_number_has_one_reading():
     assert misreading("1_000", 1000) == ""
+
+
+def test_long_texts_take_no_time():
+    for part in ("1..1", "1:", "1*", "1,1", "'"):
+        assert misreading(part * 100_000, part * 100_000) == ""
