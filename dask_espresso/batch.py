@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import itertools
@@ -191,12 +192,16 @@ class UnknownQueue:
         await call([self._command, *ids])
 
 
-class ListedQueue:
+class ListedQueue(abc.ABC):
     """A queue that shows all jobs at once."""
 
+    @abc.abstractmethod
     async def look(self) -> dict[str, QueuedJob]:
         """Give the jobs that have not ended, by their ids."""
-        raise NotImplementedError
+
+    @abc.abstractmethod
+    async def cancel(self, ids: Collection[str]) -> None:
+        """Cancel jobs."""
 
     async def names(self, _: Collection[str]) -> dict[str, str]:
         """Give the names of all jobs, by their ids."""
@@ -328,6 +333,10 @@ def plain_environment() -> dict[str, str]:
     return {**kept, "LC_ALL": "C"}
 
 
+async def _read(*streams: asyncio.StreamReader) -> list[bytes]:
+    return await asyncio.gather(*(stream.read() for stream in streams))
+
+
 async def call(
     command: Sequence[str],
     environment: Mapping[str, str] | None = None,
@@ -364,9 +373,7 @@ async def call(
     assert process.stdout
     assert process.stderr
     try:
-        output, errors = await asyncio.wait_for(
-            asyncio.gather(process.stdout.read(), process.stderr.read()), limit
-        )
+        output, errors = await asyncio.wait_for(_read(process.stdout, process.stderr), limit)
         await process.wait()
     except asyncio.TimeoutError as error:
         raise BatchError(f"{name}: no answer in {limit:g} s") from error

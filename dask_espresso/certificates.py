@@ -1,7 +1,9 @@
 """TLS for one run: a key and a certificate that live as long as its driver.
 
 They are files in a folder whose name tells the driver's host. On that host the kernel's lock
-says whether the driver lives. To drivers on others, who see no lock, the folder's age does.
+says whether the driver lives. To drivers on others, who see no lock, the folder's age does. What
+the worker jobs of the driver are called is written down there, too: whoever removes the folder of a
+dead one knows which jobs it has left.
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ from distributed import Security
 
 from .errors import InputError, ResumableError
 from .files import close_file, describe_error, is_away
+from .roster import Roster, read_roster, write_roster
 
 _PREFIX = ".dask-espresso-tls-"
+_JOBS = "driver"
 _HEARTBEAT = 60.0  # seconds between two signs of life
 _CLOCKS_DIFFER = datetime.timedelta(days=1)
 _LIFETIME = datetime.timedelta(days=365)
@@ -72,16 +76,31 @@ def temporary_security(directory: Path) -> Iterator[Security]:
         yield security
 
 
-def remove_leftovers(directory: Path) -> None:
-    """Remove the keys of drivers that are no longer alive."""
+def write_jobs(security: Security, roster: Roster) -> None:
+    """Write down beside a driver's keys which jobs it has."""
+    write_roster(Path(security.tls_ca_file).with_name(_JOBS), roster)
+
+
+def remove_leftovers(directory: Path) -> tuple[str, ...]:
+    """Remove the keys of drivers that are no longer alive.
+
+    Returns
+    -------
+    tuple of str
+        What the names of the worker jobs begin with that they may have left.
+    """
+    names: list[str] = []
     for folder in directory.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # its driver lives, or is just removing it
             fd, is_locked = _lock(folder)
             try:
                 if (is_locked and folder.name.startswith(_own_prefix())) or _is_stale(folder):
+                    found = read_roster(folder / _JOBS).names
                     shutil.rmtree(folder)
+                    names += found
             finally:
                 close_file(fd)
+    return tuple(names)
 
 
 def _own_prefix() -> str:

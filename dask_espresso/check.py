@@ -17,9 +17,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from .batch import BatchError, Queue, UnknownQueue
+from .certificates import remove_leftovers
 from .cluster import Cluster, batch_system, open_cluster, remove_if_empty
 from .driver import check_time_limit
 from .duration import format_duration
@@ -36,6 +38,7 @@ from .findings import (
     of_ranks,
 )
 from .profile import Jobs, Profile
+from .refusals import is_final
 from .roster import Roster
 from .study import Study
 from .worker_checks import WORKER_CHECKS, Worker
@@ -184,9 +187,9 @@ def _look(queue: Queue) -> dict[str, Any]:
     try:
         return asyncio.run(_looked(queue)) or {}
     except BatchError as error:
-        raise FaultError(
-            f"the queue does not answer: {error}; is this where jobs are submitted?"
-        ) from error
+        kind = DeadEndError if is_final(error) else FaultError
+        message = f"the queue does not answer: {error}; is this where jobs are submitted?"
+        raise kind(message) from error
 
 
 async def _looked(queue: Queue) -> dict[str, Any] | None:
@@ -198,7 +201,8 @@ async def _looked(queue: Queue) -> dict[str, Any] | None:
 
 def _check_worker(setting: Setting) -> None:
     one = setting.profile.model_copy(update={"jobs": 1})
-    with open_cluster(one, ranks=setting.ranks) as cluster:
+    left = remove_leftovers(Path.cwd())
+    with open_cluster(one, ranks=setting.ranks, names=left) as cluster:
         if cluster.keeper:
             cluster.keeper.work_left = 1
         worker = _first_worker(setting, cluster)

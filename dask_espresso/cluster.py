@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import copy
 import errno
@@ -16,7 +17,6 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, spawn
 from pathlib import Path
@@ -28,13 +28,15 @@ from distributed.core import rpc
 
 from .allocation import StepQueue, step_job_class
 from .batch import (
+    BatchError,
     HTCondorQueue,
     Queue,
     SlurmQueue,
     UnknownQueue,
+    cancel,
     schedd_arguments,
 )
-from .certificates import temporary_security
+from .certificates import temporary_security, write_jobs
 from .errors import DaskEspressoError, InputError, ResumableError
 from .files import describe_error, is_away
 from .jobqueue import Job, JobQueueCluster, job_class
@@ -143,15 +145,48 @@ def open_cluster(
             cluster = stack.enter_context(_local_cluster(profile, ranks))
             yield Cluster(stack.enter_context(Client(cluster, set_as_default=False)))
             return
-        cluster, queue = _jobqueue_cluster(profile, stack, ranks)
+        security = stack.enter_context(temporary_security(Path.cwd()))
+        cluster, queue = _jobqueue_cluster(profile, stack, ranks, security)
         client = stack.enter_context(Client(cluster, set_as_default=False))
         logs = log_directory(profile)
+
+        def record_twice(roster: Roster) -> None:
+            write_jobs(security, roster)
+            record(roster)
+
         keeper = Keeper(
-            cluster, queue, profile.jobs, ranks=ranks, log_directory=logs, record=record
+            cluster, queue, profile.jobs, ranks=ranks, log_directory=logs, record=record_twice
         )
         stack.callback(cluster.sync, keeper.close)
         cluster.sync(keeper.start, leftovers, *names)
         yield Cluster(client, keeper, profile)
+
+
+def cancel_leftovers(profile: Profile, left: Roster, record: Callable[[Roster], object]) -> None:
+    """Cancel the worker jobs that killed drivers have left, where no workers are started.
+
+    Parameters
+    ----------
+    profile : Profile
+        Where they are.
+    left : Roster
+        What is known of them.
+    record : callable
+        Takes an empty roster when they are cancelled.
+    """
+    if profile.cluster not in JOBQUEUE_CLUSTERS or profile.cluster == "slurm-allocation":
+        return
+    _, queue = batch_system(profile)
+    cancelling = cancel(queue, {job.id: job.name for job in left.jobs}, left.names)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:  # a notebook has a loop in this
+            ours = thread.submit(asyncio.run, cancelling).result()
+    except BatchError as error:
+        logger.warning("worker jobs of a killed driver may be left: %s; run again", error)
+        return
+    if ours:
+        logger.warning("cancelled worker jobs that a killed driver left: %s", ", ".join(ours))
+    record(Roster())
 
 
 def _connect(profile: Profile) -> Client:
@@ -164,7 +199,7 @@ def _connect(profile: Profile) -> Client:
     """
     address = profile.cluster
     arguments = _tls_arguments(profile)
-    connected: Future[Client] = Future()
+    connected: concurrent.futures.Future[Client] = concurrent.futures.Future()
 
     def connect() -> None:
         try:
@@ -374,11 +409,11 @@ def _signals_are_for_the_driver() -> Iterator[None]:
 
 
 def _jobqueue_cluster(
-    profile: Profile, stack: contextlib.ExitStack, ranks: int
+    profile: Profile, stack: contextlib.ExitStack, ranks: int, security: Security
 ) -> tuple[Any, Queue]:
     """Make the dask-jobqueue cluster of a profile, with TLS, its dashboard on loopback.
 
-    The stack closes it and removes the certificates.
+    The stack closes it.
     """
     arguments: dict[str, Any] = {
         "config_name": config_section(profile.cluster),
@@ -392,7 +427,7 @@ def _jobqueue_cluster(
     scheduler |= profile.options.get("scheduler_options") or {}
     scheduler["dashboard_address"] = _on_loopback(scheduler["dashboard_address"])
     arguments["scheduler_options"] = scheduler
-    arguments["security"] = stack.enter_context(temporary_security(Path.cwd()))
+    arguments["security"] = security
     arguments["protocol"] = "tls://"
     made, queue = batch_system(profile)
     with _refusals(profile, "dask-jobqueue makes no worker jobs of them"), _no_word_on_pages():
@@ -404,7 +439,7 @@ def _jobqueue_cluster(
         cluster = JobQueueCluster(job_cls=made, **arguments)
     _tell_of_another_port(profile, cluster, "scheduler_options", "dashboard_address")
     # its paths stand in the worker's command line, which a shell reads
-    cluster.new_spec["options"]["security"] = _quoted(arguments["security"])
+    cluster.new_spec["options"]["security"] = _quoted(security)
     return stack.enter_context(cluster), queue
 
 

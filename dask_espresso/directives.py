@@ -168,11 +168,6 @@ def settings(cluster: str, directive: str) -> list[Setting]:
     return [part for setting in found for part in _resources(setting)]
 
 
-def option_names(directives: Sequence[str]) -> set[str]:
-    """Name the options of sbatch in directives, in their long form."""
-    return {setting.name for line in directives for setting in settings("slurm", line)}
-
-
 def in_own_form(directive: str) -> str:
     """Write lengths of time in a directive of Slurm as sbatch reads them.
 
@@ -248,10 +243,9 @@ def is_skipped(cluster: str, name: str, skips: Sequence[str]) -> bool:
         return submit_command(name) in map(submit_command, skips)
     if cluster != "slurm":
         return any(skip.strip("= ") in name for skip in skips)
-    left_out = option_names(skips)
-    return bool(option_names([name]) & left_out) or (
-        name.startswith("--mem-per-") and "--mem" in left_out
-    )
+    left_out = {setting.name for skip in skips for setting in settings("slurm", skip)}
+    own = settings("slurm", name)[0].name
+    return own in left_out or (own.startswith("--mem-per-") and "--mem" in left_out)
 
 
 def take_up(

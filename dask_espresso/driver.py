@@ -21,7 +21,7 @@ from pathlib import Path
 from distributed import CancelledError, Client, Future, KilledWorker
 
 from .certificates import remove_leftovers
-from .cluster import Cluster, open_cluster
+from .cluster import Cluster, cancel_leftovers, open_cluster
 from .crew import Crew
 from .dashboard import describe_dashboard, is_elsewhere
 from .dependence import store_warnings
@@ -154,16 +154,18 @@ def run_study(
         open_store(path, study, changed_script=changed_script, modules=workload.modules) as opened,
         stop_requests() as stop,
     ):
-        remove_leftovers(Path.cwd())
+        left, record = read_roster(path), partial(write_roster, path)
+        left = replace(left, names=(*left.names, *remove_leftovers(Path.cwd())))
         driver = Driver(study, opened, workload, stop, display or Display(), retry_failed)
         try:
             if driver.todo:
-                left, record = read_roster(path), partial(write_roster, path)
                 leftovers = {job.id: job.name for job in left.jobs}
                 with open_cluster(
                     profile, leftovers, workload.engine.ranks, names=left.names, record=record
                 ) as cluster:
                     driver.work(cluster, profile.worker_timeout)
+            elif left != Roster():
+                cancel_leftovers(profile, left, record)
         except InputError:
             # nothing was run, and the store stays as it is; but where the workers were told to
             # stop, too, as by `timeout`, it is their end that looks like a wrong profile

@@ -17,12 +17,13 @@ _CLOCK = re.compile(r"\s*(\d+):([0-5]\d):([0-5]\d)\s*", re.A)
 # batch systems whose last field is minutes, where there are so few fields
 _MINUTES = {"slurm": 1, "lsf": 2}
 # how batch systems themselves write a walltime
-_CLOCKS = r"\d+(:\d+){0,3}"
 _OWN_FORM = {
-    **dict.fromkeys(("pbs", "sge", "oar", "moab"), re.compile(_CLOCKS)),
+    **dict.fromkeys(("pbs", "oar", "moab"), re.compile(r"\d+(:\d+){0,2}")),
     "slurm": re.compile(r"(\d+-)?\d+(:\d+){0,2}"),
+    "sge": re.compile(r"\d+(:\d+:\d+)?"),
     "lsf": re.compile(r"\d+(:\d+)?"),
 }
+_UNLIMITED = ("INFINITE", "UNLIMITED", "-1")  # for Slurm, as is 0
 _UNITS = {"min": "minutes", "mins": "minutes", "sec": "s", "secs": "s", "hr": "h", "hrs": "h"}
 
 
@@ -107,11 +108,13 @@ def parse_walltime(text: str | None, cluster: str) -> float | None:
     (5400.0, 129600.0)
     """
     days, dash, clock = (text or "").strip().rpartition("-")
-    if not re.fullmatch(r"\d*", days) or not re.fullmatch(r"\d+(:\d+){0,3}", clock):
+    if not re.fullmatch(r"\d+" if dash else "", days):
+        return None
+    if not re.fullmatch(r"\d+(:\d+){0,3}", clock):
         return None
     fields = [int(field) for field in clock.split(":")]
     if dash or cluster == "oar":  # days-hours:minutes:seconds
-        fields = [*fields, 0, 0][:3]
+        fields = [*fields, *[0] * (3 - len(fields))]
     elif cluster in _MINUTES and len(fields) <= _MINUTES[cluster]:  # minutes, or hours:minutes
         fields = [*fields, 0]
     seconds = 0
@@ -141,12 +144,12 @@ def format_walltime(value: Any, cluster: str) -> str:
     ('02:00:00', '01:30')
     """
     text = str(value).strip()
-    if cluster == "slurm" and text.upper() in ("INFINITE", "UNLIMITED"):
-        return text
     seconds = parse_walltime(text, cluster)
-    if seconds is not None and _OWN_FORM[cluster].fullmatch(text):
+    if cluster == "slurm" and (seconds == 0 or text.upper() in _UNLIMITED):
+        return "UNLIMITED"
+    if seconds and _OWN_FORM[cluster].fullmatch(text):
         return text
-    whole = math.ceil(parse_duration(text) if seconds is None else seconds)
+    whole = math.ceil(seconds or parse_duration(text))
     if cluster == "lsf":
         return f"{-(-whole // 60) // 60:02}:{-(-whole // 60) % 60:02}"
     days = whole // 86400 if cluster == "slurm" else 0

@@ -230,8 +230,11 @@ class Keeper:
             for job in self._jobs:
                 job.is_well = job.complete_since is not None and job.missing_since is None
             leaving = [*self._jobs, *(job for job, _ in self._ending.values())]
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._cancel_all(leaving), 2 * _END_TIMEOUT)
+            if self._is_without_jobs():
+                self._names = ()
+            else:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._cancel_all(leaving), 2 * _END_TIMEOUT)
             if self._names:
                 logger.warning("worker jobs may be left; the next run of this store cancels them")
             for job in leaving:
@@ -239,6 +242,15 @@ class Keeper:
             self._jobs, self._ending, self._problem = [], {}, ""
             self._publish()
             self._record(self.roster)
+
+    def _is_without_jobs(self) -> bool:
+        """Say whether there never was a job: the first submission was refused for good."""
+        return bool(
+            self.dead_end
+            and self._failures == 1
+            and self._names == (self._name,)
+            and not (self._jobs or self._ending)
+        )
 
     async def _cancel_all(self, jobs: list[_WorkerJob]) -> None:
         """Cancel everything of our names, what comes late too, until none is left in the queue."""

@@ -639,7 +639,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     **dict.fromkeys(_FLAGS.split(), ((bool,), "true or false; write one of them, without quotes")),
     **dict.fromkeys(_MAPPINGS.split(), ((dict,), "a mapping; write `key: value` lines under it")),
     **dict.fromkeys(_PRELOADS.split(), ((str, list), "a list of texts; write it as [a, b]")),
-    "walltime": ((str,), 'text; write it as "01:00:00"'),
+    "walltime": ((str,), 'text; write it as "01:00:00" or 60 min'),
     "silence_logs": ((str, int, bool), "text; write a level of messages such as warning"),
 }
 # what reads an option's value, and refuses it; and what to write instead

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import re
@@ -102,8 +103,7 @@ class DriverJob:
             )
         self._write()
         said = self._call(program)
-        ids = submitted_ids(self.cluster, said)
-        job_id = ids[0] if len(ids) == 1 else self._found(ids)
+        job_id = self._found(submitted_ids(self.cluster, said))
         if not job_id:
             raise InputError(
                 f"{self.program} took {self.path} but named no job ({_in_one_line(said)}); "
@@ -112,13 +112,18 @@ class DriverJob:
         return re.split("[.;]", job_id)[0]
 
     def _found(self, ids: Sequence[str]) -> str:
-        """Look for the job in the queue, among these if there are any: the only one of its name."""
-        try:
+        """Look for the job in the queue: the only one of these that is called so, or of all.
+
+        One that is not there may be over already, or the queue does not answer: then it is the only
+        one of these, as far as it is not another job.
+        """
+        names: Mapping[str, str] = {}
+        with contextlib.suppress(BatchError):
             names = asyncio.run(self.queue.names(()))
-        except BatchError:
-            return ""
-        found = [i for i, name in names.items() if name == self.name and (not ids or i in ids)]
-        return found[0] if len(found) == 1 else ""
+        ours = [job_id for job_id, name in names.items() if name == self.name]
+        unseen = [job_id for job_id in ids if job_id not in names]
+        among = [job_id for job_id in ours if job_id in ids]
+        return next((found[0] for found in (among, ours, unseen) if len(found) == 1), "")
 
     def _write(self) -> None:
         try:

@@ -38,6 +38,7 @@ _QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|\$\([^()]*\)|\$\{[^{}]*\}
 _SHELL_SYNTAX = re.compile(r"[;&|<>()`'\"\n]|(?<!\S)#")
 
 # how pools limit the run time of a job
+_NO_EXPRESSION = re.compile(r"[-\d.:\s]*|[\d.]+\s*[a-z].*|unlimited|infinite", re.IGNORECASE)
 _CONDOR_WALLTIMES = ("allowedjobduration", "allowedexecuteduration", "+maxruntime", "my.maxruntime")
 
 
@@ -120,7 +121,10 @@ def _read_directives(system: str, job: dict[str, Any], own: Mapping[str, Any]) -
     if system == "htcondor":
         if directives:
             _located("job_extra_directives", check_submit_commands, directives, skips)
-            job["job_extra_directives"] = {n: _condor_value(n, v) for n, v in directives.items()}
+            job["job_extra_directives"] = {
+                name: _located(("job_extra_directives", name), _condor_value, name, value)
+                for name, value in directives.items()
+            }
         return
     left, taken = _located("job_extra_directives", take_up, system, directives or (), skips)
     job["job_extra_directives"] = left
@@ -155,11 +159,12 @@ def _value(option: str, value: str, system: str) -> Any:
 
 def _condor_value(name: str, value: Any) -> Any:
     """Write a limit of the run time in seconds, where it is no expression."""
-    if submit_command(name) in _CONDOR_WALLTIMES and not re.fullmatch(r"\d+", str(value)):
+    if submit_command(name) in _CONDOR_WALLTIMES and not re.fullmatch(r"[1-9]\d*", str(value)):
         try:
             return math.ceil(parse_duration(value))
         except ValueError:
-            return value
+            if _NO_EXPRESSION.fullmatch(str(value).strip()):
+                raise
     return value
 
 

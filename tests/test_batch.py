@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -155,6 +157,8 @@ BANNER = "Project p0023565: 1234 core hours left\n"
         ("slurm", "Submitted batch job 12 on cluster other\n", "12;other"),
         ("slurm", BANNER + "12;other\n", "12;other"),
         ("slurm", BANNER + "12\nthank you\n", "12"),
+        ("slurm", "1234\nSubmitted batch job 1234 (quota check)\nSubmitted batch job 12\n", "12"),
+        ("slurm", "Submitted batch job 12\nSubmitted batch job 1234 (quota check)\n", "12"),
         ("slurm", BANNER, ""),
         ("slurm", "job 12 was submitted", ""),
         ("slurm", "", ""),
@@ -165,6 +169,7 @@ BANNER = "Project p0023565: 1234 core hours left\n"
             "1 job(s) submitted to cluster 6.\nWARNING: 3.0\n1 job(s) submitted to cluster 7.\n",
             "7.0",
         ),
+        ("htcondor", "1 job(s) submitted to cluster 3 (quota)\n7.0 - 7.0\n9 jobs left\n", "7.0"),
         ("htcondor", BANNER, ""),
         ("pbs", BANNER + "12.server.example.org\n", "12.server.example.org"),
         ("sge", BANNER + 'Your job 12 ("a b") has been submitted\n', "12"),
@@ -226,6 +231,22 @@ def test_where_the_queue_is_not_looked_at_a_job_is_asked_for_its_name(program, c
     assert asyncio.run(cancel(queue, {"12": "ours"})) == []
     program(asks, errors="unknown job", exit_code=1)
     assert asyncio.run(cancel(queue, {"12": "ours"})) == []
+
+
+# ---- commands that are given up -----------------------------------------------------------------
+
+
+def test_a_command_that_nobody_waits_for_any_more_ends_without_a_word(caplog):
+    async def give_up():
+        calling = asyncio.create_task(call(["sleep", "60"]))
+        await asyncio.sleep(0.5)
+        calling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await calling
+
+    asyncio.run(give_up())
+    gc.collect()
+    assert not caplog.records
 
 
 # ---- other settings, other clusters --------------------------------------------------------------

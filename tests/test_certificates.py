@@ -24,6 +24,16 @@ with temporary_security(pathlib.Path(sys.argv[1])):
     time.sleep(600)
 """
 
+HOLD_JOBS = """
+import sys, pathlib, time
+from dask_espresso.certificates import temporary_security, write_jobs
+from dask_espresso.roster import Roster
+with temporary_security(pathlib.Path(sys.argv[1])) as security:
+    write_jobs(security, Roster(names=("ours-0a1b2c-", "all of them")))
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
 
 def test_files_are_private_and_removed(tmp_path):
     with temporary_security(tmp_path):
@@ -45,6 +55,16 @@ def test_keys_of_a_killed_driver_go_at_the_next_start(tmp_path):
     with temporary_security(tmp_path):
         assert len(list(tmp_path.iterdir())) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_jobs_of_a_killed_driver_are_told_by_its_keys(tmp_path):
+    hold = [sys.executable, "-c", HOLD_JOBS, tmp_path]
+    with subprocess.Popen(hold, stdout=subprocess.PIPE) as one:
+        assert one.stdout.readline() == b"ready\n"
+        assert remove_leftovers(tmp_path) == ()  # it lives
+        one.kill()
+    assert remove_leftovers(tmp_path) == ("ours-0a1b2c-",)
+    assert remove_leftovers(tmp_path) == ()
 
 
 def interrupted_once(monkeypatch, interruption):

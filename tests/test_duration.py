@@ -2,7 +2,12 @@ import math
 
 import pytest
 
-from dask_espresso.duration import format_duration, parse_duration, parse_walltime
+from dask_espresso.duration import (
+    format_duration,
+    format_walltime,
+    parse_duration,
+    parse_walltime,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,8 @@ def test_no_durations(value):
         ("2:00:00:00", "pbs", 172800),
         ("01:30", "lsf", 5400),
         ("90", "lsf", 5400),
+        ("-1", "slurm", None),
+        ("1:00:00:00", "oar", 86400),
         (None, "slurm", None),
         ("UNLIMITED", "slurm", None),
         ("", "slurm", None),
@@ -62,6 +69,33 @@ def test_no_durations(value):
 )
 def test_walltimes_are_read_as_the_batch_system_does(text, cluster, seconds):
     assert parse_walltime(text, cluster) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "cluster", "written"),
+    [
+        ("2h", "slurm", "02:00:00"),
+        ("1d", "slurm", "1-00:00:00"),
+        ("1:00:00:00", "slurm", "1-00:00:00"),
+        *[(text, "slurm", "UNLIMITED") for text in ("0", "00:00:00", "-1", "infinite")],
+        ("02:00", "slurm", "02:00"),
+        ("02:00", "pbs", "02:00"),
+        ("02:00", "sge", "00:02:00"),
+        ("02:00", "oar", "02:00"),
+        ("1:00:00:00", "pbs", "24:00:00"),
+        ("1:00:00:00", "oar", "24:00:00"),
+        ("1-00:00:00", "sge", "24:00:00"),
+        ("90 s", "lsf", "00:02"),
+    ],
+)
+def test_walltimes_are_written_as_the_batch_system_reads_them(text, cluster, written):
+    assert format_walltime(text, cluster) == written
+
+
+@pytest.mark.parametrize("text", ["0", "00:00:00", "-1", "UNLIMITED", "1h30m"])
+def test_no_walltimes(text):
+    with pytest.raises(ValueError, match="is no length of time"):
+        format_walltime(text, "pbs")
 
 
 @pytest.mark.parametrize(

@@ -459,6 +459,21 @@ def test_a_refusal_for_ever_is_a_dead_end_only_before_any_job_has_come_up(batch)
     assert "Invalid qos" in keeper.roster.problem
 
 
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_dead_end_leaves_nothing_to_look_for_where_no_job_was_taken(batch, taken, monkeypatch):
+    monkeypatch.setattr("dask_espresso.keeper._END_TIMEOUT", 0.1)
+    keeper = keeper_of(batch, taken or 2)
+    if taken:
+        look(keeper, batch)
+        keeper._limits = Jobs(2, 2)
+    batch.refusal = "sbatch: error: Batch job submission failed: Invalid qos specification"
+    look(keeper, batch)
+    assert keeper.dead_end
+    batch.does_not_answer = True
+    asyncio.run(keeper.close())
+    assert bool(keeper.roster.names) == bool(taken)
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -160,7 +160,13 @@ WRONG = [
     (SLURM.replace("8 GB", "lots"), 4, "options.memory", "is the text 'lots'", "such as 32 GB"),
     (SLURM.replace("4", "4.5"), 3, "options.cores", "is the number 4.5 but", "as in 16"),
     (SLURM + "  walltme: x", 5, "options.walltme", "unknown option", "did you mean 'walltime'?"),
-    (SLURM + "  walltime: 60", 5, "options.walltime", "is the number 60", 'write it as "01:00:00"'),
+    (
+        SLURM + "  walltime: 60",
+        5,
+        "options.walltime",
+        "is the number 60",
+        'as "01:00:00" or 60 min',
+    ),
     (SLURM + "  disk: 1 GB", 5, "options.disk", "unknown option 'disk'", "nown options: "),
     (
         SLURM + "  job_extra_directives: {a: b}",

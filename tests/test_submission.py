@@ -273,15 +273,24 @@ def test_submit_to_slurm(here, program, monkeypatch):
     ) in (here / "s.sbatch").read_text()
 
 
+NO_JOB = "Error: sbatch took s.sbatch but named no job"
+
+
 @pytest.mark.parametrize(
-    ("queue", "said"),
+    ("says", "queue", "said"),
     [
-        ("11|R|theirs|\\n12|PD|s|None", "submitted job 12"),
-        ("11|R|theirs|\\n13|PD|s|None", "Error: sbatch took s.sbatch but named no job"),
+        ("11 12", "11|R|theirs|\\n12|PD|s|None", "submitted job 12"),
+        ("12 11", "11|R|theirs|\\n12|PD|s|None\\n13|R|s|None", "submitted job 12"),
+        ("12 11", "11|R|theirs|\\n13|PD|s|None", "submitted job 13"),
+        ("12 11", "11|R|theirs|\\n13|PD|s|None\\n14|R|s|None", "submitted job 12"),
+        ("12 11", "11|R|theirs|\\n12|PD|theirs|None", NO_JOB),
+        ("11", "11|R|theirs|", NO_JOB),
+        ("11", "11|R|theirs|\\n13|PD|s|None", "submitted job 13"),
+        ("11", "", "submitted job 11"),  # it is over
     ],
 )
-def test_a_program_that_says_the_id_of_a_stranger_s_job(here, program, queue, said):
-    program("sbatch", "echo Submitted batch job 12; echo Submitted batch job 11")
+def test_a_program_that_says_the_id_of_a_stranger_s_job(here, program, says, queue, said):
+    program("sbatch", f"for id in {says}; do echo Submitted batch job $id; done")
     program("squeue", f"printf '{queue}\\n'")
     status = 0 if "submitted" in said else 2
     assert submit("study.yaml", "--profile", "slurm.yaml", status=status).startswith(said)

@@ -152,6 +152,27 @@ def test_walltime_and_memory(load, text, line):
     assert line in job_script(load(text)) + "\n"
 
 
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("2h", 7200), ("02:00:00", 7200), ("7200", 7200), ("1.5", 2), ("60 * 60", None)],
+)
+def test_walltime_of_a_pool(load, written, seconds):
+    loaded = load(CONDOR + f"  job_extra_directives: {{allowed_job_duration: {written}}}")
+    assert loaded.walltime == seconds
+    assert f"allowed_job_duration = {seconds or written}\n" in job_script(loaded) + "\n"
+
+
+@pytest.mark.parametrize("written", ["1-00:00:00", "02:00", "1h30m", "UNLIMITED", "0", "-1"])
+def test_a_walltime_that_no_pool_reads(load, written):
+    said = r"yaml:6: options\.job_extra_directives\.'\+MaxRuntime': is .* no length of time; write"
+    with pytest.raises(InputError, match=said):
+        load(CONDOR + f"  job_extra_directives: {{+MaxRuntime: {written}}}")
+
+
+def test_a_job_without_a_walltime(load):
+    assert load(SLURM + "  walltime: '0'").walltime is None
+
+
 def test_a_walltime_that_is_none(load):
     with pytest.raises(InputError, match=r"yaml:5: options\.walltime: is the text 'a while'"):
         load(SLURM + "  walltime: a while")

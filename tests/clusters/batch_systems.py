@@ -172,7 +172,10 @@ class Slurm(Batch):
     options: ClassVar = {"cores": 1, "memory": "512 MB", "walltime": "00:30:00", "interface": "lo"}
     short_walltime: ClassVar = {"walltime": "00:01:00"}
     program = "sbatch"
-    banner = "Project p0023565: {number} core hours left\nSubmitted batch job quota: {number} left"
+    banner = (
+        "{number} core hours left in project p0023565\n{number}\n"
+        "Submitted batch job {number} (quota check)\nSubmitted batch job {number}"
+    )
     display: ClassVar = {
         "SQUEUE_PARTITION": "urgent",
         "SQUEUE_STATES": "SUSPENDED",
@@ -257,7 +260,10 @@ class HTCondor(Batch):
     options: ClassVar = {"cores": 1, "memory": "512 MB", "disk": "100 MB", "interface": "lo"}
     short_walltime: ClassVar = {"job_extra_directives": {"allowed_job_duration": 40}}
     program = "condor_submit"
-    banner = "{number} job(s) submitted to cluster {number} are yours at present"
+    banner = (
+        "1 job(s) submitted to cluster {number} (quota check)\n{number}.0\n"
+        "1 job(s) submitted to cluster {number}."
+    )
     display: ClassVar = {
         "_CONDOR_CONDOR_Q_ONLY_MY_JOBS": "False",
         "_CONDOR_CONDOR_Q_DASH_BATCH_IS_DEFAULT": "False",

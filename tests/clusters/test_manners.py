@@ -1,12 +1,14 @@
 """A site that prints more than the batch system, a user with settings and files of their own."""
 
 import os
+import shlex
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
-from processes import wait_for
+from processes import call, wait_for
 
 NAMESAKES = ("random", "queue", "logging", "numpy", "yaml", "socket", "pickle", "distributed")
 
@@ -25,6 +27,15 @@ def site(batch, tmp_path_factory):
     return make
 
 
+@pytest.fixture
+def bannered(batch, site):
+    """Have the site say the id of a job that is none of ours, like an own one's; give both."""
+    stranger = batch.submit_sleep()
+    banner = shlex.quote(batch.banner.format(number=stranger.partition(".")[0]))
+    say = f"printf '%s\\n' {banner}; printf '%s\\n' {banner} >&2"
+    return stranger, site(f'{say}; $real "$@"; code=$?; {say}; exit $code')
+
+
 def write_namesakes(study, *names):
     """Put modules beside the study that are called as those that Python, Dask and we import."""
     for name in names:
@@ -33,10 +44,8 @@ def write_namesakes(study, *names):
         study.files.add(path)
 
 
-def test_a_banner_and_namesakes_and_display_settings(batch, make_study, site):
-    stranger = batch.submit_sleep()
-    banner = batch.banner.format(number=stranger.partition(".")[0])
-    path = site(f"echo '{banner}'\necho '{banner}' >&2\nexec $real \"$@\"")
+def test_a_banner_and_namesakes_and_display_settings(batch, make_study, bannered):
+    stranger, path = bannered
     study = make_study(count=20)
     write_namesakes(study, "random", "queue", "yaml")
     study.start(PATH=path, **batch.display)
@@ -49,7 +58,9 @@ def test_a_banner_and_namesakes_and_display_settings(batch, make_study, site):
     study.completes()
 
 
-def test_namesakes_beside_a_driver_job(make_study):
+def test_a_banner_and_namesakes_beside_a_driver_job(batch, make_study, bannered, monkeypatch):
+    stranger, path = bannered
+    monkeypatch.setenv("PATH", path)
     study = make_study(count=10)
     write_namesakes(study, *NAMESAKES, "dask_espresso")
     scripts = study.directory / "scripts"  # a script takes what is beside it, as it does by hand
@@ -58,6 +69,9 @@ def test_namesakes_beside_a_driver_job(make_study):
     study.path.write_text(study.path.read_text().replace("square.py", "scripts/square.py"))
     study.files.add(scripts)
     study.submit_by_command()
+    assert study.driver.wait(240) == 0
+    assert stranger in {job.id for job in batch.jobs()}
+    batch.cancel(stranger)
     study.completes()
 
 
@@ -86,4 +100,24 @@ def test_what_a_killed_driver_submitted_is_cancelled_by_the_next(batch, make_stu
         study.start()
         wait_for("others", lambda: set(batch.workers("waiting")) - set(first))
         wait_for("the end of the first", lambda: not set(batch.workers("waiting")) & set(first))
+    study.completes()
+
+
+def test_what_is_left_is_cancelled_where_nothing_is_left_to_run(batch, make_study):
+    with batch.starting_no_jobs():
+        study = make_study(count=2)
+        study.start()
+        first = batch.wait_for_workers(2, "waiting")
+        study.driver.kill()
+        study.driver.wait()
+        call("dask-espresso", "run", study.path, cwd=study.directory)  # all of it, without workers
+        assert set(batch.workers("waiting")) == set(first)
+        check = ["dask-espresso", "check", "--profile", study.profile]
+        with subprocess.Popen(check, cwd=study.directory, stdout=subprocess.DEVNULL) as checking:
+            batch.wait_for_workers(3, "waiting")
+            checking.kill()
+        study.start()
+        assert study.driver.wait(60) == 0
+        wait_for("the end of them all", lambda: not batch.workers(), 20)
+    assert "cancelled worker jobs that a killed driver left" in study.describe()
     study.completes()
