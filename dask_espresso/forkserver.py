@@ -13,7 +13,8 @@ Server and slots each have a connection to the worker, of whole messages, in JSO
 means that the worker is gone, or wants nothing more of this process. A slot needs no server to go
 on.
 
-Usage: ``ENGINE-COMMAND forkserver.py FD``. Standard library only, Python 3.9 and newer.
+Usage: ``ENGINE-COMMAND forkserver.py FD SCRATCH``, with the connection and the server's directory,
+which it removes when the worker is gone. Standard library only, Python 3.9 and newer.
 """
 
 import sys
@@ -61,15 +62,15 @@ _Handlers = Dict[signal.Signals, Any]
 # ---- the server ----------------------------------------------------------------------------------
 
 
-def main(control: socket.socket) -> None:
-    """Serve the worker, and leave nothing behind."""
+def main(control: socket.socket, scratch: str) -> None:
+    """Serve the worker, and leave nothing behind, at whatever moment it goes."""
     if any(int(os.environ.get(name) or 1) > 1 for name in _NUMBERS_OF_RANKS):
         sys.exit("its command starts several MPI ranks, which cannot be forked")
     _restore_signals()
-    request = json.loads(control.recv(MAX_MESSAGE) or b"null")
-    if request is not None:
-        serve(control, request)
-        os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
+    with contextlib.suppress(ConnectionError):
+        if message := control.recv(MAX_MESSAGE):
+            serve(control, scratch, json.loads(message))
+    os.execvp("rm", ["rm", "-rf", "--", scratch])
 
 
 def _restore_signals() -> None:
@@ -81,9 +82,9 @@ def _restore_signals() -> None:
             signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
-def serve(control: socket.socket, request: Dict[str, Any]) -> None:
+def serve(control: socket.socket, scratch: str, request: Dict[str, Any]) -> None:
     """Get warm, then fork a slot whenever the worker asks for one."""
-    refusal = _warm_up(request["preload"], request["scratch"])
+    refusal = _warm_up(request["preload"], scratch)
     _silence()
     control.send(json.dumps({"refusal": refusal}).encode())
     if refusal:
@@ -114,9 +115,10 @@ def serve(control: socket.socket, request: Dict[str, Any]) -> None:
                 for fd in (wakeup, wakeup_write):
                     os.close(fd)
                 control.close()
-                _Slot(connection, mark, handlers, request["scratch"]).serve(message.decode())
+                with contextlib.suppress(ConnectionError):
+                    _Slot(connection, mark, handlers, scratch).serve(message.decode())
                 if os.getppid() != server:  # which cannot do so any more
-                    os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
+                    os.execvp("rm", ["rm", "-rf", "--", scratch])
                 os._exit(0)
             connection.close()
             slots.add(slot)
@@ -574,4 +576,4 @@ def _flush_files() -> None:
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as control:
         control.set_inheritable(False)
-        main(control)
+        main(control, sys.argv[2])

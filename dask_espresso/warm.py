@@ -243,7 +243,7 @@ class _Server:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._process = subprocess.Popen(
-                [*command, str(_PROGRAM), str(theirs.fileno())],
+                [*command, str(_PROGRAM), str(theirs.fileno()), str(self._scratch)],
                 stdin=subprocess.PIPE,  # pipes, as simulations have them
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -264,7 +264,7 @@ class _Server:
         assert self._process.stdout
         with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
             stdin.write(b"\n")  # so that a module that reads it is found
-        request = {"preload": preload, "mark": self._mark, "scratch": str(self._scratch)}
+        request = {"preload": preload, "mark": self._mark}
         with contextlib.suppress(BrokenPipeError):
             self._control.send(json.dumps(request).encode())
         printed, stdout = BoundedText(), self._process.stdout

@@ -325,6 +325,26 @@ WORKER = """
 """
 
 
+@pytest.mark.parametrize("moment", ["started", "warm_up"])
+def test_a_worker_that_dies_while_it_starts_leaves_no_directory(
+    script, tmp_path, monkeypatch, moment
+):
+    scratch, path = tmp_path / "scratch", script("")
+    scratch.mkdir()
+    mark = tmp_path / "warm_up"
+    mark.with_suffix(".py").write_text(
+        f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(1)\n"
+    )
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    program = textwrap.dedent(WORKER).replace('"numpy"', '"warm_up"')
+    with subprocess.Popen([sys.executable, "-c", program, str(path)]) as worker:
+        has_started = psutil.Process(worker.pid).children
+        assert wait_until(mark.exists if moment == "warm_up" else has_started)
+        worker.kill()
+    assert wait_until(lambda: not list(scratch.iterdir()))
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("without_server", [False, True])
 def test_nothing_outlives_the_worker(script, tmp_path, monkeypatch, number, without_server):
