@@ -14,11 +14,13 @@ run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and
 	$(BIN)/dask-espresso show lj_pressure_lammps.h5
 	$(BIN)/dask-espresso plot lj_pressure_lammps.h5 -o lj_pressure_lammps.png
 
-# Three at a time: they mostly wait.
+# Three at a time: they mostly wait. In the order of their folders: what takes longest, the faults,
+# does not come last.
 test: $(VENV)/ready           ## the whole test suite; with PYPRESSO=… also on a real ESPResSo
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-# Prints one table, with what test-network tries; FAULTS= is a form of some minutes, FAULTS=--help says what else there is.
+# Prints one table, with what test-network tries; FAULTS= is a form of some minutes, FAULTS=--help
+# says what else there is.
 test-faults: $(VENV)/ready    ## thousands of faults, and no outcome lost: about half an hour
 	$(BIN)/python tests/faults/campaign.py $(FAULTS)
 
