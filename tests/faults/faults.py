@@ -683,6 +683,8 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
+    # first, since it mostly waits, while others are tried
+    Fault("lines between hosts slow, cut, closed", network_fails, (0, 1, 1)),
     Fault("driver killed at every write, fsync, rename …", killed_at_every_call, (10, 130, 500)),
     Fault("driver killed at random moments", killed_at_random_moments, (1, 8, 50)),
     Fault("power fails at every write, fsync, rename …", power_fails, (4, 50, 500)),
@@ -709,5 +711,4 @@ FAULTS = [
           files_change_while_it_runs, (9, 54, 450)),
     Fault("reader who may not write", reader_who_may_not_write, (2, 6, 20)),
     Fault("clock jumps", clock_jumps, (2, 10, 50)),
-    Fault("lines between hosts slow, cut, closed", network_fails, (0, 1, 1)),
 ]  # fmt: skip
