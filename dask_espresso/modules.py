@@ -18,6 +18,8 @@ from .engine import Engine, file_hash, simulation_environment
 _OF_ENGINES = {"dask_espresso", "espressomd", "lammps"}
 _INSTALLED = {"site-packages", "dist-packages"}
 _BINARY = (".so", ".pyd", ".dylib")
+_IMPORTERS = ("import_module", "__import__")
+_LEVELS = 3  # of directories above a file that it may put on the module path
 
 
 class Module(NamedTuple):
@@ -41,8 +43,9 @@ class Module(NamedTuple):
 def find_modules(script: Path | None, engine: Engine) -> tuple[Module, ...]:
     """Find the modules beside a script and on PYTHONPATH that it imports, directly or not.
 
-    Nothing is run: what is imported is read from the sources. What is installed is not the user's
-    own, nor is what the engine itself consists of.
+    Nothing is run: what is imported is read from the sources. Where only the running script knows
+    a module's name, all that it may be are taken, rather than one too few. What is installed is not
+    the user's own, nor is what the engine itself consists of.
 
     Parameters
     ----------
@@ -58,7 +61,8 @@ def find_modules(script: Path | None, engine: Engine) -> tuple[Module, ...]:
         search.take(name)
     if script:
         search.places[""].insert(0, script.resolve().parent)
-        search.read(script)
+        search.scripts.add(script.resolve())
+        search.read(script.resolve())
     search.follow()
     return tuple(_hashed(search.files))
 
@@ -93,11 +97,14 @@ class _Search:
         What was found.
     places : dict of str to list of Path
         The directories in which the modules of a package are; those of "" are where to begin.
+    scripts : set of Path
+        What is no module, though it looks like one.
     """
 
     def __init__(self, places: list[Path], engine_module: str) -> None:
         self.files: dict[str, Path] = {}
         self.places: dict[str, list[Path]] = {"": places}
+        self.scripts: set[Path] = set()
         self._foreign = _OF_ENGINES | {engine_module.partition(".")[0]}
         self._known: dict[str, bool] = {}
         self._unread: list[tuple[Path, str]] = []
@@ -135,7 +142,7 @@ class _Search:
         binary = [n for n in listed if n.startswith(f"{name}.") and n.endswith(_BINARY)]
         source = [n for n in (f"{name}.py", f"{name}.pyc") if n in listed][:1]
         paths = [place / n for n in [*sorted(binary), *source]]
-        return [path for path in paths if path.is_file()]
+        return [path for path in paths if path.is_file() and path not in self.scripts]
 
     def _listing(self, place: Path) -> frozenset[str]:
         if place not in self._listings:
@@ -159,14 +166,65 @@ class _Search:
 
     def read(self, path: Path, package: str = "") -> None:
         """Take up what a file of a package imports."""
-        for node in ast.walk(_tree(path)):
+        nodes = list(ast.walk(_tree(path)))
+        for node in nodes:  # first, since what is imported may be there
+            if _changes_module_path(node):
+                self._add_places(path.parent, _texts(node))
+        for node in nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     self.take(alias.name)
             elif isinstance(node, ast.ImportFrom):
                 self._take_from(node, package)
-            elif isinstance(node, ast.Call) and (name := _imported_by(node)):
-                self.take(name)
+            elif isinstance(node, ast.Call) and _name_of(node.func) in _IMPORTERS:
+                self._take_named(node, package)
+            elif isinstance(node, ast.Constant):
+                self._take_file(path.parent, node.value)
+
+    def _add_places(self, directory: Path, texts: list[str]) -> None:
+        """Add what a file in a directory may put on the module path, with these texts."""
+        parts = [os.path.expanduser(text) for text in texts if "\0" not in text]  # noqa: PTH111
+        inner = [part.lstrip("/") for part in parts]  # as of what is joined with +
+        names = [Path(*inner), *map(Path, inner), *map(Path, parts)]
+        above = [directory, *directory.parents][:_LEVELS]
+        for place in dict.fromkeys(base / name for name in names for base in above):
+            if place.is_dir() and not _is_installed(place) and place not in self.places[""]:
+                self.places[""].append(place)
+        for name in [name for name, is_own in self._known.items() if not is_own]:
+            del self._known[name]
+            self.take(name)
+
+    def _take_named(self, call: ast.Call, package: str) -> None:
+        """Take up the modules of which a call may import one by its name."""
+        name, *others = [*call.args, *(keyword.value for keyword in call.keywords), None]
+        if name is None:
+            return
+        known = _beginning(name)
+        if known.startswith("."):
+            near = next(iter(_texts(*others)), package)
+            known = near + known if known.strip(".") else f"{near}."
+        if isinstance(name, ast.Constant):
+            self.take(known.rstrip("."))
+        elif not (origin := known.rpartition(".")[0]) or self.take(origin):
+            self._take_all(origin)
+
+    def _take_all(self, package: str) -> None:
+        """Take up all modules of a package, or all beside the script."""
+        for place in self.places.get(package, ())[: None if package else 1]:
+            stems = {Path(name).stem for name in self._listing(place) if name.endswith(".py")}
+            inner = {n for n in self._listing(place) if (place / n / "__init__.py").is_file()}
+            for stem in sorted(stems | inner):
+                name = f"{package}.{stem}" if package else stem
+                if stem.isidentifier() and self.take(name) and stem in inner:
+                    self._take_all(name)
+
+    def _take_file(self, directory: Path, value: object) -> None:
+        """Take up a Python file that is named with its ending, as for exec or runpy."""
+        if isinstance(value, str) and value.endswith(".py") and "\0" not in value:
+            path = directory / value.lstrip("/")
+            if path.is_file() and path.resolve() not in self.scripts | set(self.files.values()):
+                self.files[value.lstrip("/")] = path.resolve()
+                self._unread.append((path.resolve(), ""))
 
     def _take_from(self, node: ast.ImportFrom, package: str) -> None:
         parts = package.split(".") if package else []
@@ -192,13 +250,49 @@ class _Search:
         return [str(n.value) for n in constants if isinstance(n, ast.Constant)]
 
 
-def _imported_by(call: ast.Call) -> str:
-    """Give the module that ``import_module("name")`` or ``__import__("name")`` imports, or ""."""
-    function = getattr(call.func, "attr", None) or getattr(call.func, "id", None)
-    name = call.args[0] if call.args else None
-    if function in ("import_module", "__import__") and isinstance(name, ast.Constant):
-        return name.value if isinstance(name.value, str) and name.value[:1] != "." else ""
+def _name_of(function: ast.expr) -> str:
+    return str(getattr(function, "attr", None) or getattr(function, "id", ""))
+
+
+def _beginning(node: ast.AST | None) -> str:
+    """Give what is known of a text that a program puts together."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return _beginning(node.values[0]) if node.values else ""
+    if isinstance(node, ast.BinOp):
+        return _beginning(node.left).partition("%")[0]
+    if isinstance(node, ast.Call) and _name_of(node.func) == "format":
+        return _beginning(getattr(node.func, "value", None)).partition("{")[0]
     return ""
+
+
+def _texts(*nodes: ast.AST | None) -> list[str]:
+    """Give the texts in parts of a program, in their order there."""
+    found = [n for node in nodes if node for n in ast.walk(node)]
+    texts = [n for n in found if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    texts.sort(key=lambda node: (node.lineno, node.col_offset))
+    return [str(node.value) for node in texts]
+
+
+def _changes_module_path(node: ast.AST) -> bool:
+    """Say whether a statement or call puts something on ``sys.path``."""
+    if isinstance(node, ast.Call):
+        changed = [getattr(node.func, "value", None)]
+        if _name_of(node.func) == "addsitedir":
+            return True
+    elif isinstance(node, ast.Assign):
+        changed = [
+            getattr(t, "value", t) if isinstance(t, ast.Subscript) else t for t in node.targets
+        ]
+    elif isinstance(node, ast.AugAssign):
+        changed = [node.target]
+    else:
+        return False
+    return any(
+        isinstance(t, ast.Attribute) and t.attr == "path" and _name_of(t.value) == "sys"
+        for t in changed
+    )
 
 
 def _is_all(node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> bool:

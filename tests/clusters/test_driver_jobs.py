@@ -69,7 +69,7 @@ def test_a_driver_on_the_login_node_is_killed_and_started_again(at_work):
 
 
 def test_only_clients_with_a_certificate_of_the_run_get_in(batch, at_work):
-    study = at_work(count=60)
+    study = at_work(count=120)
     address = scheduler_address(batch)
     (tls,) = study.directory.glob(".dask-espresso-tls-*")
     authority, certificate, key = (tls / f"{name}.pem" for name in ("ca", "cert", "key"))

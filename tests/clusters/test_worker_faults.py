@@ -80,7 +80,7 @@ def test_worker_jobs_are_cancelled_before_their_workers_register(batch, make_stu
 
 
 def test_submissions_are_refused_for_a_while(batch, at_work):
-    study = at_work()
+    study = at_work(count=80)
     with batch.refusing_jobs():
         batch.cancel(batch.workers()[0])
         time.sleep(5)
