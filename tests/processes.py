@@ -20,7 +20,7 @@ def wait_until(condition, timeout=10):
     return condition()
 
 
-def wait_for(what, predicate, timeout=60.0):
+def wait_for(what, predicate, timeout=180.0):
     """Give the first true value of a predicate; fail if there is none in time."""
     deadline = time.monotonic() + timeout
     while not (value := predicate()):

@@ -78,7 +78,7 @@ class Batch(abc.ABC):
             if job.is_worker and job.state in ([state] if state else ["waiting", "running", "held"])
         ]
 
-    def wait_for_workers(self, count, state=None, timeout=60.0):
+    def wait_for_workers(self, count, state=None, timeout=180.0):
         """Wait until there are so many worker jobs, and give their ids."""
         what = f"{count} worker jobs {state or 'in the queue'}"
         wait_for(what, lambda: len(self.workers(state)) >= count, timeout)

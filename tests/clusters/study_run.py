@@ -122,7 +122,7 @@ class StudyRun:
         except InputError:
             return []  # nothing yet
 
-    def wait_for_outcomes(self, count, timeout=60.0):
+    def wait_for_outcomes(self, count, timeout=180.0):
         """Wait until so many are recorded."""
         wait_for(f"{count} outcomes", lambda: len(self.outcomes()) >= count, timeout)
 
@@ -141,7 +141,7 @@ class StudyRun:
 
     # ---- the end ---------------------------------------------------------------------------------
 
-    def completes(self, timeout=120.0):
+    def completes(self, timeout=300.0):
         """Wait for the driver; check that everything is there once, and nothing else is left."""
         assert self.driver.wait(timeout) == 0
         self._check_store()
