@@ -292,10 +292,7 @@ def _no_word_on_pages() -> Iterator[None]:
 
 def _tell_of_another_port(profile: Profile, cluster: Any, *keys: str) -> None:
     """Say that the dashboard is not where the profile has it; a run needs none."""
-    wanted: Any = profile.options
-    for key in keys:
-        wanted = (wanted or {}).get(key)
-    port = str(wanted).rpartition(":")[2]
+    port = str(_option(profile, keys)).rpartition(":")[2]
     found = cluster.scheduler_info["services"].get("dashboard")
     if port.isdigit() and int(port) and found and int(port) != found:
         said = (
@@ -337,16 +334,21 @@ def _refuse_port(profile: Profile, errors: list[BaseException]) -> None:
     if profile.cluster == "local":
         is_worker = any("Nanny" in str(error) or "Worker" in str(error) for error in errors)
         keys = ("port",) if is_worker else ("scheduler_port",)
-    port: Any = profile.options
-    for key in keys:
-        port = (port or {}).get(key)
-    if port:
+    if port := _option(profile, keys):
         raise profile.error(
             ".".join(("options", *keys)),
             f"port {port} is in use on this machine, by another driver or another program; give "
             "each driver here a port of its own, wait for the end of the other, or remove the key: "
             "then any free port is taken",
         ) from errors[0]
+
+
+def _option(profile: Profile, keys: Iterable[str]) -> Any:
+    """Give what a profile has under keys of its options; None where there is nothing."""
+    value: Any = profile.options
+    for key in keys:
+        value = (value or {}).get(key)
+    return value
 
 
 def _described(error: BaseException) -> str:

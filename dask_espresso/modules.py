@@ -210,7 +210,8 @@ class _Search:
 
     def _take_all(self, package: str) -> None:
         """Take up all modules of a package, or all beside the script."""
-        for place in self.places.get(package, ())[: None if package else 1]:
+        places = self.places.get(package, [])
+        for place in places if package else places[:1]:
             stems = {Path(name).stem for name in self._listing(place) if name.endswith(".py")}
             inner = {n for n in self._listing(place) if (place / n / "__init__.py").is_file()}
             for stem in sorted(stems | inner):
@@ -221,10 +222,11 @@ class _Search:
     def _take_file(self, directory: Path, value: object) -> None:
         """Take up a Python file that is named with its ending, as for exec or runpy."""
         if isinstance(value, str) and value.endswith(".py") and "\0" not in value:
-            path = directory / value.lstrip("/")
-            if path.is_file() and path.resolve() not in self.scripts | set(self.files.values()):
-                self.files[value.lstrip("/")] = path.resolve()
-                self._unread.append((path.resolve(), ""))
+            name = value.lstrip("/")
+            path = (directory / name).resolve()
+            if path.is_file() and path not in (*self.scripts, *self.files.values()):
+                self.files[name] = path
+                self._unread.append((path, ""))
 
     def _take_from(self, node: ast.ImportFrom, package: str) -> None:
         parts = package.split(".") if package else []

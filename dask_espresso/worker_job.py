@@ -37,9 +37,9 @@ _PLAIN = re.compile(r"[\w@%+=:,./-]+")
 _QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|\$\([^()]*\)|\$\{[^{}]*\}""")
 _SHELL_SYNTAX = re.compile(r"[;&|<>()`'\"\n]|(?<!\S)#")
 
-# how pools limit the run time of a job
-_NO_EXPRESSION = re.compile(r"[-\d.:\s]*|[\d.]+\s*[a-z].*|unlimited|infinite", re.IGNORECASE)
+# how pools limit the run time of a job; and what of their values is meant as a length of time
 _CONDOR_WALLTIMES = ("allowedjobduration", "allowedexecuteduration", "+maxruntime", "my.maxruntime")
+_NO_EXPRESSION = re.compile(r"[-\d.:\s]*|[\d.]+\s*[a-z].*|unlimited|infinite", re.IGNORECASE)
 
 
 def config_section(cluster: str, options: Mapping[str, Any] | None = None) -> str:

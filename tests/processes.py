@@ -13,19 +13,18 @@ def is_running(pid):
         return False
 
 
-def wait_until(condition, timeout=10):
+def wait_until(condition, timeout=10, pause=0.02):
+    """Give the first true value of a condition, or the last one that it had in time."""
     end = time.monotonic() + timeout
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.02)
-    return condition()
+    while not (value := condition()) and time.monotonic() < end:
+        time.sleep(pause)
+    return value
 
 
 def wait_for(what, predicate, timeout=180.0):
     """Give the first true value of a predicate; fail if there is none in time."""
-    deadline = time.monotonic() + timeout
-    while not (value := predicate()):
-        assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}"
-        time.sleep(0.2)
+    value = wait_until(predicate, timeout, pause=0.2)
+    assert value, f"waited {timeout:g} s for {what}"
     return value
 
 

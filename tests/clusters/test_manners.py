@@ -90,13 +90,19 @@ def test_what_is_submitted_late_is_not_left(batch, make_study, site):
     study.completes()
 
 
+def killed_while_jobs_wait(batch, make_study, count):
+    """Give a study whose driver is killed, and the worker jobs that it has left in the queue."""
+    study = make_study(count=count)
+    study.start()
+    first = batch.wait_for_workers(2, "waiting")
+    study.driver.kill()
+    study.driver.wait()
+    return study, first
+
+
 def test_what_a_killed_driver_submitted_is_cancelled_by_the_next(batch, make_study):
     with batch.starting_no_jobs():
-        study = make_study(count=4)
-        study.start()
-        first = batch.wait_for_workers(2, "waiting")
-        study.driver.kill()
-        study.driver.wait()
+        study, first = killed_while_jobs_wait(batch, make_study, count=4)
         study.start()
         wait_for("others", lambda: set(batch.workers("waiting")) - set(first))
         wait_for("the end of the first", lambda: not set(batch.workers("waiting")) & set(first))
@@ -105,11 +111,7 @@ def test_what_a_killed_driver_submitted_is_cancelled_by_the_next(batch, make_stu
 
 def test_what_is_left_is_cancelled_where_nothing_is_left_to_run(batch, make_study):
     with batch.starting_no_jobs():
-        study = make_study(count=2)
-        study.start()
-        first = batch.wait_for_workers(2, "waiting")
-        study.driver.kill()
-        study.driver.wait()
+        study, first = killed_while_jobs_wait(batch, make_study, count=2)
         call("dask-espresso", "run", study.path, cwd=study.directory)  # all of it, without workers
         assert set(batch.workers("waiting")) == set(first)
         check = ["dask-espresso", "check", "--profile", study.profile]
