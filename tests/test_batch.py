@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-import psutil
 import pytest
+from processes import is_running, wait_until
 
 from dask_espresso.batch import (
     BatchError,
@@ -301,7 +301,7 @@ def test_a_command_that_nobody_waits_for_any_more_is_gone(program, tmp_path):
         await asyncio.wait([running])
 
     asyncio.run(scenario())
-    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+    assert wait_until(lambda: not is_running(int((tmp_path / "pid").read_text())))
 
 
 def test_a_command_of_a_driver_that_is_killed_is_gone(tmp_path):
@@ -312,7 +312,5 @@ def test_a_command_of_a_driver_that_is_killed_is_gone(tmp_path):
     with subprocess.Popen([sys.executable, "-c", code]) as driver:
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             time.sleep(0.02)
-        command = psutil.Process(int((tmp_path / "pid").read_text()))
         driver.kill()
-    psutil.wait_procs([command], timeout=10)
-    assert not command.is_running()
+    assert wait_until(lambda: not is_running(int((tmp_path / "pid").read_text())))

@@ -12,6 +12,7 @@ import dask
 import numpy as np
 import psutil
 import pytest
+from processes import is_running
 
 from dask_espresso import certificates
 from dask_espresso.driver import Driver, run_study
@@ -456,7 +457,7 @@ def test_two_interrupts_while_the_worker_stands_still(here, pause):
             time.sleep(pause)
         try:
             assert process.wait(20) == 75
-            assert not worker.is_running()
+            assert not is_running(worker.pid)
         finally:
             process.kill()
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from distributed import Client, LocalCluster
+from processes import is_running, wait_until
 
 from dask_espresso.engine import PACKAGE, SIMULATIONS, Engine, file_hash, run_process
 from dask_espresso.outcome import Status, pack, unpack
@@ -241,10 +242,7 @@ def session(pid):
 
 def gone(pids, timeout):
     """Wait until none of the processes is there any more; say whether that came to be."""
-    end = time.monotonic() + timeout
-    while any(map(psutil.pid_exists, pids)) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not any(map(psutil.pid_exists, pids))
+    return wait_until(lambda: not any(map(is_running, pids)), timeout)
 
 
 @pytest.fixture
