@@ -169,10 +169,12 @@ def settings(cluster: str, directive: str) -> list[Setting]:
 
 
 def in_own_form(directive: str) -> str:
-    """Write lengths of time in a directive of Slurm as sbatch reads them.
+    """Write a directive of Slurm as sbatch reads it: lengths of time, values with blanks.
 
     >>> in_own_form("--time=2 h")
     '--time=02:00:00'
+    >>> in_own_form("--comment=of two words")
+    "--comment='of two words'"
 
     Raises
     ------
@@ -182,7 +184,12 @@ def in_own_form(directive: str) -> str:
     found = settings("slurm", directive)
     times = [s._replace(value=format_walltime(s.value, "slurm")) if s.name == "--time" else s
              for s in found]  # fmt: skip
-    return directive if times == found else _written(times)
+    return directive if times == found and not _has_blanks(found) else _written(times)
+
+
+def _has_blanks(found: Sequence[Setting]) -> bool:
+    """Say whether there is a value that sbatch takes whole only in quotes."""
+    return any(" " in value for _, value in found)
 
 
 def _settings(words: Sequence[str]) -> Iterator[Setting]:
@@ -288,7 +295,8 @@ def take_up(
             if not option or " " in option or skipped:
                 rest.append(setting)
         if rest:
-            left.append(directive if len(rest) == len(found) else _written(rest))
+            is_as_read = len(rest) == len(found) and not (cluster == "slurm" and _has_blanks(rest))
+            left.append(directive if is_as_read else _written(rest))
     return left, taken
 
 

@@ -397,11 +397,12 @@ class _Reader:
 
     def _items(self, node: yaml.MappingNode, at: KeyPath) -> Iterator[tuple[str, Any]]:
         seen: dict[Hashable, int] = {}
-        for key_node, value_node in node.value:
-            inside = f"{dotted(at)}: " if at else ""
+        inside = f"{dotted(at)}: " if at else ""
+        for i, (key_node, value_node) in enumerate(node.value):
             if not isinstance(key_node, yaml.ScalarNode) or not key_node.tag.endswith(":str"):
                 what = f"the key {key_node.value!r} " if key_node.id == "scalar" else "a key "
-                _refuse(key_node, f"{inside}{what}is not text; put it in quotes")
+                comma = _decimal_comma(node, i)
+                _refuse(key_node, f"{inside}{what}is not text; {comma or 'put it in quotes'}")
             key, line = self._scalar(key_node, at), key_node.start_mark.line + 1
             self.written.pop(at, None)
             if key in seen:
@@ -425,6 +426,14 @@ class _Reader:
         if node.style is None:
             self.written[at] = node.value
         return value
+
+
+def _decimal_comma(node: yaml.MappingNode, i: int) -> str:
+    """Say how `{x: 1,5}` is to be written, of which 5 is a key; empty where it is not so."""
+    pair, before = node.value[i], node.value[i - 1]
+    name, whole, decimals, rest = (getattr(part, "value", None) for part in (*before, *pair))
+    is_cut = rest == "" and all(re.fullmatch(r"[-+]?\d\S*", str(p)) for p in (whole, decimals))
+    return f"for the decimal write {name}: {whole}.{decimals}, with a point" if i and is_cut else ""
 
 
 def _plain(error: yaml.MarkedYAMLError) -> str:

@@ -110,7 +110,7 @@ def _number(text: str) -> str:
         return "a decimal one"
     text = "".join(str(unicodedata.decimal(c, c)) for c in text.replace("\u2212", "-"))
     plain = re.sub(r"_|(?<=\d)[' ](?=\d{3}(?!\d))", "", text)
-    plain = re.sub(r"(?<=[\d.])[dD](?=[-+]?\d+$)", "e", plain)
+    plain = re.sub(r"(?<=[\d.]) ?[dDeE] ?(?=[-+]?\d+$)", "e", plain)
     if _THOUSANDS.fullmatch(plain) and "." not in plain.partition(",")[0]:
         both = plain.replace(",", ""), plain.replace(",", ".", 1)
         return " or ".join(both if plain.count(",") == 1 and "." not in plain else both[:1])

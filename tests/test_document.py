@@ -112,6 +112,7 @@ BOMB = "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         ("a:\n  b: 1\n  b: 2", 3, "a.b: is there already, on line 2"),
         ("a: 1\n---\nb: 2", 2, "a second document begins here; keep one"),
         ("a: 1\n2: b", 2, "the key '2' is not text; put it in quotes"),
+        ("a: {e: 1,5, f: 2}", 1, "a: the key '5' is not text; for the decimal write e: 1.5, with"),
         ("a:\n  true: b", 2, "a: the key 'true' is not text"),
         ("~: b", 1, "the key '~' is not text"),
         ("? [x]\n: y", 1, "a key is not text"),

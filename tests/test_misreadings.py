@@ -28,6 +28,7 @@ STUDY = "name: s\nengine: python\nscript: echo\nparameters:\n"
         ("1,000", "the text '1,000'", "1000 or 1.000 for"),
         ("1,000,000.5", "the text '1,000,000.5'", "1000000.5 for"),
         ("1 000", "the text '1 000'", "1000 for"),
+        ("1 e5", "the text '1 e5'", "1e5 for"),
         ("1.0d-3", "the text '1.0d-3'", "1.0e-3 for"),
         ("\u22121.5", "the text '\u22121.5'", "-1.5 for"),
         ("12:30:00", "the text '12:30:00'", "a decimal one for"),

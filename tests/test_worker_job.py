@@ -89,6 +89,12 @@ def test_what_directives_say_twice_stands_in_the_job_once(load):
     )
 
 
+def test_a_value_with_blanks_is_one_word_for_sbatch(load):
+    lines = job_script(load(SLURM + directives("--comment=a b -C c", "--reservation my own")))
+    assert "#SBATCH --comment='a b' --constraint=c" in lines
+    assert "#SBATCH --reservation='my own'" in lines
+
+
 def test_what_is_skipped_is_one_option_and_no_more(load):
     script = job_script(load(SLURM + "  job_directives_skip: ['-e', '-p', --mem=]\n"))
     assert "#SBATCH -J NAME" in script
