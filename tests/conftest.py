@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -40,6 +41,17 @@ FAKE_SLURM = {
     """,
 }
 
+# a scheduler with a worker, as they run on a cluster before anybody asks
+WORKERS = """
+import sys
+from distributed import LocalCluster
+with LocalCluster(
+    n_workers=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp"
+) as cluster:
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
+
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and all that is started here
 
 
@@ -56,6 +68,31 @@ def pytest_collection_modifyitems(config, items):
 def python(request):
     """The engine that runs plain scripts on this interpreter, in fresh processes and in forked."""
     return Engine(name="python", command=(sys.executable,), start=request.param)
+
+
+@pytest.fixture(scope="session")
+def workers(tmp_path_factory):
+    """Give a profile, which is a file, too, of a scheduler and a worker that run already.
+
+    Many tests share them, and leave them alive. What a test sets, such as variables of the
+    environment, is not theirs.
+    """
+    from dask_espresso.profile import load_profile
+
+    here = tmp_path_factory.mktemp("workers")
+    with (
+        (here / "log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", WORKERS],
+            cwd=here,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        ) as process,
+    ):  # at its end nothing more is to be read, and it ends
+        (here / "workers.yaml").write_text(f"cluster: {process.stdout.readline()}")
+        yield load_profile(here / "workers.yaml")
 
 
 @pytest.fixture
