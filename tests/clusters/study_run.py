@@ -31,7 +31,8 @@ params = dask_espresso.get_data_from_stdin()
 worker = os.getppid()
 while any(name in Path(f"/proc/{worker}/cmdline").read_text() for name in NAMES):
     worker = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
-time.sleep(params["duration"])
+if not Path(__file__).with_name("hurry").exists():
+    time.sleep(params["duration"])
 print(dask_espresso.encode_transport_data({"square": params["i"] ** 2, "worker": worker}))
 """
 
@@ -139,6 +140,24 @@ class StudyRun:
         before = {process.pid for process in worker_processes()}
         self._fault = name, time.time(), before
 
+    def recovers(self, workers=2):
+        """Wait until a worker that was not there before the fault has worked, and enough do."""
+        wait_for(f"recovery: {self._fault[0]}", self._started_since)
+        self._check_recovery()
+        self._fault = None
+        now = time.time()
+
+        def at_work():
+            found = {o.result["worker"] for o in self.outcomes() if o.started > now}
+            return len(found) >= workers
+
+        wait_for(f"{workers} workers at work again", at_work)
+
+    def hurry(self):
+        """Let simulations end at once from now on."""
+        self.files.add(self.directory / "hurry")
+        (self.directory / "hurry").touch()
+
     # ---- the end ---------------------------------------------------------------------------------
 
     def completes(self, timeout=300.0):
@@ -165,14 +184,18 @@ class StudyRun:
     def _check_recovery(self):
         if not self._fault:
             return
-        name, since, before = self._fault
-        started = [
+        started = self._started_since()
+        assert started, f"no worker came after: {self._fault[0]}"
+        self._record_property("recovery", (self._fault[0], min(started)))
+
+    def _started_since(self):
+        """Say after how long simulations started that workers ran who came after the fault."""
+        _, since, before = self._fault
+        return [
             outcome.started - since
             for outcome in self.outcomes()
             if outcome.started > since and outcome.result["worker"] not in before
         ]
-        assert started, f"no worker came after: {name}"
-        self._record_property("recovery", (name, min(started)))
 
     def _check_files(self):
         kinds = ("study.yaml", "profile.yaml", "square.py", "squares.h5", "driver.log")

@@ -21,64 +21,51 @@ with Client(address, security=security, timeout=3):
 """
 
 
-def test_a_driver_job_runs_the_study(make_study):
-    study = make_study(count=20)
-    study.submit()
-    study.completes()
-
-
 def test_the_submit_command_submits_a_driver_job(make_study):
     study = make_study(count=20)
     study.submit_by_command()
     study.completes()
 
 
-def test_a_driver_job_is_cancelled_and_submitted_again(batch, make_study):
-    study = make_study()
+def test_a_driver_job_is_cancelled_and_killed_and_submitted_again(batch, make_study):
+    study = make_study(count=400)
     driver = study.submit()
     study.wait_for_work()
+    study.fault("driver cancelled, and submitted again when the queue is empty")
     batch.cancel(driver)
     wait_for("an empty queue", lambda: not batch.jobs(), 15)
     assert 0 < len(study.outcomes()) < study.count
     assert not list(study.directory.glob(".dask-espresso-tls-*"))
-
     study.submit()
-    study.completes()
-
-
-def test_a_driver_is_killed_and_submitted_again(batch, make_study):
-    study = make_study()
-    study.submit()
-    study.wait_for_work()
-    study.driver_process().kill()
-    assert study.driver.wait(30) != 0
+    study.recovers()
 
     study.fault("driver killed, and submitted again at once")
-    study.submit()
-    study.completes()
-
-
-def test_a_driver_on_the_login_node_is_killed_and_started_again(at_work):
-    study = at_work()
-    study.driver.kill()
+    study.driver_process().kill()
     assert study.driver.wait(30) != 0
-
-    study.fault("driver killed, and started again at once")
-    study.start()
+    study.submit()
+    study.recovers()
+    study.hurry()
     study.completes()
 
 
-def test_only_clients_with_a_certificate_of_the_run_get_in(batch, at_work):
-    study = at_work(count=120)
+def test_a_driver_on_the_login_node_is_killed_and_started_again(batch, at_work):
+    """Only clients with a certificate of the run get in."""
+    study = at_work(count=400)
     address = scheduler_address(batch)
     (tls,) = study.directory.glob(".dask-espresso-tls-*")
     authority, certificate, key = (tls / f"{name}.pem" for name in ("ca", "cert", "key"))
     assert gets_in(address, authority, certificate, key)
-
     assert not gets_in(address.replace("tls://", "tcp://"))
     with tempfile.TemporaryDirectory() as elsewhere, temporary_security(Path(elsewhere)) as foreign:
         assert not gets_in(address, authority, foreign.tls_client_cert, foreign.tls_client_key)
     assert study.driver.poll() is None
+
+    study.fault("driver killed, and started again at once")
+    study.driver.kill()
+    assert study.driver.wait(30) != 0
+    study.start()
+    study.recovers()
+    study.hurry()
     study.completes()
 
 

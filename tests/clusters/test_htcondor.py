@@ -4,7 +4,7 @@ from processes import wait_for
 
 
 def test_the_driver_is_held_and_released(batch, make_study):
-    study = make_study()
+    study = make_study(count=400)
     driver = study.submit()
     study.wait_for_work()
     batch.hold(driver)
@@ -12,4 +12,6 @@ def test_the_driver_is_held_and_released(batch, make_study):
 
     study.fault("driver held, from its being released")
     batch.release(driver)
+    study.recovers()
+    study.hurry()
     study.completes()

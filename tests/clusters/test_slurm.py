@@ -3,32 +3,40 @@
 import re
 
 import yaml
-from processes import call
+from processes import call, wait_for
 
 
 def test_the_walltime_of_the_driver_is_shorter_than_the_study(batch, make_study):
-    study = make_study(count=90, duration=1)
+    study = make_study(count=400)
     # it is asked to stop when 40 s are left, or at Slurm's next look within 30 s
     study.submit("--time=1", "--signal=B:USR1@10")
-    study.completes(240)
-    assert int(batch.describe(study.driver.id)["Restarts"]) >= 1
+    study.wait_for_work()
+    study.fault("walltime of the driver over")
+    wait_for("its next start", lambda: int(batch.describe(study.driver.id)["Restarts"]) >= 1)
+    study.recovers()
+    study.hurry()
+    study.completes()
 
 
 def test_driver_and_workers_are_preempted(batch, make_study):
-    study = make_study(count=20)
+    study = make_study(count=200)
     study.submit()
     study.wait_for_work()
     study.fault("driver and all worker jobs preempted by a job of 5 s")
     batch.preempt()
+    study.recovers()
+    study.hurry()
     study.completes()
 
 
 def test_a_worker_in_the_allocation_of_the_driver_is_lost(batch, make_study):
-    study = make_study(cluster="slurm-allocation")
+    study = make_study(count=400, cluster="slurm-allocation")
     allocation = study.submit_by_command()
     study.wait_for_work()
     study.fault("a worker step of the driver's own allocation cancelled")
     batch.cancel(f"{allocation}.0")
+    study.recovers()
+    study.hurry()
     study.completes()
 
 

@@ -1,130 +1,114 @@
-"""Worker jobs get lost in many ways; each time the study goes on and completes."""
+"""Worker jobs get lost in many ways; each time the study goes on, and in the end it is whole."""
 
 import signal
 import time
 
 from processes import wait_for
 
+MANY = 1000  # simulations: more than are done while all faults come
 
-def test_one_worker_job_is_cancelled(batch, at_work):
-    study = at_work()
-    study.fault("a worker job cancelled")
+
+def cancel_one(batch, study):
     batch.cancel(batch.workers()[0])
-    study.completes()
 
 
-def test_all_worker_jobs_are_cancelled(batch, at_work):
-    study = at_work(count=20)
-    study.fault("all worker jobs cancelled")
+def cancel_all(batch, study):
     batch.cancel(*batch.workers())
-    study.completes()
 
 
-def test_a_node_goes_down(batch, at_work):
-    study = at_work(count=60)
-    study.fault("a node down")
-    with batch.node_down(batch.workers()[0]):
+def take_node_down(batch, study):
+    with batch.node_down(batch.workers("running")[0]):
         time.sleep(5)
-    study.completes()
 
 
-def test_a_worker_job_is_requeued(batch, at_work):
-    study = at_work(count=60)
-    study.fault("a worker job requeued")
-    batch.requeue(batch.workers()[0])
-    study.completes()
+def requeue(batch, study):
+    batch.requeue(batch.workers("running")[0])
 
 
-def test_all_worker_jobs_are_preempted(batch, at_work):
-    study = at_work(count=20)
-    study.fault("all worker jobs preempted by a job of 5 s")
+def preempt(batch, study):
     batch.preempt()
-    study.completes()
 
 
-def test_a_running_worker_job_is_held(batch, at_work):
-    study = at_work()
-    study.fault("a running worker job held")
-    batch.hold(batch.workers()[0])
-    study.completes()
+def hold(batch, study):
+    batch.hold(batch.workers("running")[0])
 
 
-def test_waiting_worker_jobs_are_held(batch, make_study):
-    study = make_study(count=20)
-    with batch.starting_no_jobs():
-        study.start()
-        jobs = batch.wait_for_workers(2, "waiting")
-        study.fault("all worker jobs held while they wait")
-        for job in jobs:
-            batch.hold(job)
-    study.completes()
+def stop_worker_process(batch, study):
+    batch.worker_processes(batch.workers("running")[0])[0].send_signal(signal.SIGSTOP)
 
 
-def test_waiting_worker_jobs_are_cancelled(batch, make_study):
-    study = make_study(count=20)
-    with batch.starting_no_jobs():
-        study.start()
-        jobs = batch.wait_for_workers(2, "waiting")
-        study.fault("all worker jobs cancelled while they wait")
-        batch.cancel(*jobs)
-    study.completes()
+def kill_worker_process(batch, study):
+    batch.worker_processes(batch.workers("running")[0])[0].kill()
 
 
-def test_worker_jobs_are_cancelled_before_their_workers_register(batch, make_study):
-    study = make_study(count=20)
-    study.start()
-    jobs = batch.wait_for_workers(2, "running")
-    study.fault("all worker jobs cancelled before their workers register")
-    batch.cancel(*jobs)
-    study.completes()
-
-
-def test_submissions_are_refused_for_a_while(batch, at_work):
-    study = at_work(count=80)
+def cancel_while_submissions_are_refused(batch, study):
     with batch.refusing_jobs():
-        batch.cancel(batch.workers()[0])
+        cancel_one(batch, study)
         time.sleep(5)
-    study.fault("submissions refused, from their being allowed again")
-    study.completes()
 
 
-def test_submissions_are_refused_at_first(batch, make_study):
-    study = make_study(count=20)
+def test_worker_jobs_are_lost_at_work(batch, make_study):
+    """One after the other; the next one comes when both places have a worker at work again."""
+    study = make_study(count=MANY)
     with batch.refusing_jobs():
         study.start()
         time.sleep(5)
         assert not batch.jobs()
-    study.fault("submissions refused at first, from their being allowed")
+    study.fault("submissions refused at first")
+    study.recovers()
+    for fault in (
+        cancel_one,
+        cancel_all,
+        take_node_down,
+        requeue,
+        preempt,
+        hold,
+        stop_worker_process,
+        kill_worker_process,
+        cancel_while_submissions_are_refused,
+    ):
+        study.fault(fault.__name__.replace("_", " "))
+        fault(batch, study)
+        study.recovers()
+    study.hurry()
     study.completes()
+
+
+def test_worker_jobs_are_lost_before_they_work(batch, make_study):
+    study = make_study(count=20)
+    with batch.starting_no_jobs():
+        study.start()
+        held = batch.wait_for_workers(2, "waiting")
+        for job in held:
+            batch.hold(job)
+        (waiting,) = another(batch, "waiting", held)
+        batch.cancel(waiting)
+        another(batch, "waiting", [*held, waiting])
+    study.fault("held, cancelled while it waits, cancelled before its worker registers")
+    batch.cancel(*batch.wait_for_workers(1, "running"))
+    study.completes()
+
+
+def another(batch, state, known):
+    """Wait for one more job, and give it; after a failure there is one at a time."""
+    return wait_for("another job", lambda: set(batch.workers(state)) - set(known))
 
 
 def test_the_walltime_of_worker_jobs_is_shorter_than_the_study(batch, make_study):
-    study = make_study(count=54, duration=2, **batch.short_walltime)
+    study = make_study(count=MANY, duration=2, **batch.short_walltime)
     study.start()
     first = set(study.wait_for_work())
-    wait_for("the end of a first job", lambda: first - set(batch.workers("running")), 120)
     study.fault("walltime of a worker job over")
-    study.completes()
-
-
-def test_a_worker_process_is_stopped(batch, at_work):
-    study = at_work()
-    process = batch.worker_processes(batch.workers()[0])[0]
-    study.fault("a worker stopped by SIGSTOP")
-    process.send_signal(signal.SIGSTOP)
-    study.completes()
-
-
-def test_a_worker_process_is_killed(batch, at_work):
-    study = at_work()
-    process = batch.worker_processes(batch.workers()[0])[0]
-    study.fault("a worker process killed")
-    process.kill()
+    wait_for("the end of a first job", lambda: first - set(batch.workers("running")), 120)
+    study.recovers()
+    study.hurry()
     study.completes()
 
 
 def test_a_job_of_two_workers_is_cancelled(batch, at_work):
-    study = at_work(4, count=60, processes=2, cores=2)
+    study = at_work(4, count=MANY, processes=2, cores=2)
     study.fault("a job of two workers cancelled")
     batch.cancel(batch.workers()[0])
+    study.recovers()
+    study.hurry()
     study.completes()
