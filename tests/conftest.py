@@ -44,10 +44,17 @@ FAKE_SLURM = {
 # a scheduler with a worker, as they run on a cluster before anybody asks
 WORKERS = """
 import sys
+import dask
 from distributed import LocalCluster
-with LocalCluster(
-    n_workers=1, processes=False, dashboard_address="127.0.0.1:0", protocol="tcp"
-) as cluster:
+quiet = {  # what they do when there is nothing to do
+    "admin.system-monitor.interval": "10s", "admin.tick.interval": "1s",
+    "worker.profile.enabled": False,
+}
+pages = {"dashboard_address": None, "worker_dashboard_address": None}
+with (
+    dask.config.set({f"distributed.{name}": value for name, value in quiet.items()}),
+    LocalCluster(n_workers=1, processes=False, protocol="tcp", **pages) as cluster,
+):
     print(cluster.scheduler_address, flush=True)
     sys.stdin.read()
 """

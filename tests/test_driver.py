@@ -1,22 +1,24 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import dask
 import numpy as np
 import psutil
 import pytest
-from processes import is_running
+from processes import is_running, wait_until
 
 from dask_espresso import certificates
 from dask_espresso.driver import Driver, run_study
-from dask_espresso.errors import InputError
+from dask_espresso.errors import InputError, ResumableError
 from dask_espresso.outcome import Status
 from dask_espresso.profile import EngineSettings, Profile
 from dask_espresso.report import status_report
@@ -69,6 +71,23 @@ def here(tmp_path, monkeypatch, script, study_file):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def done_elsewhere(tmp_path_factory, workers):
+    """Give a directory in which the study has been run."""
+    there = tmp_path_factory.mktemp("done")
+    (there / "script.py").write_text(textwrap.dedent(COUNT))
+    (there / "study.yaml").write_text(textwrap.dedent(STUDY))
+    assert run_study(there / "study.yaml", workers, there / "s.h5").exit_status == 0
+    return there
+
+
+@pytest.fixture
+def done(here, done_elsewhere):
+    """Give the directory with the study, that was run."""
+    shutil.copytree(done_elsewhere, here, dirs_exist_ok=True)
+    return here
+
+
 def started(here):
     path = here / "started"
     return [int(x) for x in path.read_text().split()] if path.exists() else []
@@ -76,6 +95,10 @@ def started(here):
 
 def command(*arguments):
     return [sys.executable, "-m", "dask_espresso", *arguments]
+
+
+def run_on(workers, *arguments):
+    return command("run", "study.yaml", "--profile", str(workers.path), *arguments)
 
 
 def test_every_simulation_runs_once_and_a_second_run_none(here):
@@ -96,15 +119,14 @@ def test_every_simulation_runs_once_and_a_second_run_none(here):
         assert outcome.peak_memory > 1 << 20
 
 
-def test_added_points_and_replicas_run_alone(here, study_file):
-    run_study(load_study("study.yaml"))
+def test_added_points_and_replicas_run_alone(done, study_file, workers):
     study_file(STUDY.replace("stop: 12", "stop: 13").replace("seed: 3", "seed: 3\n    replicas: 2"))
-    summary = run_study(load_study("study.yaml"))
+    summary = run_study(load_study("study.yaml"), workers)
     assert (summary.total, summary.started) == (26, 14)
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_failures_are_recorded_retried_and_taken_up_again(here, script, start):
+def test_failures_are_recorded_retried_and_taken_up_again(here, script, workers, start):
     """With `auto`, the first that fails may be started once more, to see whether forking is why."""
     script("""
         import dask_espresso, os, sys
@@ -119,7 +141,8 @@ def test_failures_are_recorded_retried_and_taken_up_again(here, script, start):
         print(dask_espresso.encode_transport_data({"y": 1.0}))
     """)
     study = load_study("study.yaml")
-    profile = Profile(engines={"python": EngineSettings(start=start)})
+    engines = {"python": EngineSettings(start=start)}
+    profile = Profile(cluster=workers.cluster, engines=engines)
     summary = run_study(study, profile)
     assert summary.exit_status == 1
     assert summary.recorded == {Status.DONE: 11, Status.FAILED: 1}
@@ -134,7 +157,7 @@ def test_failures_are_recorded_retried_and_taken_up_again(here, script, start):
     assert (summary.exit_status, summary.started) == (0, 1)
 
 
-def test_results_that_are_not_finite_are_kept_and_taken_up_again(here, script):
+def test_results_that_are_not_finite_are_kept_and_taken_up_again(here, script, workers):
     script("""
         import dask_espresso, os
         params = dask_espresso.get_data_from_stdin()
@@ -147,7 +170,7 @@ def test_results_that_are_not_finite_are_kept_and_taken_up_again(here, script):
         print(dask_espresso.encode_transport_data(result))
     """)
     study = load_study("study.yaml")
-    summary = run_study(study)
+    summary = run_study(study, workers)
     assert summary.exit_status == 1
     assert summary.recorded == {Status.DONE: 10, Status.NOT_FINITE: 2}
     assert len(started(here)) == 12  # the same seed would give the same
@@ -157,56 +180,23 @@ def test_results_that_are_not_finite_are_kept_and_taken_up_again(here, script):
     assert outcomes[2].error == "result['y'] is -inf"
     assert (outcomes[2].attempts, outcomes[2].exit_code) == (1, 0)
     assert (outcomes[3].status, outcomes[3].error) == (Status.DONE, "")
-    assert run_study(study).started == 0
+    assert run_study(study, workers).started == 0
     (here / "mended").touch()
-    summary = run_study(study, retry_failed=True)
+    summary = run_study(study, workers, retry_failed=True)
     assert (summary.exit_status, summary.started) == (0, 2)
     assert sorted(o.result["y"] for o in read_store("s.h5").outcomes.values()) == list(range(1, 13))
 
 
-def test_results_that_are_not_finite_with_a_mended_script(here, script):
+def test_results_that_are_not_finite_with_a_mended_script(here, script, workers):
     script(COUNT.replace("** 2", "* float('inf')"))
-    assert run_study(load_study("study.yaml", {"x": "[1, 2]"})).exit_status == 1
+    assert run_study(load_study("study.yaml", {"x": "[1, 2]"}), workers).exit_status == 1
     script(COUNT)
     study = load_study("study.yaml", {"x": "[1, 2]"})
-    summary = run_study(study, retry_failed=True, changed_script="keep")
+    summary = run_study(study, workers, retry_failed=True, changed_script="keep")
     assert (summary.exit_status, summary.started) == (0, 2)
 
 
-def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
-    script(
-        KILLING
-        + textwrap.dedent("""
-        import dask_espresso, os, psutil, signal
-        params = dask_espresso.get_data_from_stdin()
-        flag = os.path.join(os.path.dirname(__file__), "killed")
-        if not os.path.exists(flag):
-            open(flag, "w").close()
-            kill_worker()
-        print(dask_espresso.encode_transport_data({"y": 1.0}))
-    """)
-    )
-    summary = run_study(load_study("study.yaml"))
-    assert summary.recorded == {Status.DONE: 12}
-    assert {o.attempts for o in read_store("s.h5").outcomes.values()} == {1}
-
-
-def test_simulation_that_kills_its_worker_is_lost(here, script):
-    script(
-        KILLING
-        + textwrap.dedent("""
-        import dask_espresso, os, psutil
-        params = dask_espresso.get_data_from_stdin()
-        kill_worker()
-    """)
-    )
-    summary = run_study(load_study("study.yaml", {"x": "1"}))
-    assert summary.recorded == {Status.LOST: 1}
-    (outcome,) = read_store("s.h5").outcomes.values()
-    assert "5 workers died" in outcome.error
-
-
-def test_simulation_that_kills_its_worker_takes_no_innocent_one_along(here, script):
+def test_simulation_that_kills_its_worker_is_lost_and_takes_no_innocent_one_along(here, script):
     script(
         KILLING
         + textwrap.dedent("""
@@ -221,9 +211,13 @@ def test_simulation_that_kills_its_worker_takes_no_innocent_one_along(here, scri
     profile = Profile(options={"threads_per_worker": 4})
     summary = run_study(load_study("study.yaml"), profile)
     assert summary.recorded == {Status.DONE: 11, Status.LOST: 1}
+    (lost,) = (o for o in read_store("s.h5").outcomes.values() if o.status is Status.LOST)
+    assert lost.parameters["x"] == 5
+    assert "5 workers died" in lost.error
 
 
-def test_a_worker_that_takes_long_to_come_back(here, script):
+def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
+    """Nor is one given up that takes long to come back."""
     script(
         KILLING
         + textwrap.dedent("""
@@ -239,6 +233,7 @@ def test_a_worker_that_takes_long_to_come_back(here, script):
     with dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}):
         summary = run_study(load_study("study.yaml"), Profile(worker_timeout=20.0))
     assert summary.recorded == {Status.DONE: 12}
+    assert {o.attempts for o in read_store("s.h5").outcomes.values()} == {1}
 
 
 @pytest.mark.parametrize("moment", ["while it is looked at", "before it is fetched"])
@@ -263,44 +258,41 @@ def test_a_worker_dies_with_a_result(here, monkeypatch, moment):
     assert len(started(here)) > 12
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
-def test_interrupted_then_run_again(here, number):
-    run = command("run", "study.yaml", "--set", "sleep=0.3", "--store", "s.h5")
-    with subprocess.Popen(run, start_new_session=True, stderr=subprocess.PIPE) as process:
-        while len(started(here)) < 5 and process.poll() is None:
-            time.sleep(0.05)
-        if number in (signal.SIGINT, signal.SIGHUP):  # as the terminal does it
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
-        errors = process.stderr.read().decode()
-    assert process.returncode == 75
-    assert "Traceback" not in errors
-    assert not list(here.glob("*.journal"))
-    recorded = len(read_store("s.h5").outcomes)
-    assert 0 < recorded < 12
+def test_interrupted_again_and_again(here, study_file, workers):
+    """By each signal, some of them sent as a terminal does, where the worker gets them, too."""
+    study_file(STUDY.replace("stop: 12", "stop: 40").replace("sleep: 0", "sleep: 0.2"))
+    local = command("run", "study.yaml")
+    recorded = 0
+    for run, send, *numbers in (
+        (run_on(workers), os.kill, signal.SIGTERM),
+        (run_on(workers), os.kill, signal.SIGUSR1),
+        (local, os.killpg, signal.SIGINT),
+        (local, os.killpg, signal.SIGHUP, signal.SIGHUP),  # as one that is closed does
+    ):
+        before = len(started(here))
+        with subprocess.Popen(
+            run, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            while len(started(here)) < before + 5 and process.poll() is None:
+                time.sleep(0.05)
+            for number in numbers:
+                send(process.pid, number)
+                time.sleep(0.05)
+            said, errors = process.communicate()
+        assert process.returncode == 75, errors
+        assert f"stopped by {numbers[0].name}; the same command goes on" in said
+        assert "Traceback" not in errors
+        assert not list(here.glob("*.journal"))
+        before, recorded = recorded, len(read_store("s.h5").outcomes)
+        assert before < recorded < 40
     before = len(started(here))
-    done = subprocess.run(run, capture_output=True, check=True, text=True)
-    assert f"recorded {12 - recorded} in" in done.stdout
-    assert len(started(here)) - before == 12 - recorded
+    summary = run_study(load_study("study.yaml"), workers)
+    assert (summary.exit_status, summary.started) == (0, 40 - recorded)
+    assert len(started(here)) - before == 40 - recorded
 
 
-def test_closed_terminal_sends_its_signal_twice(here):
-    with subprocess.Popen(
-        command("run", "study.yaml", "--set", "sleep=0.3", "--store", "s.h5"),
-        start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        while len(started(here)) < 5 and process.poll() is None:
-            time.sleep(0.05)
-        for _ in range(2):
-            os.killpg(process.pid, signal.SIGHUP)
-            time.sleep(0.05)
-        assert b"stopped by SIGHUP; the same command goes on" in process.stdout.read()
-    assert process.returncode == 75
-
-
-def test_nohup(here):
-    run = ["nohup", *command("run", "study.yaml", "--set", "sleep=0.1", "--store", "s.h5")]
+def test_nohup(here, workers):
+    run = ["nohup", *run_on(workers, "--set", "sleep=0.1", "--store", "s.h5")]
     with subprocess.Popen(run, start_new_session=True, stderr=subprocess.DEVNULL) as process:
         while len(started(here)) < 3 and process.poll() is None:
             time.sleep(0.05)
@@ -326,24 +318,30 @@ def test_signal_to_all_after_a_worker_has_been_replaced(here):
     assert process.returncode == 75
 
 
-def test_signals_at_any_time(here):
-    """While Python starts, while dask is imported, while there is work, at the end."""
-    run = command("run", "study.yaml")
-    for i in range(8):
-        (here / "s.h5").unlink(missing_ok=True)
-        with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            time.sleep(0.6 + 0.4 * i)
-            process.send_signal(signal.SIGUSR1)
-            said, errors = (text.decode() for text in process.communicate())
-        assert process.returncode in (0, 75), errors
-        assert "Traceback" not in errors
-        assert ("stopped by" in said) <= (process.returncode == 75)
+@pytest.mark.parametrize("moment", [0.6, 1.0, "the worker starts", "all is started"])
+def test_signals_at_any_time(here, moment):
+    """While Python starts, while dask is imported, while workers start, at the end."""
+    with subprocess.Popen(
+        command("run", "study.yaml"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        if moment == "the worker starts":
+            worker_of(process)
+        elif moment == "all is started":
+            while len(started(here)) < 12 and process.poll() is None:
+                time.sleep(0.01)
+        else:
+            time.sleep(moment)
+        process.send_signal(signal.SIGUSR1)
+        said, errors = (text.decode() for text in process.communicate())
+    assert process.returncode in (0, 75), errors
+    assert "Traceback" not in errors
+    assert ("stopped by" in said) <= (process.returncode == 75)
 
 
-def test_killed_again_and_again(here):
-    run = command("run", "study.yaml", "--set", "sleep=0.2", "--store", "s.h5")
+def test_killed_again_and_again(here, workers):
+    options = ["--set", "sleep=0.2", "--store", "s.h5"]
     n_recorded = 0
-    for _ in range(3):
+    for run in (command("run", "study.yaml", *options), run_on(workers, *options)):
         before = len(started(here))
         with subprocess.Popen(run, stderr=subprocess.DEVNULL) as process:
             while len(started(here)) < before + 3 and process.poll() is None:
@@ -352,66 +350,65 @@ def test_killed_again_and_again(here):
         repeated = n_recorded
         n_recorded = len(read_store("s.h5").outcomes)
         assert n_recorded >= repeated
-    assert subprocess.run(run, check=False, capture_output=True).returncode == 0
+    summary = run_study(load_study("study.yaml", {"sleep": "0.2"}), workers)
+    assert summary.exit_status == 0
     outcomes = read_store("s.h5").outcomes
     assert sorted(o.result["y"] for o in outcomes.values()) == [x**2 for x in range(1, 13)]
     in_flight = 2 * len(os.sched_getaffinity(0))  # those that run, and as many just not recorded
-    assert len(started(here)) <= 12 + 3 * in_flight
+    assert len(started(here)) <= 12 + 2 * in_flight
     assert sorted(p.name for p in here.iterdir()) == [
         "s.h5", "script.py", "started", "study.yaml"
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("debug", [[], ["--debug"]])
-def test_it_goes_on_when_nobody_listens_any_more(here, debug):
-    run = command(*debug, "run", "study.yaml")
+@pytest.mark.parametrize("debug", [False, True])
+def test_it_goes_on_when_nobody_listens_any_more(here, workers, debug):
+    run = command("--debug", "run", "study.yaml") if debug else run_on(workers)
     with subprocess.Popen(run, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         process.stderr.close()
         assert process.wait(60) == 0
 
 
-def test_changed_script_is_refused_with_the_choices(here, script):
-    run_study(load_study("study.yaml"))
+def test_changed_script_is_refused_with_the_choices(done, script, workers):
     script(COUNT + "\n# changed")
     study = load_study("study.yaml")
     with pytest.raises(InputError, match="--changed-script keep.*--changed-script rerun.*--store"):
-        run_study(study)
-    assert run_study(study, changed_script="keep").started == 0
+        run_study(study, workers)
+    assert run_study(study, workers, changed_script="keep").started == 0
     script(COUNT + "\n# changed again")
-    assert run_study(load_study("study.yaml"), changed_script="rerun").started == 12
-    assert run_study(load_study("study.yaml")).started == 0
-    assert run_study(load_study("study.yaml"), changed_script="rerun").started == 0
+    assert run_study(load_study("study.yaml"), workers, changed_script="rerun").started == 12
+    assert run_study(load_study("study.yaml"), workers).started == 0
+    assert run_study(load_study("study.yaml"), workers, changed_script="rerun").started == 0
 
 
-def test_what_has_nothing_to_run_or_cannot_run_leaves_the_store_alone(here, study_file):
-    run_study(load_study("study.yaml"))
-    before = (here / "s.h5").read_bytes(), (here / "s.h5").stat().st_mtime_ns
+def test_what_has_nothing_to_run_or_cannot_run_leaves_the_store_alone(done, study_file, workers):
+    before = (done / "s.h5").read_bytes(), (done / "s.h5").stat().st_mtime_ns
     run_study(load_study("study.yaml"))
     study_file(STUDY.replace("stop: 12", "stop: 20"))
-    profile = Profile.model_validate({"engines": {"python": {"command": ["no-such-python"]}}})
+    engines = {"python": EngineSettings(command=["no-such-python"])}
+    profile = Profile(cluster=workers.cluster, engines=engines)
     with pytest.raises(InputError):
         run_study(load_study("study.yaml"), profile)
-    assert ((here / "s.h5").read_bytes(), (here / "s.h5").stat().st_mtime_ns) == before
+    assert ((done / "s.h5").read_bytes(), (done / "s.h5").stat().st_mtime_ns) == before
 
 
-def test_keys_of_a_killed_driver_go_though_nothing_is_left_to_do(here):
-    run_study(load_study("study.yaml"))
-    left = here / f"{certificates._own_prefix()}x"
+def test_keys_of_a_killed_driver_go_though_nothing_is_left_to_do(done):
+    left = done / f"{certificates._own_prefix()}x"
     left.mkdir()
     assert run_study(load_study("study.yaml")).started == 0
     assert not left.exists()
 
 
-def test_points_taken_out_of_the_study_stay_in_the_store(here, study_file):
-    run_study(load_study("study.yaml"))
+def test_points_taken_out_of_the_study_stay_in_the_store(done, study_file):
     study_file(STUDY.replace("stop: 12", "stop: 10"))
     assert run_study(load_study("study.yaml")).exit_status == 0
-    report = status_report(here / "s.h5")
+    report = status_report(done / "s.h5")
     assert (report["total"], report["done"], report["not in the study now"]) == (10, 10, 2)
 
 
-def test_engine_that_does_not_start_writes_nothing(here):
-    profile = Profile.model_validate({"engines": {"python": {"command": ["no-such-python"]}}})
+def test_engine_that_does_not_start_writes_nothing(here, workers):
+    engines = {"python": EngineSettings(command=["no-such-python"])}
+    profile = Profile(cluster=workers.cluster, engines=engines)
     with pytest.raises(InputError, match="'no-such-python'.*did not start"):
         run_study(load_study("study.yaml"), profile)
     assert sorted(p.name for p in here.iterdir()) == ["script.py", "study.yaml"]
@@ -423,13 +420,12 @@ def test_no_scheduler_at_the_address(here, monkeypatch):
         run_study(load_study("study.yaml"), Profile(cluster="tcp://127.0.0.1:9"))
 
 
-def test_a_server_at_the_address_that_says_nothing(here):
+def test_a_server_at_the_address_that_says_nothing(here, monkeypatch):
+    monkeypatch.setattr("dask_espresso.cluster.CONNECT_TIMEOUT", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        (here / "profile.yaml").write_text(f"cluster: tcp://127.0.0.1:{server.getsockname()[1]}\n")
-        run = command("run", "study.yaml", "--profile", "profile.yaml")
-        process = subprocess.run(run, stderr=subprocess.PIPE, text=True, timeout=60)
-    assert process.returncode == 2
-    assert "it says nothing" in process.stderr
+        address = "tcp://{}:{}".format(*server.getsockname())
+        with pytest.raises(InputError, match="it says nothing"):
+            run_study(load_study("study.yaml"), Profile(cluster=address))
     assert not (here / "s.h5").exists()
 
 
@@ -478,10 +474,20 @@ def test_signal_to_all_while_the_worker_starts(here):
 
 
 def test_first_worker_that_dies_at_its_start(here):
-    with subprocess.Popen(command("run", "study.yaml"), stderr=subprocess.PIPE) as process:
-        worker_of(process).kill()
-        errors = process.stderr.read().decode()
-    assert process.returncode == 0, errors
+    others = set(psutil.Process().children())
+
+    def strike():
+        new = wait_until(lambda: [*filter(is_worker, {*psutil.Process().children()} - others)])
+        for worker in new:
+            struck.append(worker)
+            worker.kill()
+
+    struck, thread = [], threading.Thread(target=strike)
+    thread.start()
+    summary = run_study(load_study("study.yaml"))
+    thread.join()
+    assert struck
+    assert summary.exit_status == 0
     assert len(started(here)) == 12
 
 
@@ -530,49 +536,55 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory):
+    """Give the address of a scheduler that does not reach its worker."""
+    program = tmp_path_factory.mktemp("cut_off") / "cut_off.py"
+    program.write_text(CUT_OFF)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        process = subprocess.Popen(
+            [sys.executable, program, str(other.getsockname()[1])],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"},
+        )  # fmt: skip
+        address = process.stdout.readline().strip()
+    with process:
+        yield address
+        process.kill()
+
+
 @pytest.mark.parametrize(
-    ("patience", "give_up", "is_begun", "status", "said"),
+    ("patience", "give_up", "status", "said"),
     [
-        ("1 min", "1s", False, 2, "; nothing was run"),
-        ("1 min", "1s", True, 75, "; nothing new was run; run again to go on"),
-        ("3 s", "60s", False, 75, "Error: no worker for 3.0 s ("),
+        ("1 min", "1s", 2, "; nothing was run"),
+        ("3 s", "60s", 75, "Error: no worker for 3.0 s ("),
     ],
 )
 def test_a_worker_that_cannot_be_reached(
-    here, monkeypatch, patience, give_up, is_begun, status, said
+    here, monkeypatch, cut_off, patience, give_up, status, said
 ):
-    if is_begun:
-        once = command("run", "study.yaml", "--set", "x=1", "--store", "s.h5")
-        subprocess.run(once, check=True, stderr=subprocess.PIPE)
     monkeypatch.setenv("DASK_DASK_ESPRESSO__TRANSFERS__ASK", "1s")
     monkeypatch.setenv("DASK_DASK_ESPRESSO__TRANSFERS__GIVE_UP", give_up)
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
-    (here / "cut_off.py").write_text(CUT_OFF)
-    run = command("run", "study.yaml", "--store", "s.h5", "--profile", "profile.yaml")
-    with (
-        socket.create_server(("127.0.0.1", 0)) as other,
-        open_cut_off(other.getsockname()[1]) as address,
-    ):
-        other.close()
-        (here / "profile.yaml").write_text(f"cluster: {address}\nworker_timeout: {patience}\n")
-        process = subprocess.run(run, stderr=subprocess.PIPE, text=True, timeout=90)
+    (here / "profile.yaml").write_text(f"cluster: {cut_off}\nworker_timeout: {patience}\n")
+    run = command("run", "study.yaml", "--profile", "profile.yaml")
+    process = subprocess.run(run, stderr=subprocess.PIPE, text=True, timeout=90)
     assert process.returncode == status, process.stderr
     last = process.stderr.splitlines()[-1]
     assert said in last
-    assert f"the scheduler, {address}, does not reach the worker, tcp://127.0.0.1:" in last
+    assert f"the scheduler, {cut_off}, does not reach the worker, tcp://127.0.0.1:" in last
     assert "Traceback" not in process.stderr
 
 
-@contextlib.contextmanager
-def open_cut_off(port):
-    with subprocess.Popen(
-        [sys.executable, "cut_off.py", str(port)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
+def test_a_worker_that_cannot_be_reached_any_more(done, study_file, cut_off):
+    study_file(STUDY.replace("stop: 12", "stop: 13"))
+    settings = {
+        "dask-espresso.transfers": {"ask": "1s", "give-up": "1s"},
+        "distributed.comm.timeouts.connect": "1s",
+    }
+    said = f"the scheduler, {cut_off}, does not .*; nothing new was run; run again to go on$"
+    with dask.config.set(settings), pytest.raises(ResumableError, match=said):
+        run_study(load_study("study.yaml"), Profile(cluster=cut_off))
 
 
 OWN_CLUSTER = """
@@ -586,38 +598,29 @@ with LocalCluster(
 """
 
 
-@pytest.mark.parametrize(
-    ("number", "patience", "said"),
-    [
-        (signal.SIGKILL, "1 min", "the Dask scheduler is gone"),
-        (signal.SIGSTOP, "1 s", "no worker for 1.0 s"),
-    ],
-)
-def test_scheduler_that_is_gone(here, number, patience, said):
+def test_scheduler_that_is_gone(here):
     own = [sys.executable, "-c", OWN_CLUSTER]
+    run = ["run", "study.yaml", "--profile", "profile.yaml", "--set", "sleep=0.3"]
     with subprocess.Popen(own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
         address = cluster.stdout.readline().strip()
-        (here / "profile.yaml").write_text(f"cluster: {address}\nworker_timeout: {patience}\n")
-        run = command(
-            "run",
-            "study.yaml",
-            "--profile",
-            "profile.yaml",
-            "--set",
-            "sleep=0.3",
-            "--store",
-            "s.h5",
-        )
-        with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
-            while len(started(here)) < 4 and process.poll() is None:
-                time.sleep(0.05)
-            cluster.send_signal(number)
-            errors = process.stderr.read()
-        cluster.kill()
-    assert process.returncode == 75
-    assert f"Error: {said}" in errors
-    assert "Traceback" not in errors
-    assert len(read_store("s.h5").outcomes) >= 2
+        for number, patience, said in (
+            (signal.SIGSTOP, "1 s", "no worker for 1.0 s"),
+            (signal.SIGKILL, "1 min", "the Dask scheduler is gone"),
+        ):
+            (here / "profile.yaml").write_text(f"cluster: {address}\nworker_timeout: {patience}\n")
+            store, before = f"{number.name}.h5", len(started(here))
+            with subprocess.Popen(
+                command(*run, "--store", store), stderr=subprocess.PIPE, text=True
+            ) as process:
+                while len(started(here)) < before + 5 and process.poll() is None:
+                    time.sleep(0.05)
+                cluster.send_signal(number)
+                errors = process.stderr.read()
+            cluster.send_signal(signal.SIGCONT)
+            assert process.returncode == 75
+            assert f"Error: {said}" in errors
+            assert "Traceback" not in errors
+            assert len(read_store(store).outcomes) >= 2
 
 
 def becomes_directory(path):
@@ -634,34 +637,49 @@ def becomes_pipe(path):
     ("what", "said"),
     [
         (lambda here: (here / "study.yaml").unlink(), ""),
-        (lambda here: (here / "script.py").unlink(), "No such file or directory"),
         (lambda here: becomes_directory(here / "script.py"), "Is a directory"),
         (lambda here: becomes_pipe(here / "script.py"), "Not a regular file"),
     ],
-    ids=["no study", "no script", "directory", "pipe"],
+    ids=["no study", "directory", "pipe"],
 )
-def test_file_gone_while_it_runs(here, what, said):
+def test_file_gone_while_it_runs(here, workers, what, said):
+    def strike():
+        wait_until(lambda: len(started(here)) >= 4)
+        what(here)
+
+    study, thread = load_study("study.yaml", {"sleep": "0.2"}), threading.Thread(target=strike)
+    thread.start()
+    expected = rf"script\.py: cannot be read on .*\({said}\); put it"
+    with pytest.raises(ResumableError, match=expected) if said else contextlib.nullcontext():
+        assert run_study(study, workers).exit_status == 0
+    thread.join()
+    assert {o.status for o in read_store("s.h5").outcomes.values()} == {Status.DONE}
+
+
+def test_script_gone_while_it_runs(here):
     run = command("run", "study.yaml", "--set", "sleep=0.2", "--store", "s.h5")
     with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
         while len(started(here)) < 4 and process.poll() is None:
             time.sleep(0.05)
-        what(here)
+        (here / "script.py").unlink()
         errors = process.stderr.read()
-    assert process.returncode == (75 if said else 0)
-    assert not said or re.search(rf"script.py: cannot be read on .*\({said}\); put it", errors)
+    assert process.returncode == 75
+    assert re.search(
+        r"script.py: cannot be read on .*\(No such file or directory\); put it", errors
+    )
     assert "Traceback" not in errors
     assert {o.status for o in read_store("s.h5").outcomes.values()} == {Status.DONE}
 
 
-def test_arrays_and_replicas(here, script):
+def test_arrays_and_replicas(here, script, workers):
     script("""
         import dask_espresso, numpy as np
         params = dask_espresso.get_data_from_stdin()
         rng = np.random.default_rng(params["seed"])
         print(dask_espresso.encode_transport_data({"noise": rng.random(params["x"])}))
     """)
-    study = load_study("study.yaml")
-    run_study(study)
+    study = load_study("study.yaml", {"x": "[1, 2, 3]"})
+    run_study(study, workers)
     outcomes = read_store("s.h5").outcomes
     for simulation in study.simulations():
         expected = np.random.default_rng(simulation.seed).random(simulation.parameters["x"])
