@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from processes import wait_until
 
 from dask_espresso import claim
 from dask_espresso.claim import Claim, holder
@@ -14,7 +15,7 @@ from dask_espresso.errors import InputError
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(claim, "HEARTBEAT", 0.2)
-    monkeypatch.setattr(claim, "STALE", 3.0)
+    monkeypatch.setattr(claim, "STALE", 1.5)
     monkeypatch.setattr(claim, "_SETTLE", 0.5)
 
 
@@ -44,8 +45,7 @@ def test_claim_and_release(path):
 def test_it_shows_signs_of_life(path):
     held = Claim(path)
     os.utime(path, (0, 0))
-    time.sleep(0.6)
-    assert time.time() - path.stat().st_mtime < 10
+    assert wait_until(lambda: time.time() - path.stat().st_mtime < 10)
     held.release()
 
 
@@ -61,7 +61,7 @@ def test_living_driver_on_another_host(foreign):
     stop = threading.Event()
 
     def beat():
-        while not stop.wait(0.3):
+        while not stop.wait(0.1):
             os.utime(foreign)
 
     thread = threading.Thread(target=beat)
@@ -257,7 +257,7 @@ def test_looking_at_a_claim_refuses_nobody(path):
     thread = threading.Thread(target=look)
     thread.start()
     try:
-        for _ in range(200):
+        for _ in range(100):
             path.write_text(json.dumps({**claim._myself(), "pid": 1}))  # of a dead driver
             Claim(path).release()
     finally:

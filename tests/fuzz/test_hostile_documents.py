@@ -80,8 +80,6 @@ BOMBS = {
     "directives": "%YAML 9.9\n---\nname: s",
     "tag directive": "%TAG ! tag:yaml.org,2002:python/\n---\na: !name:os.system x",
     "large": "#" * (MAX_SIZE + 1),
-    "a list as large as can be": f"parameters: {{x: [{'1,' * (MAX_SIZE // 2 - 99)}]}}",
-    "as many keys as can be": "".join(f"k{i}: 1\n" for i in range(90_000)),
     "a key as long as can be": f"? {'k' * (MAX_SIZE - 9)}\n: 1",
     "no UTF-8": b"name: \xff\xfe",
     "half a character": b"name: \xe2\x82",
@@ -115,8 +113,22 @@ BOMBS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
-@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
+# what takes seconds to refuse, by what both kinds of document are read with
+LARGE = [
+    pytest.param(load_study, f"parameters: {{x: [{'1,' * (MAX_SIZE // 2 - 99)}]}}", id="a list"),
+    pytest.param(load_profile, "".join(f"k{i}: 1\n" for i in range(90_000)), id="many keys"),
+]
+
+
+@pytest.mark.parametrize(
+    ("load", "text"),
+    [
+        pytest.param(load, text, id=f"{name}-{kind}")
+        for name, text in BOMBS.items()
+        for kind, load in LOADERS.items()
+    ]
+    + LARGE,
+)
 def test_bombs_are_refused(load, file, text):
     said = loaded(load, file, text)
     assert said.startswith(f"{file}:")
@@ -165,7 +177,7 @@ THOUSAND = "{start: 1, stop: 1000, step: 1}"
         ("{x: {start: 0, stop: 9000000000000000000, step: 1}}", "more than 10^18 values"),
         (f"{{x: {THOUSAND}, y: {THOUSAND}, z: {THOUSAND}}}", "makes 1,000,000,000 simulations"),
         ("{" + ", ".join(f"x{i}: [1, 2]" for i in range(24)) + "}", "makes 16,777,216 simulations"),
-        ("{" + ", ".join(f"x{i}: [1, 2]" for i in range(5000)) + "}", "makes more than 10^18"),
+        ("{" + ", ".join(f"x{i}: [1, 2]" for i in range(1100)) + "}", "makes more than 10^18"),
         ("{}\nreplicas: 10000001", "makes 10,000,001 simulations"),
         ("{x: [1, 2]}\nreplicas: 1000000000000000000", "makes more than 10^18 simulations"),
         (f"{{x: {THOUSAND}}}\nsweep: zip\nreplicas: 1000000", "makes 1,000,000,000 simulations"),

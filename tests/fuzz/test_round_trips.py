@@ -173,7 +173,7 @@ def through_a_pipe(data):
     return scanner.payload()
 
 
-@examples(80)
+@examples(40)
 @given(
     st.lists(
         st.tuples(st.dictionaries(names, constants, max_size=3), results), min_size=1, max_size=4
