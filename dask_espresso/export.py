@@ -211,13 +211,28 @@ def _parquet(table: dict[str, list[Any]]) -> bytes:
 def _arrow_array(pyarrow: Any, values: list[Any]) -> Any:
     there = [None if value is ABSENT else value for value in values]
     try:
-        array = pyarrow.array(there)
+        try:
+            array = pyarrow.array(there)
+        except OverflowError:
+            array = pyarrow.array(there, _unsigned(pyarrow, there))
         if not _has_struct(pyarrow, array.type):
             return array
     except (pyarrow.ArrowException, OverflowError):  # values of several kinds
         pass
     # dicts too: Arrow would give all of them the keys of each
     return pyarrow.array([None if v is None else _json_text(v) for v in there])
+
+
+def _unsigned(pyarrow: Any, values: list[Any]) -> Any:
+    """Give the type of whole numbers that int64 does not hold, in lists or not; None of others."""
+    kind = pyarrow.uint64()
+    items = [value for value in values if value is not None]
+    while any(isinstance(item, list) for item in items):
+        if not all(isinstance(item, list) for item in items):
+            return None
+        kind = pyarrow.list_(kind)
+        items = [inner for item in items for inner in item]
+    return kind if all(type(item) is int for item in items) else None
 
 
 def _has_struct(pyarrow: Any, kind: Any) -> bool:
