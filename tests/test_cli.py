@@ -1,9 +1,12 @@
 import csv
+import functools
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
+import textwrap
 
 import pyarrow.parquet
 import pytest
@@ -43,6 +46,25 @@ def here(tmp_path, monkeypatch, script, study_file):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory, workers):
+    """Run the study with a script, or give the directory in which that was done."""
+
+    @functools.cache
+    def once(script):
+        there = tmp_path_factory.mktemp("once")
+        for name, text in (("study.yaml", STUDY), ("script.py", script)):
+            (there / name).write_text(textwrap.dedent(text))
+        arguments = ["--profile", workers.path, "--store", there / "s.h5"]
+        run = ["run", there / "study.yaml", *arguments]
+        result = CliRunner().invoke(main, list(map(str, run)))
+        assert result.exit_code == 1, result.output
+        (there / "said").write_text(result.output)
+        return there
+
+    return once
+
+
 @pytest.fixture
 def invoke():
     def invoke(*arguments, status=0):
@@ -56,13 +78,14 @@ def invoke():
 
 
 @pytest.fixture
-def store(here, invoke):
-    invoke("run", "study.yaml", status=1)
+def store(here, once):
+    shutil.copy(once(SCRIPT) / "s.h5", here)
     return here / "s.h5"
 
 
-def test_run_says_what_it_did_and_what_to_do(here, invoke):
-    output = invoke("run", "study.yaml", "--store", "other.h5", status=1)
+def test_run_says_what_it_did_and_what_to_do(here, invoke, workers):
+    profile = ["--profile", workers.path]
+    output = invoke("run", "study.yaml", *profile, "--store", "other.h5", status=1)
     assert "other.h5: 6 done, 2 failed of 8; this run recorded 8" in output
     assert "dask-espresso status other.h5" in output
     assert "8/8" in output
@@ -117,20 +140,25 @@ def test_try_shows_everything_and_stores_nothing(here, invoke):
     assert sorted(path.name for path in here.iterdir()) == ["script.py", "study.yaml"]
 
 
+NOT_FINITE = """
+    import dask_espresso, os
+    params = dask_espresso.get_data_from_stdin()
+    y = params["x"] + 0.1 * params["replica"]
+    if not os.path.exists(os.path.join(os.path.dirname(__file__), "mended")):
+        y = {2.1: float("nan"), 4.0: float("inf"), 4.1: float("inf")}.get(y, y)
+    print(dask_espresso.encode_transport_data({"y": y, "n": 5, "y_sem": 0.01}))
+"""
+
+
 @pytest.fixture
-def not_finite(here, script, invoke):
+def not_finite(here, script, once):
     """A store in which one replica of x = 2 and both of x = 4 are not finite."""
-    script("""
-        import dask_espresso, os
-        params = dask_espresso.get_data_from_stdin()
-        y = params["x"] + 0.1 * params["replica"]
-        if not os.path.exists(os.path.join(os.path.dirname(__file__), "mended")):
-            y = {2.1: float("nan"), 4.0: float("inf"), 4.1: float("inf")}.get(y, y)
-        print(dask_espresso.encode_transport_data({"y": y, "n": 5, "y_sem": 0.01}))
-    """)
-    output = invoke("run", "study.yaml", status=1)
+    script(NOT_FINITE)
+    there = once(NOT_FINITE)
+    output = (there / "said").read_text()
     assert "5 done, 3 not finite of 8; this run recorded 8" in output
     assert "again: --retry-failed" in output
+    shutil.copy(there / "s.h5", here)
     return here / "s.h5"
 
 
@@ -168,10 +196,11 @@ def test_what_is_not_finite_is_exported(not_finite, invoke, tmp_path):
     assert pyarrow.parquet.read_table(tmp_path / "t.parquet")["y"].to_pylist()[3] == math.inf
 
 
-def test_what_is_not_finite_is_taken_up_again(not_finite, invoke):
-    invoke("run", "study.yaml", status=1)
+def test_what_is_not_finite_is_taken_up_again(not_finite, invoke, workers):
+    run = ["run", "study.yaml", "--profile", workers.path]
+    invoke(*run, status=1)
     (not_finite.parent / "mended").touch()
-    output = invoke("run", "study.yaml", "--retry-failed")
+    output = invoke(*run, "--retry-failed")
     assert "8 done of 8; this run recorded 3" in output
     assert "not finite" not in invoke("status", not_finite)
 

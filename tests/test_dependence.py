@@ -188,7 +188,9 @@ def invoke():
     return invoke
 
 
-def test_run_status_show_and_plot_say_it(tmp_path, monkeypatch, script, study_file, invoke):
+def test_run_status_show_and_plot_say_it(
+    tmp_path, monkeypatch, script, study_file, invoke, workers
+):
     monkeypatch.chdir(tmp_path)
     script(SCRIPT)
     study_file(STUDY)
@@ -196,7 +198,7 @@ def test_run_status_show_and_plot_say_it(tmp_path, monkeypatch, script, study_fi
         "phi is never read by the script: it changes nothing",
         "seed is never read by the script: in 2 of 2 points the replicas gave the same y",
     ]
-    said = invoke("run", "study.yaml")
+    said = invoke("run", "study.yaml", "--profile", workers.path)
     assert all(f"warning: {one}" in said.stderr for one in expected)
     assert json.loads(invoke("status", "s.h5", "--json").output)["warnings"] == expected
     assert all(f"warning: {one}" in invoke("status", "s.h5").output for one in expected)

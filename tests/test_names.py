@@ -147,7 +147,7 @@ paths = st.lists(st.sampled_from(["x", "status", "x.y", "y", "result", "_", "%",
 paths = st.lists(paths.map(tuple), unique=True, max_size=8)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(paths, paths, st.randoms())
 def test_names_are_different_and_in_no_order(parameters, results, random):
     given_ = {"outcome": [(name,) for name in OUTCOME_FIELDS], "parameter": parameters}
@@ -176,7 +176,7 @@ def test_nested_results_keep_the_name_that_readme_gives_them(tmp_path):
             assert 1 in file["result.a.b"][:]
 
 
-def test_show_and_plot_take_the_names_that_scripts_use(tmp_path, study_file, script):
+def test_show_and_plot_take_the_names_that_scripts_use(tmp_path, study_file, script, workers):
     script("""
         import dask_espresso
         p = dask_espresso.get_data_from_stdin()
@@ -196,7 +196,7 @@ def test_show_and_plot_take_the_names_that_scripts_use(tmp_path, study_file, scr
         assert done.exit_code == 0, (done.output, done.exception)
         return done.output
 
-    run("run", study, "--store", store)
+    run("run", study, "--profile", workers.path, "--store", store)
     header, *lines = run("show", store).splitlines()
     assert header.split() == ["x", "done", "status", "result.x", "host"]
     assert [line.split() for line in lines] == [

@@ -207,9 +207,10 @@ def test_names_of_quick_looks_are_safe_and_different(study):
     assert all(re.fullmatch(r"s-[A-Za-z0-9_.,=+-]{1,100}\.h5", name) for name in names)
 
 
-def test_a_quick_look_leaves_the_study_alone(study, recorded):
+def test_a_quick_look_leaves_the_study_alone(study, recorded, workers):
     before = recorded.read_bytes()
-    said = invoke("run", "study.yaml", "--set", "a=3", "--set", "x=[1]")
+    profile = ["--profile", workers.path]
+    said = invoke("run", "study.yaml", *profile, "--set", "a=3", "--set", "x=[1]")
     assert "with --set, results go to s-a=3-x=1.h5" in said.replace("\n", " ")
     assert "s-a=3-x=1.h5: 2 done of 2" in said
     assert "s-a=3-x=1.h5: 0 new, 2 recorded already" in dry_run("--set", "x=[1]", "--set", "a=3")

@@ -8,7 +8,9 @@ import sys
 import threading
 
 import pytest
+from click.testing import CliRunner
 
+from dask_espresso.cli import main
 from dask_espresso.driver import InterruptedRunError, run_study
 from dask_espresso.errors import InputError, ResumableError
 from dask_espresso.outcome import Status
@@ -20,7 +22,7 @@ SCRIPT = """
     params = dask_espresso.get_data_from_stdin()
     if params["x"] > 1:
         open(os.path.dirname(__file__) + "/begun", "a").close()
-        time.sleep(3)
+        time.sleep(1)
     print(dask_espresso.encode_transport_data({"y": 2.0 * params["x"]}))
 """
 STUDY = """
@@ -52,22 +54,22 @@ def interrupt_when(path):
     threading.Thread(target=wait, daemon=True).start()
 
 
-def test_an_interrupted_run_raises(here):
+def test_an_interrupted_run_raises(here, workers):
     interrupt_when(here / "begun")
     with pytest.raises(ResumableError, match=r"s\.h5: stopped by SIGINT .* of 4") as caught:
-        run_study(load_study("study.yaml"))
+        run_study(load_study("study.yaml"), workers)
     assert isinstance(caught.value, InterruptedRunError)
     summary = caught.value.summary
     assert (summary.interrupted, summary.exit_status) == ("SIGINT", 75)
     assert summary.recorded.get(Status.DONE, 0) == len(read_store("s.h5").outcomes)
 
 
-def test_a_notebook_is_interrupted(here):
+def test_a_notebook_is_interrupted(here, workers):
     """There an event loop runs already, in the main thread."""
 
     async def cell():
         interrupt_when(here / "begun")
-        return run_study(load_study("study.yaml"))
+        return run_study(load_study("study.yaml"), workers)
 
     with pytest.raises(InterruptedRunError):
         asyncio.run(cell())
@@ -99,13 +101,13 @@ def test_files_that_cannot_be_used_are_refused(here):
             run_study(*arguments)
 
 
-def test_why_simulations_are_not_forked_is_said_once(here, script):
+def test_why_simulations_are_not_forked_is_said_once(here, script, capfd):
     script(SCRIPT.replace("> 1", "> 9"))
     script("engines: {python: {preload: [no_such_module]}}", "p.yaml")
-    words = ["-m", "dask_espresso", "run", "study.yaml", "--profile", "p.yaml"]
-    ended = subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 0, ended.stderr
-    assert (ended.stdout + ended.stderr).count("fresh process") == 1
+    ended = CliRunner().invoke(main, ["run", "study.yaml", "--profile", "p.yaml"])
+    assert ended.exit_code == 0, ended.output
+    workers_said = "".join(capfd.readouterr())
+    assert (ended.output + workers_said).count("fresh process") == 1
 
 
 PROGRAM = """

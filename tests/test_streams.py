@@ -1,12 +1,14 @@
 """What becomes of a command when nobody takes what it says."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from dask_espresso.driver import run_study
+from dask_espresso.report import status_report
 
 STUDY = "name: s\nengine: python\nscript: echo\nparameters: {x: [1, 2, 3]}\n"
 BAD = "name: s\nengine: python\nscript: echo\nparameter: {x: [1, 2, 3]}\n"
@@ -26,38 +28,58 @@ def shell(arguments, redirection):
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>/dev/full >/dev/full", "2>&- >&- <&-"])
+FULL, ALL_FULL, CLOSED = "2>/dev/full", "2>/dev/full >/dev/full", "2>&- >&- <&-"
+
+
 @pytest.mark.parametrize(
-    ("arguments", "status"),
+    ("arguments", "redirection", "status"),
     [
-        ("status none.h5", 2),  # an error of ours
-        ("--debug status none.h5", 2),
-        ("--nonsense", 2),  # one of click's
-        ("run bad.yaml", 2),
-        ("try study.yaml", 0),
+        ("status none.h5", FULL, 2),  # an error of ours
+        ("status none.h5", CLOSED, 2),
+        ("--debug status none.h5", ALL_FULL, 2),
+        ("--debug status none.h5", CLOSED, 2),
+        ("--nonsense", FULL, 2),  # one of click's
+        ("--nonsense", ALL_FULL, 2),
+        ("--nonsense", CLOSED, 2),
+        ("run bad.yaml", ALL_FULL, 2),
+        ("try study.yaml", FULL, 0),
+        ("try study.yaml", ALL_FULL, 0),
+        ("try study.yaml", CLOSED, 0),
     ],
 )
-def test_nothing_can_be_said(here, arguments, status, redirection):
+def test_nothing_can_be_said(here, arguments, redirection, status):
     assert shell(arguments, redirection).returncode == status
 
 
-@pytest.mark.parametrize("redirection", [">/dev/full", "2>/dev/full >/dev/full", "2>&- >&- <&-"])
-def test_a_study_runs_to_its_end_though_nothing_can_be_said(here, redirection):
-    done = shell("--debug run study.yaml", redirection)
+@pytest.mark.parametrize("redirection", [">/dev/full", ALL_FULL, CLOSED])
+def test_a_study_runs_to_its_end_though_nothing_can_be_said(here, workers, redirection):
+    """Neither by the driver nor, where all is closed, by a worker of its own."""
+    profile = "local" if redirection == CLOSED else workers.path
+    done = shell(f"--debug run study.yaml --profile {profile}", redirection)
     assert done.returncode == 0
     assert "OSError" not in done.stderr
-    assert json.loads(shell("status s.h5 --json", "").stdout)["done"] == 3
+    assert status_report(here / "s.h5")["done"] == 3
 
 
-def test_a_study_runs_to_its_end_though_nobody_reads(here):
-    done = shell("run study.yaml", "2>&1 | head -1; exit ${PIPESTATUS[0]}")
+def test_a_study_runs_to_its_end_though_nobody_reads(here, workers):
+    arguments = f"run study.yaml --profile {workers.path}"
+    done = shell(arguments, "2>&1 | head -1; exit ${PIPESTATUS[0]}")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", ["status s.h5", "status s.h5 --json", "show s.h5"])
-def test_output_that_is_wanted_for_itself(here, arguments):
-    assert shell("run study.yaml", "").returncode == 0
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, workers):
+    """Give a store that is only looked at."""
+    there = tmp_path_factory.mktemp("store")
+    (there / "study.yaml").write_text(STUDY)
+    assert run_study(there / "study.yaml", workers, there / "s.h5").exit_status == 0
+    return there / "s.h5"
+
+
+@pytest.mark.parametrize("arguments", ["status", "status --json", "show"])
+def test_output_that_is_wanted_for_itself(store, arguments):
+    arguments = f"{arguments} {store}"
     full = shell(arguments, ">/dev/full")
     assert full.returncode == 1
     assert "Error: standard output: No space left on device" in full.stderr

@@ -214,13 +214,14 @@ def test_workers_run_no_other_code_than_is_recorded(here, monkeypatch, start, pr
         run_simulations(after, [order])
 
 
-def test_a_run_with_a_module_that_changed(here):
-    assert "4 done of 4" in invoke("run", "study.yaml")
+def test_a_run_with_a_module_that_changed(here, workers):
+    run = ["run", "study.yaml", "--profile", workers.path]
+    assert "4 done of 4" in invoke(*run)
     change(here / "helper.py", "def f(x): return 2 * x\n")
     (here / "study.yaml").write_text((here / "study.yaml").read_text().replace("[1, 2]", "[1, 3]"))
-    said = invoke("run", "study.yaml", status=2)
+    said = invoke(*run, status=2)
     assert f"{here / 'helper.py'}: has changed since the 4 outcomes" in said
-    assert "4 done of 4" in invoke("run", "study.yaml", "--changed-script", "keep")
+    assert "4 done of 4" in invoke(*run, "--changed-script", "keep")
     shown = [line.split() for line in invoke("show", "s.h5").splitlines()]
     assert [(row[0], *row[2:]) for row in shown[1:3]] == [("1", "2/2", "1"), ("3", "2/2", "6")]
     assert shown[1][1] != shown[2][1]
