@@ -31,11 +31,22 @@ def _signal_handlers_kept() -> Iterator[None]:
 
 with _signal_handlers_kept():
     import dask_jobqueue
-    from dask_jobqueue.core import Job, JobQueueCluster
+    from dask_jobqueue import core
+    from dask_jobqueue.core import Job
     from dask_jobqueue.htcondor import HTCondorJob
     from dask_jobqueue.slurm import SLURMJob
 
 __all__ = ["Job", "JobQueueCluster", "SLURMJob", "WorkerJob", "cluster_class", "job_class"]
+
+
+class JobQueueCluster(core.JobQueueCluster):
+    """A cluster that submits no jobs itself: a keeper does."""
+
+    def scale(self, *_: Any, **__: Any) -> None:
+        """Do nothing, such as at the end, where dask_jobqueue needs a scheduler that has started.
+
+        Without one, it would not end, and Dask would wait for it when the program ends.
+        """
 
 
 def cluster_class(name: str) -> Any:

@@ -16,12 +16,12 @@ import pytest
 from click.testing import CliRunner
 from distributed import Client, LocalCluster
 
-from dask_espresso import check, cluster, worker_checks
+from dask_espresso import check, cluster, keeper, worker_checks
 from dask_espresso.check import check_profile
 from dask_espresso.cli import main
 from dask_espresso.engine import Engine
 from dask_espresso.findings import FaultError, Report, Setting
-from dask_espresso.profile import EngineSettings, Profile, load_profile
+from dask_espresso.profile import EngineSettings, Profile
 from dask_espresso.study import load_study
 
 STUDY = "name: s\nengine: python\nscript: echo\nparameters: {x: [1, 2, 3]}\ntime_limit: 1 min\n"
@@ -139,11 +139,8 @@ def test_a_worker_job(programs, run, report, here):
     assert not list(here.glob(".dask-espresso-*"))
 
 
-def test_a_running_scheduler(run, report):
-    with LocalCluster(
-        n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0"
-    ) as running:
-        assert run(Profile(cluster=running.scheduler_address)) == []
+def test_a_running_scheduler(run, report, workers):
+    assert run(workers) == []
     assert any(line.startswith("note connections are not encrypted") for line in report.lines)
     assert any("done in" in line for line in report.lines)
 
@@ -170,10 +167,10 @@ def test_engine_that_does_not_start(study_file, here):
         (lambda path: path.unlink(), "the worker cannot read it .No such file"),
     ],
 )
-def test_script_that_the_worker_does_not_see(run, report, script, change, message):
+def test_script_that_the_worker_does_not_see(run, report, script, workers, change, message):
     script("pass", "other.py")
     faults = run(
-        study=STUDY.replace("echo", "other.py"), change=lambda study: change(study.script_path)
+        workers, STUDY.replace("echo", "other.py"), change=lambda study: change(study.script_path)
     )
     assert len(faults) == 1
     assert re.match(f"FAIL .*other.py: {message}", faults[0])
@@ -269,6 +266,7 @@ def test_job_that_waits(programs, run, report):
 
 def test_job_that_does_not_leave(programs, run, monkeypatch):
     monkeypatch.setattr(check, "_LEAVE", 0.0)
+    monkeypatch.setattr(keeper, "_END_TIMEOUT", 0.5)
     programs(
         sbatch="sed -n 's/^#SBATCH -J //p' $1 > queued; echo Submitted batch job 5",
         squeue='[ ! -e queued ] || echo "5|PD|$(cat queued)|Priority"',
@@ -284,7 +282,8 @@ def test_option_that_the_cluster_refuses(programs, run):
     assert re.match("FAIL .*no0", fault)
 
 
-def test_queue_that_does_not_answer(programs, run):
+def test_queue_that_does_not_answer(programs, run, monkeypatch):
+    monkeypatch.setattr(keeper, "_END_TIMEOUT", 0.5)
     programs(sbatch="exit 1", squeue="echo slurmctld is down >&2; exit 1", scancel="")
     faults = run(slurm(), timeout=1.0)
     assert faults[0].startswith("FAIL the queue does not answer: squeue: slurmctld is down")
@@ -304,27 +303,21 @@ def test_no_scheduler(run, monkeypatch):
     assert fault.startswith("FAIL profile: cluster: no Dask scheduler answers at tcp://127.0.0.1:9")
 
 
-def test_simulation_that_fails(run, script):
+def test_simulation_that_fails(run, script, workers):
     script("raise ValueError('unstable')", "other.py")
-    (fault,) = run(study=STUDY.replace("echo", "other.py"))
+    (fault,) = run(workers, STUDY.replace("echo", "other.py"))
     assert re.match(
         "FAIL simulation .* failed: exit code 1: ValueError: unstable; .*`dask-espresso try", fault
     )
+    assert fault.endswith(f"--profile {workers.path}`")
 
 
-def test_advice_to_try_names_the_profile(run, script, here):
-    script("raise ValueError('unstable')", "other.py")
-    (here / "mine.yaml").write_text("cluster: local\n")
-    (fault,) = run(load_profile(here / "mine.yaml"), STUDY.replace("echo", "other.py"))
-    assert fault.endswith(f"--profile {here / 'mine.yaml'}`")
-
-
-def test_simulation_that_is_not_finite(run, script, report):
+def test_simulation_that_is_not_finite(run, script, report, workers):
     script(
         "import dask_espresso\nprint(dask_espresso.encode_transport_data({'p': float('nan')}))",
         "other.py",
     )
-    assert run(study=STUDY.replace("echo", "other.py")) == []
+    assert run(workers, STUDY.replace("echo", "other.py")) == []
     said = "\n".join(report.lines)
     assert re.search(
         r"note simulation \w+ not finite in .*: result\['p'\] is nan; .*`dask-espresso try", said
@@ -332,10 +325,10 @@ def test_simulation_that_is_not_finite(run, script, report):
     assert "all 3 simulations take about" in said
 
 
-def test_simulation_without_a_time_limit(run, script, report):
+def test_simulation_without_a_time_limit(run, script, report, workers):
     script("import time; time.sleep(60)", "other.py")
     study = STUDY.replace("echo", "other.py").replace("time_limit: 1 min\n", "")
-    assert run(study=study, timeout=2.0) == []
+    assert run(workers, study, timeout=2.0) == []
     assert any(re.match("note study s: 3 .*without a time limit", line) for line in report.lines)
     assert any(
         re.match("note simulation .* was not done after 2.0 s", line) for line in report.lines
@@ -395,7 +388,7 @@ def test_interrupted(study_file, script, number):
     assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
-def test_versions_that_differ(run, report, monkeypatch):
+def test_versions_that_differ(run, report, workers, monkeypatch):
     get_versions = Client.get_versions
 
     def with_other_python(self, **options):
@@ -405,7 +398,7 @@ def test_versions_that_differ(run, report, monkeypatch):
         return found
 
     monkeypatch.setattr(Client, "get_versions", with_other_python)
-    (fault,) = run()
+    (fault,) = run(workers)
     assert re.match(
         r"FAIL versions differ: python 3\.\d+ here and on the scheduler, 3\.8 on the worker; "
         r"dask-espresso .* here and on the scheduler, missing on the worker .*; start scheduler",

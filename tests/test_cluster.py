@@ -110,6 +110,16 @@ def test_options_that_dask_jobqueue_refuses(slurm, study, option, said):
     assert {*slurm.iterdir()} == before
 
 
+# the program, which says of what it waits for at its end, where it waits for what is not closed
+WAITS_FOR = """
+import atexit, sys
+from distributed.deploy.spec import SpecCluster
+from dask_espresso.__main__ import program
+atexit.register(lambda: print([cluster.status.name for cluster in SpecCluster._instances]))
+sys.exit(program())
+"""
+
+
 def test_a_port_that_is_in_use(slurm, study):
     path = slurm / "p.yaml"
     with socket.create_server(("", 0)) as other:
@@ -119,11 +129,12 @@ def test_a_port_that_is_in_use(slurm, study):
             f"  scheduler_options:\n    dashboard: false\n    port: {port}\n"
         )
         study(1)
-        run = [sys.executable, "-m", "dask_espresso", "run", "study.yaml", "--profile", "p.yaml"]
-        process = subprocess.run(run, stderr=subprocess.PIPE, text=True, timeout=60)
+        run = [sys.executable, "-c", WAITS_FOR, "run", "study.yaml", "--profile", "p.yaml"]
+        process = subprocess.run(run, capture_output=True, text=True, timeout=60)
     assert process.returncode == 2
     said = f"Error: p.yaml:7: options.scheduler_options.port: port {port} is in use on this machine"
     assert process.stderr.splitlines()[-1].startswith(said)
+    assert process.stdout in ("['closed']\n", "[]\n")
 
 
 def test_a_log_directory_that_is_only_looked_at_leaves_none_of_its_parents(tmp_path, monkeypatch):
@@ -131,10 +142,6 @@ def test_a_log_directory_that_is_only_looked_at_leaves_none_of_its_parents(tmp_p
     options = {"cores": 1, "memory": "1 GB", "log_directory": "a/b/c"}
     job_script(Profile(cluster="slurm", options=options))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_scheduler_options_commented_out(slurm, study):
-    assert run_study(study(2), profile(options={"scheduler_options": None})).exit_status == 0
 
 
 # ---- a scheduler with TLS ------------------------------------------------------------------------
@@ -187,11 +194,21 @@ def test_a_scheduler_with_certificates(tmp_path, study):
         assert "TLS files that cannot be used" in done.stderr
 
 
+# the program, which waits for a scheduler less long than its users would
+IMPATIENT = """
+import sys
+from dask_espresso import cluster
+from dask_espresso.__main__ import program
+cluster.CONNECT_TIMEOUT = 0.5
+sys.exit(program())
+"""
+
+
 @pytest.mark.parametrize("what", ["run", "check"])
 def test_an_address_where_no_scheduler_is(tmp_path, study, what):
     study(2)
     (tmp_path / "p.yaml").write_text("cluster: tcp://127.0.0.1:1\n")
-    command = [sys.executable, "-m", "dask_espresso", what, "study.yaml", "--profile=p.yaml"]
+    command = [sys.executable, "-c", IMPATIENT, what, "study.yaml", "--profile=p.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     said = done.stderr if what == "run" else done.stdout
     assert done.returncode == (2 if what == "run" else 1)
@@ -238,29 +255,19 @@ def test_clusters_without_job_scripts():
 
 
 def test_a_study_runs_and_leaves_nothing_behind(slurm, study, monkeypatch):
+    """Also in a directory with a space, and where all of ``scheduler_options:`` is a comment."""
+    (slurm / "my study").mkdir()
+    monkeypatch.chdir(slurm / "my study")
     monkeypatch.setenv("SLURM_JOB_ID", "7")  # of the driver
     monkeypatch.setenv("SLURM_MEM_PER_CPU", "100")
-    summary = run_study(study(), profile())
+    summary = run_study(study(), profile(options={"scheduler_options": None}))
     assert summary.exit_status == 0
     assert squares() == [0, 1, 4, 9, 16, 25]
     assert {o.job_id for o in read_store(Path("s.h5")).outcomes.values()} == {"1"}
     assert (slurm / "leaked").read_text() == ""
     assert os.environ["SLURM_MEM_PER_CPU"] == "100"
-    assert not roster_path(slurm / "s.h5").exists()
-    assert not list(slurm.glob(".dask-espresso-tls-*"))
-    assert not (slurm / "dask-espresso-logs").exists()
+    assert [path.name for path in Path().iterdir()] == ["s.h5"]
     wait_until_empty()
-
-
-def test_the_user_s_defaults_reach_the_worker_jobs_but_not_over_the_profile_s_own(
-    slurm, study, monkeypatch
-):
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    for name in ("PARTITION", "ACCOUNT", "QOS"):
-        monkeypatch.setenv(f"SBATCH_{name}", "urgent")
-    assert run_study(study(1), profile(options={"queue": "normal"})).exit_status == 0
-    leaked = (slurm / "leaked").read_text().split()
-    assert sorted(leaked) == ["SBATCH_ACCOUNT=urgent", "SBATCH_QOS=urgent"]
 
 
 # a site's sbatch, a stranger's job, and modules of the user's own, as tests/clusters has them for
@@ -283,19 +290,18 @@ def test_numbers_that_a_site_prints_are_no_jobs(slurm, study, says, monkeypatch)
         (slurm / "names/77").write_text("a stranger's")
         for name in ("random", "queue", "socket"):
             (slurm / f"{name}.py").write_text("x = 1\n")
-        assert run_study(study(2), profile()).exit_status == 0
+        for name in ("PARTITION", "ACCOUNT", "QOS"):
+            monkeypatch.setenv(f"SBATCH_{name}", "urgent")
+        monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+        assert run_study(study(2), profile(options={"queue": "normal"})).exit_status == 0
+        # the user's defaults reach the worker jobs, but not over the profile's own
+        leaked = (slurm / "leaked").read_text().split()
+        assert sorted(leaked) == ["SBATCH_ACCOUNT=urgent", "SBATCH_QOS=urgent"]
         assert "77" not in (slurm / "cancelled").read_text().split()
         assert stranger.poll() is None
         stranger.kill()
     wait_until_empty()
     assert not roster_path(slurm / "s.h5").exists()
-
-
-def test_a_directory_with_a_space(slurm, study, monkeypatch):
-    (slurm / "my study").mkdir()
-    loaded = study(2)
-    monkeypatch.chdir(slurm / "my study")
-    assert run_study(loaded, profile()).exit_status == 0
 
 
 def wait_until_empty():

@@ -26,31 +26,29 @@ LEFT = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarni
 
 @pytest.fixture
 def described(tmp_path, monkeypatch):
-    """Say where the dashboard of a profile's cluster is."""
+    """Say where the dashboard of a profile's cluster is, here and for another machine."""
     monkeypatch.chdir(tmp_path)
 
-    def describe(text, *, elsewhere=False):
+    def describe(text):
         Path("profile.yaml").write_text(text)
         with open_cluster(load_profile("profile.yaml")) as cluster:
-            said = describe_dashboard(cluster.client, elsewhere=elsewhere)
-            if said:
+            found = [describe_dashboard(cluster.client, elsewhere=is_it) for is_it in (False, True)]
+            for said in filter(None, found):
                 link = re.search(r"http://127\.0\.0\.1:\d+/status", said).group()
                 with urllib.request.urlopen(link.replace("status", "health"), timeout=20) as page:
                     assert page.read() == b"ok"
-            return said
+            return found
 
     return describe
 
 
 @pytest.mark.parametrize("profile", [LOCAL, LOCAL.replace("}", ", interface: lo}"), SLURM])
 def test_the_link_answers(slurm, described, profile):
-    assert re.fullmatch(r"dashboard: http://127\.0\.0\.1:\d+/status", described(profile))
-
-
-def test_the_way_from_another_machine(described):
-    said = described(LOCAL, elsewhere=True)
-    (port,) = set(re.findall(r"127\.0\.0\.1:(\d+)", said))
-    assert f"ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}, then http://127.0.0.1" in said
+    here, elsewhere = described(profile)
+    assert re.fullmatch(r"dashboard: http://127\.0\.0\.1:\d+/status", here)
+    (port,) = set(re.findall(r"127\.0\.0\.1:(\d+)", elsewhere))
+    way = f"ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}, then http://127.0.0.1"
+    assert way in elsewhere
 
 
 @pytest.mark.parametrize("name", ["SSH_CONNECTION", "SLURM_JOB_ID", "_CONDOR_SCRATCH_DIR"])
@@ -63,7 +61,8 @@ def test_another_machine_is_told_by_the_environment(monkeypatch, name):
 
 
 def test_no_dashboard_no_link(described):
-    assert described(LOCAL.replace("}", ", scheduler_kwargs: {dashboard: false}}")) == ""
+    without = LOCAL.replace("}", ", scheduler_kwargs: {dashboard: false}}")
+    assert described(without) == ["", ""]
 
 
 @pytest.mark.parametrize("kind", [{}, {"scheduler_kwargs": {"dashboard": False}}])

@@ -25,7 +25,8 @@ def other_numpy(tmp_path_factory):
     wanted = "numpy<2" if int(np.__version__.split(".")[0]) >= 2 else "numpy>=2"
     python = folder / "bin" / "python"
     subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", wanted], check=True
+        [python, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:", wanted],
+        check=True,
     )
     return Engine(name="other", command=(str(python),))
 

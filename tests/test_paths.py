@@ -1,7 +1,5 @@
 """Relative paths, ``~`` and variables, wherever a user writes them."""
 
-import os
-import subprocess
 import sys
 
 import pytest
@@ -82,11 +80,17 @@ def directory(tmp_path):
     return tmp_path
 
 
-def call(directory, *arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "dask_espresso", *arguments, "--profile=there/p.yaml"],
-        cwd=directory, env=os.environ | environment, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+@pytest.fixture
+def call(directory, monkeypatch):
+    """Call the program in that directory."""
+    monkeypatch.chdir(directory)
+
+    def call(*arguments, **environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return CliRunner().invoke(main, [*arguments, "--profile=there/p.yaml"])
+
+    return call
 
 
 @pytest.mark.parametrize(
@@ -97,12 +101,12 @@ def call(directory, *arguments, **environment):
         ("preload: [mylib], environment: {PYTHONPATH: ../lib}", {}),
     ],
 )
-def test_relative_paths_of_a_run(directory, settings, environment):
+def test_relative_paths_of_a_run(directory, call, settings, environment):
     profile = f"engines:\n  mine: {{command: ./start image.sif, {settings}}}\n"
     (directory / "there/p.yaml").write_text(profile)
     for command in ("try", "run"):
-        done = call(directory, command, "study.yaml", **environment)
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = call(command, "study.yaml", **environment)
+        assert done.exit_code == 0, done.output
     assert "2 done of 2" in done.stdout
     assert "fresh processes" not in done.stderr
 
@@ -124,16 +128,14 @@ def test_a_command_that_is_nowhere(tmp_path, command):
     assert load_profile(path).engine("python").command[2] == 'exec $NOPE "$@"'
 
 
-def test_no_directory_is_called_home(directory, monkeypatch):
+def test_no_directory_is_called_home(directory, call):
     home = directory / "home"
     home.mkdir()
     (directory / "there/p.yaml").write_text("options: {local_directory: ~/dask, n_workers: 1}\n")
     study = STUDY.replace("script: script.py", "script: $HOME/../script.py")
     (home / "study.yaml").write_text(study.replace("mine", "python"))
-    done = call(
-        directory, "run", "~/study.yaml", "--store=~/s.h5", HOME=str(home), PYTHONPATH="lib"
-    )
-    assert done.returncode == 0, done.stderr
+    done = call("run", "~/study.yaml", "--store=~/s.h5", HOME=str(home), PYTHONPATH="lib")
+    assert done.exit_code == 0, done.output
     assert (home / "s.h5").exists()
     assert (home / "dask").is_dir()
     assert {path.name for path in directory.iterdir()} == {

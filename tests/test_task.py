@@ -4,13 +4,12 @@ import sys
 import dask
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import dask_espresso
 from dask_espresso.driver import run_study
 from dask_espresso.engine import SIMULATIONS
 from dask_espresso.errors import SimulationError
-from dask_espresso.profile import Profile
 from dask_espresso.study import load_study
 
 
@@ -52,26 +51,18 @@ def test_any_picklable_result(script):
     assert result == {1, datetime.date(2026, 1, 1)}
 
 
-@pytest.fixture(scope="module")
-def address():
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        yield cluster.scheduler_address
-
-
-def test_many_on_a_running_scheduler(address):
-    with Client(address) as client:
+def test_many_on_a_running_scheduler(workers):
+    with Client(workers.cluster) as client:
         tasks = [dask_espresso.dask_espresso_task(sys.executable, ECHO, n=n) for n in range(6)]
         results = client.gather(client.compute(tasks))
     assert results == [{"n": n, "processed": True} for n in range(6)]
 
 
-def test_a_study_on_a_running_scheduler(address, tmp_path, study_file):
+def test_a_study_on_a_running_scheduler(workers, tmp_path, study_file):
     study = load_study(
         study_file("name: s\nengine: python\nscript: echo\nparameters: {x: [1, 2, 3]}\n")
     )
-    summary = run_study(study, Profile(cluster=address), tmp_path / "s.h5")
+    summary = run_study(study, workers, tmp_path / "s.h5")
     assert summary.exit_status == 0
 
 
