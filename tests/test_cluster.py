@@ -285,7 +285,11 @@ def test_numbers_that_a_site_prints_are_no_jobs(slurm, study, says, monkeypatch)
         path.read_text() if says == "as usual" else path.read_text().replace("Submitted batch", "")
     )
     path.write_text(own.replace("#!/bin/bash\n", f"#!/bin/bash\n{textwrap.dedent(BANNER)}"))
-    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
+    with (
+        subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(stranger.kill)
         (slurm / "jobs/77").write_text(str(stranger.pid))
         (slurm / "names/77").write_text("a stranger's")
         for name in ("random", "queue", "socket"):
@@ -299,7 +303,6 @@ def test_numbers_that_a_site_prints_are_no_jobs(slurm, study, says, monkeypatch)
         assert sorted(leaked) == ["SBATCH_ACCOUNT=urgent", "SBATCH_QOS=urgent"]
         assert "77" not in (slurm / "cancelled").read_text().split()
         assert stranger.poll() is None
-        stranger.kill()
     wait_until_empty()
     assert not roster_path(slurm / "s.h5").exists()
 
