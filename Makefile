@@ -17,10 +17,9 @@ run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and
 	$(BIN)/dask-espresso show lj_pressure_lammps.h5
 	$(BIN)/dask-espresso plot lj_pressure_lammps.h5 -o lj_pressure_lammps.png
 
-# Three at a time: they mostly wait. In the order of their folders: what takes longest, the faults,
-# does not come last.
+# Four at a time: they mostly wait.
 test: $(VENV)/ready           ## the whole test suite; with PYPRESSO=… also on a real ESPResSo
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # Prints one table, with what test-network tries; FAULTS= is a form of some minutes, FAULTS=--help
 # says what else there is.

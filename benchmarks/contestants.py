@@ -180,7 +180,7 @@ class Program:
         """Run so many simulations, and check their results."""
         with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
             directory = Path(name)
-            module = HERE / "original" if self.is_original else PACKAGE / "for_scripts"
+            module = HERE / "original" if self.is_original else PACKAGE / "script/for_scripts"
             script = (self.is_original and task.original_script) or task.script
             job = {
                 "count": count,

@@ -14,7 +14,7 @@ import yaml
 
 import dask_espresso
 from dask_espresso.outcome import Outcome, pack
-from dask_espresso.store import Entry, open_store
+from dask_espresso.store.store import Entry, open_store
 
 from .report import Table
 
@@ -48,7 +48,9 @@ def benchmark(quick: bool) -> list[Table]:
     ]
 
 
-def _outcomes(directory: Path, count: int) -> tuple[dask_espresso.study.Study, list[Outcome]]:
+def _outcomes(
+    directory: Path, count: int
+) -> tuple[dask_espresso.inputs.study.Study, list[Outcome]]:
     study_file = directory / "study.yaml"
     parameters = {
         "n_particles": 100,

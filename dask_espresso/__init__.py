@@ -13,7 +13,7 @@ if sys.argv[:1] == ["-m"] and __name__ in getattr(sys, "orig_argv", ()):
 
     leave_directory_to_the_end()
 
-from .transport import (
+from .script.transport import (
     decode_transport_data,
     encode_transport_data,
     get_data_from_stdin,
@@ -35,10 +35,10 @@ __all__ = [
 ]
 
 _LAZY = {
-    "dask_espresso_task": ("task", "dask_espresso_task"),
-    "load_profile": ("profile", "load_profile"),
-    "load_study": ("study", "load_study"),
-    "read_store": ("store", "read_store"),
+    "dask_espresso_task": ("process.task", "dask_espresso_task"),
+    "load_profile": ("inputs.profile", "load_profile"),
+    "load_study": ("inputs.study", "load_study"),
+    "read_store": ("store.store", "read_store"),
     "run_study": ("driver", "run_study"),
 }
 

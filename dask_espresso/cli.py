@@ -22,8 +22,8 @@ from .paths import expand
 from .streams import check_output
 
 if TYPE_CHECKING:
-    from .profile import Profile
-    from .study import Study
+    from .inputs.profile import Profile
+    from .inputs.study import Study
 
 # texts are the user's: [b] and :x: stand for themselves
 _literal_console = functools.partial(Console, markup=False, emoji=False)
@@ -90,7 +90,7 @@ class _Commands(click.Group):
         except DaskEspressoError as error:
             self._end(error)
         except Exception:
-            from .dask_files import malformed_file
+            from .inputs.dask_files import malformed_file
 
             if not (said := malformed_file()):
                 raise
@@ -165,10 +165,10 @@ def run(
     """
     _quiet_dask()
     from .driver import InterruptedRunError, run_study
-    from .duration import format_duration
-    from .profile import load_profile
-    from .progress import display_for
-    from .study import load_study
+    from .inputs.profile import load_profile
+    from .inputs.study import load_study
+    from .views.progress import display_for
+    from .walltime import format_duration
 
     loaded, chosen = load_study(study, _overrides(settings)), load_profile(profile)
     path = store or _default_store(loaded, settings)
@@ -227,9 +227,9 @@ def submit(
     Example:
       dask-espresso submit lj_pressure.yaml --profile slurm.yaml --dry-run
     """
-    from .profile import load_profile
-    from .study import load_study
-    from .submission import driver_job
+    from .cluster.submission import driver_job
+    from .inputs.profile import load_profile
+    from .inputs.study import load_study
 
     loaded, chosen = load_study(study, _overrides(settings)), load_profile(profile)
     path = store or _default_store(loaded, settings)
@@ -276,11 +276,11 @@ def check(study: str | None, profile: str | None, settings: tuple[str, ...], tim
       dask-espresso check lj_pressure.yaml --profile slurm.yaml
     """
     _quiet_dask()
-    from .check import check_profile
-    from .duration import parse_duration
-    from .findings import Report
-    from .profile import load_profile
-    from .study import load_study
+    from .check.check import check_profile
+    from .check.findings import Report
+    from .inputs.profile import load_profile
+    from .inputs.study import load_study
+    from .walltime import parse_duration
 
     if settings and not study:
         raise InputError("--set has no effect without a study; name one")
@@ -318,12 +318,13 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     """
     from dataclasses import replace
 
-    from .conversation import brief
-    from .duration import format_duration
-    from .engine import engine_command, probe
-    from .profile import load_profile
-    from .study import load_study
-    from .task import Order, Workload, simulate
+    from .engines import engine_command
+    from .inputs.profile import load_profile
+    from .inputs.study import load_study
+    from .process.conversation import brief
+    from .process.probe import probe
+    from .process.task import Order, Workload, simulate
+    from .walltime import format_duration
 
     loaded = load_study(study, _overrides(settings))
     # one is quickest as a fresh process
@@ -370,7 +371,7 @@ def status(store: Path, as_json: bool) -> None:
     Example:
       dask-espresso status lj_pressure.h5
     """
-    from .report import print_status, status_report
+    from .views.report import print_status, status_report
 
     report = status_report(store)
     if as_json:
@@ -391,7 +392,7 @@ def show(store: Path) -> None:
     Example:
       dask-espresso show lj_pressure.h5
     """
-    from .report import print_table
+    from .views.report import print_table
 
     _warn(print_table(store, _output()))
     check_output()
@@ -412,7 +413,7 @@ def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | Non
     Example:
       dask-espresso plot lj_pressure.h5 -o curve.pdf
     """
-    from .report import plot_store
+    from .views.report import plot_store
 
     path = output or store.with_suffix(".png")
     notes = plot_store(store, path, x_name, y_name)
@@ -430,7 +431,7 @@ def export(store: Path, file: Path) -> None:
     Example:
       dask-espresso export lj_pressure.h5 lj_pressure.csv
     """
-    from .export import export_store
+    from .views.export import export_store
 
     rows = export_store(store, file)
     click.echo(f"wrote {file}: {rows} rows")
@@ -447,7 +448,7 @@ def init(directory: Path, engine: str | None) -> None:
     Example:
       dask-espresso init my_study
     """
-    from .templates import start_directory
+    from .starter import start_directory
 
     start = start_directory(directory, engine)
     click.echo(f"made {', '.join(str(path) for path in start.made)}")
@@ -466,8 +467,8 @@ def job_script_(profile: str) -> None:
     Example:
       dask-espresso job-script slurm.yaml
     """
-    from .cluster import job_script
-    from .profile import load_profile
+    from .cluster.cluster import job_script
+    from .inputs.profile import load_profile
 
     click.echo(job_script(load_profile(profile)))
     check_output()
@@ -502,7 +503,7 @@ def _warn(notes: Iterable[str]) -> None:
 
 def _default_store(study: Study, settings: tuple[str, ...]) -> Path:
     """Name the store, and say so where it is not the study's own."""
-    from .study import store_name
+    from .inputs.study import store_name
 
     path = Path(store_name(study, _overrides(settings)))
     if settings:
@@ -525,8 +526,8 @@ def _preview(
     InputError
         If the study cannot be run into the store, or the user does not want it to.
     """
-    from .modules import find_modules
-    from .preview import preview
+    from .process.modules import find_modules
+    from .views.preview import preview
 
     modules = find_modules(study.script_path, profile.engine(study.engine))
     found = preview(path.absolute(), study, modules, **options)
@@ -546,8 +547,8 @@ def _refuse_as_run_would(study: Study, profile: Profile, to_run: int) -> None:
     """Refuse what a run would refuse at once, as far as that can be known here."""
     from dataclasses import replace
 
-    from .driver import check_time_limit
-    from .engine import probe
+    from .check.limits import check_time_limit
+    from .process.probe import probe
 
     check_time_limit(study, profile)
     if to_run and profile.cluster == "local":

@@ -20,28 +20,27 @@ from pathlib import Path
 
 from distributed import CancelledError, Client, Future, KilledWorker
 
-from .certificates import remove_leftovers
-from .cluster import Cluster, cancel_leftovers, open_cluster
-from .crew import Crew
-from .dashboard import describe_dashboard, is_elsewhere
-from .dependence import store_warnings
-from .directives import take_up
-from .duration import format_duration
-from .engine import Probe, probe
+from .check.findings import is_loopback, on_loopback
+from .check.limits import check_time_limit
+from .cluster.certificates import remove_leftovers
+from .cluster.cluster import Cluster, cancel_leftovers, open_cluster
+from .cluster.crew import Crew
+from .cluster.dashboard import describe_dashboard, is_elsewhere
+from .cluster.roster import Roster, read_roster, write_roster
+from .cluster.transfers import Arrival, Transfers
 from .errors import DaskEspressoError, InputError, ResumableError
 from .files import describe_error
-from .findings import is_loopback, on_loopback
+from .inputs.profile import Profile, load_profile
+from .inputs.study import Study, load_study
 from .outcome import Status, pack
 from .paths import expand
-from .profile import Profile, load_profile
-from .progress import Counts, Display
-from .roster import Roster, read_roster, write_roster
+from .process.probe import Probe, probe
+from .process.task import Batch, Order, ScriptChangedError, Workload, run_simulations
 from .signals import StopRequest, stop_requests
-from .slurm import time_limit
-from .store import Entry, Store, open_store
-from .study import Study, load_study
-from .task import LEAVE_BEFORE, Batch, Order, ScriptChangedError, Workload, run_simulations
-from .transfers import Arrival, Transfers
+from .store.store import Entry, Store, open_store
+from .views.dependence import store_warnings
+from .views.progress import Counts, Display
+from .walltime import format_duration
 
 MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
 _SUSPICIOUS = 2  # after so many losses only one at a time is tried
@@ -119,7 +118,7 @@ def run_study(
     Parameters
     ----------
     study : Study or path
-        What to simulate; of a path, what :func:`~dask_espresso.study.load_study` makes of it.
+        What to simulate; of a path, what :func:`~dask_espresso.load_study` makes of it.
     profile : Profile or path, optional
         Where; by default on this machine.
     store : path, optional
@@ -127,7 +126,7 @@ def run_study(
     retry_failed : bool
         Also run again what did not end as done.
     changed_script : {None, 'keep', 'rerun'}
-        See :func:`dask_espresso.store.check_store`.
+        See :func:`dask_espresso.store.store.check_store`.
     display : Display, optional
         Shows how far it is.
 
@@ -186,30 +185,6 @@ def run_study(
             summary,
         )
     return summary
-
-
-def check_time_limit(study: Study, profile: Profile) -> None:
-    """Refuse a time limit that no worker job lasts for: nothing would ever start."""
-    limit, walltime = study.time_limit, profile.walltime
-    if limit and walltime and limit + LEAVE_BEFORE >= walltime:
-        raise InputError(
-            f"{profile.path or 'profile'}: worker jobs end after {format_duration(walltime)}"
-            f"{_whose_walltime(profile)}, but "
-            f"a simulation of study {study.name!r} may take {format_duration(limit)}: none could "
-            "start; raise the walltime under `options`, or lower the study's `time_limit`"
-        )
-
-
-def _whose_walltime(profile: Profile) -> str:
-    """Say so where nobody has written the walltime."""
-    own = profile.options
-    directives = own.get("job_extra_directives") or []
-    is_said = own.get("walltime") or profile.cluster == "htcondor"
-    if is_said or "walltime" in take_up(profile.cluster, directives, ())[1]:
-        return ""
-    if profile.cluster == "slurm" and time_limit():
-        return " (SBATCH_TIMELIMIT)"
-    return ", dask-jobqueue's default, since the profile has no `walltime`"
 
 
 class Driver:

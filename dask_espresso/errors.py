@@ -1,5 +1,9 @@
 """The errors that a user sees, and the exit status that each stands for."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class DaskEspressoError(Exception):
     """Base of the package's own errors; the message says what to do."""
@@ -37,3 +41,19 @@ class BadValueError(ValueError):
     def __init__(self, message: str, *at: str | int) -> None:
         super().__init__(message)
         self.at = at
+
+
+def describe(value: Any) -> str:
+    """Say what a value is, as a writer of YAML sees it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    said = repr(value)
+    if len(said) > 60:
+        said = f"{said[:40]} … {said[-10:]}"
+    return f"the text {said}" if isinstance(value, str) else f"the number {said}"

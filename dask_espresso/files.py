@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 import uuid
@@ -202,3 +203,9 @@ def sync_directory(path: Path) -> None:
             raise
     finally:
         close_file(fd)
+
+
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """Give a file's SHA-256 as hexadecimal digits."""
+    with open_file(path) as file:
+        return hashlib.sha256(file.read()).hexdigest()

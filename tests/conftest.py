@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_espresso.engine import Engine
+from dask_espresso.engines import Engine
 
 FAKE_SLURM = {
     # a job is a process group; it sees the environment that sbatch had
@@ -62,8 +62,19 @@ with (
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and all that is started here
 
 
+# files that take longest come first, so that none of them is left for the end
+_LONGEST = (
+    "test_driver",
+    "test_cluster",
+    "test_simulation_faults",
+    "test_check",
+    "test_forkserver",
+)
+
+
 def pytest_collection_modifyitems(config, items):
     """Without a pypresso the tests that need one are not part of the suite."""
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
     if os.environ.get("PYPRESSO"):
         return
     deselected = [item for item in items if item.get_closest_marker("espresso")]
@@ -84,7 +95,7 @@ def workers(tmp_path_factory):
     Many tests share them, and leave them alive. What a test sets, such as variables of the
     environment, is not theirs.
     """
-    from dask_espresso.profile import load_profile
+    from dask_espresso.inputs.profile import load_profile
 
     here = tmp_path_factory.mktemp("workers")
     with (

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from dask_espresso.cli import main
-from dask_espresso.report import points
-from dask_espresso.store import read_store
-from dask_espresso.templates import folder
+from dask_espresso.inputs.shipped import folder
+from dask_espresso.store.store import read_store
+from dask_espresso.views.report import points
 
 STUDY = """
     name: s

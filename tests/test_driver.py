@@ -16,14 +16,14 @@ import psutil
 import pytest
 from processes import is_running, wait_until
 
-from dask_espresso import certificates
+from dask_espresso.cluster import certificates
 from dask_espresso.driver import Driver, run_study
 from dask_espresso.errors import InputError, ResumableError
+from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Status
-from dask_espresso.profile import EngineSettings, Profile
-from dask_espresso.report import status_report
-from dask_espresso.store import read_store
-from dask_espresso.study import load_study
+from dask_espresso.store.store import read_store
+from dask_espresso.views.report import status_report
 
 COUNT = """
     import dask_espresso, os, time
@@ -415,13 +415,13 @@ def test_engine_that_does_not_start_writes_nothing(here, workers):
 
 
 def test_no_scheduler_at_the_address(here, monkeypatch):
-    monkeypatch.setattr("dask_espresso.cluster.CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr("dask_espresso.cluster.cluster.CONNECT_TIMEOUT", 1.0)
     with pytest.raises(InputError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
         run_study(load_study("study.yaml"), Profile(cluster="tcp://127.0.0.1:9"))
 
 
 def test_a_server_at_the_address_that_says_nothing(here, monkeypatch):
-    monkeypatch.setattr("dask_espresso.cluster.CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr("dask_espresso.cluster.cluster.CONNECT_TIMEOUT", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = "tcp://{}:{}".format(*server.getsockname())
         with pytest.raises(InputError, match="it says nothing"):

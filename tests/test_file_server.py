@@ -11,13 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from dask_espresso.cluster.roster import (
+    Roster,
+    read_roster,
+    remove_roster,
+    roster_path,
+    write_roster,
+)
 from dask_espresso.driver import run_study
 from dask_espresso.errors import ResumableError
-from dask_espresso.profile import Profile
-from dask_espresso.progress import Display
-from dask_espresso.roster import Roster, read_roster, remove_roster, roster_path, write_roster
-from dask_espresso.store import read_store
-from dask_espresso.study import load_study
+from dask_espresso.inputs.profile import Profile
+from dask_espresso.inputs.study import load_study
+from dask_espresso.store.store import read_store
+from dask_espresso.views.progress import Display
 
 NUMBERS = [errno.EIO, errno.ESTALE]
 # Python 3.10 keeps references of its own

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from dask_espresso.cli import main
 from dask_espresso.errors import InputError
+from dask_espresso.inputs.profile import load_profile
 from dask_espresso.paths import absolute_entries, expand, expand_setting, located
-from dask_espresso.profile import load_profile
 
 SCRIPT = """
 import dask_espresso, mylib

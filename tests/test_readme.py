@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dask_espresso.cli import main
-from dask_espresso.profile import load_profile
-from dask_espresso.study import load_study
+from dask_espresso.inputs.profile import load_profile
+from dask_espresso.inputs.study import load_study
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
@@ -44,7 +44,7 @@ def test_links_lead_somewhere():
 
 
 def test_the_script_is_one(tmp_path, python):
-    from dask_espresso.engine import run_process
+    from dask_espresso.process.run import run_process
 
     script = next(text for text in blocks("python") if "get_data_from_stdin" in text)
     text = textwrap.dedent(script).replace("…", "result = {'p': params}")

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from dask_espresso.cli import main
 from dask_espresso.driver import InterruptedRunError, run_study
 from dask_espresso.errors import InputError, ResumableError
+from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Status
-from dask_espresso.store import read_store
-from dask_espresso.study import load_study
+from dask_espresso.store.store import read_store
 
 SCRIPT = """
     import dask_espresso, os, time

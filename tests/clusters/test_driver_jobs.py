@@ -7,7 +7,7 @@ from pathlib import Path
 
 from processes import wait_for
 
-from dask_espresso.certificates import temporary_security
+from dask_espresso.cluster.certificates import temporary_security
 
 CLIENT = """\
 import sys

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dask_espresso
-from dask_espresso.plot import wca_pressure
+from dask_espresso.views.plot import wca_pressure
 
 pytestmark = pytest.mark.espresso
 
@@ -22,7 +22,8 @@ def start(pypresso):
         return subprocess.run(
             [*pypresso, PACKAGE / "simulations" / script],
             input=dask_espresso.encode_transport_data(params),
-            env=os.environ | {"PYTHONPATH": str(PACKAGE / "for_scripts"), "OMP_NUM_THREADS": "1"},
+            env=os.environ
+            | {"PYTHONPATH": str(PACKAGE / "script/for_scripts"), "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
             timeout=300,

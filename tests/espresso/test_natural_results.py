@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from dask_espresso.engine import Engine, file_hash
+from dask_espresso.engines import Engine
+from dask_espresso.files import file_hash
 from dask_espresso.outcome import Status, pack, unpack
-from dask_espresso.task import Order, Workload, simulate
+from dask_espresso.process.task import Order, Workload, simulate
 
 pytestmark = pytest.mark.espresso
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dask_espresso.engine import probe, run_process
-from dask_espresso.profile import EngineSettings, Profile
-from dask_espresso.warm import close_all
+from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.process.probe import probe
+from dask_espresso.process.run import run_process
+from dask_espresso.process.warm import close_all
 
 pytestmark = pytest.mark.espresso
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dask_espresso.engine import SIMULATIONS, probe, run_process
-from dask_espresso.profile import EngineSettings, Profile
+from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.inputs.shipped import SIMULATIONS
+from dask_espresso.process.probe import probe
+from dask_espresso.process.run import run_process
 
 pytestmark = pytest.mark.espresso
 

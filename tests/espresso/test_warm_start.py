@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from dask_espresso.engine import SIMULATIONS, probe, run_process
 from dask_espresso.identity import LARGEST_SEED
-from dask_espresso.profile import EngineSettings, Profile
-from dask_espresso.warm import close_all
+from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.inputs.shipped import SIMULATIONS
+from dask_espresso.process.probe import probe
+from dask_espresso.process.run import run_process
+from dask_espresso.process.warm import close_all
 
 pytestmark = pytest.mark.espresso
 

@@ -32,13 +32,15 @@ import numpy as np
 from distributed import Security
 from distributed.config import initialize_logging
 
-from dask_espresso import claim, cli, driver, store, transfers
+from dask_espresso import cli, driver
 from dask_espresso.__main__ import program
-from dask_espresso.certificates import temporary_security
-from dask_espresso.cluster import Cluster
-from dask_espresso.engine import Probe
+from dask_espresso.cluster import transfers
+from dask_espresso.cluster.certificates import temporary_security
+from dask_espresso.cluster.cluster import Cluster
 from dask_espresso.outcome import Outcome, Status, pack
-from dask_espresso.task import Batch
+from dask_espresso.process.probe import Probe
+from dask_espresso.process.task import Batch
+from dask_espresso.store import claim, store
 
 # the calls at which a fault may happen; "tear" writes half of what these get
 WRITES = ("write",)

@@ -22,10 +22,14 @@ import pytest
 from distributed import Client, LocalCluster
 from processes import is_running, wait_until
 
-from dask_espresso.engine import PACKAGE, SIMULATIONS, Engine, file_hash, run_process
+from dask_espresso.engines import Engine
+from dask_espresso.files import file_hash
+from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.outcome import Status, pack, unpack
-from dask_espresso.task import Order, Workload, simulate
-from dask_espresso.warm import close_all
+from dask_espresso.process.environment import SCRIPT
+from dask_espresso.process.run import run_process
+from dask_espresso.process.task import Order, Workload, simulate
+from dask_espresso.process.warm import close_all
 
 LATE = 20  # seconds after its time limit in which a simulation has to be gone
 MARK = ("DASK_ESPRESSO_TEST", uuid.uuid4().hex)  # in the environment of all that is started here
@@ -381,7 +385,7 @@ def test_a_result_of_40_megabytes_by_a_pipe_of_its_own(engine, write_script):
 
 
 def test_a_result_larger_than_the_limit_is_refused(engine, write_script, monkeypatch):
-    monkeypatch.setattr("dask_espresso.transport.PayloadScanner.MAX_ENCODED_SIZE", 1 << 20)
+    monkeypatch.setattr("dask_espresso.script.transport.PayloadScanner.MAX_ENCODED_SIZE", 1 << 20)
     path = write_script("give({'a': 'x' * 10_000_000})\ntime.sleep(0.3)")
     with growth_below(10e6):
         outcome = run(engine, path, time_limit=10)
@@ -407,8 +411,10 @@ def test_full_scratch_directory(write_script, scratch):
         pytest.skip("needs user namespaces")
     path = write_script("open('trajectory', 'wb').write(bytes(64 << 20))")
     worker = f"""
-        from dask_espresso.engine import SIMULATIONS, Engine, file_hash
-        from dask_espresso.task import Order, Workload, simulate
+        from dask_espresso.inputs.shipped import SIMULATIONS
+        from dask_espresso.engines import Engine
+        from dask_espresso.files import file_hash
+        from dask_espresso.process.task import Order, Workload, simulate
         for script in ({str(path)!r}, str(SIMULATIONS / "echo.py")):
             workload = Workload(Engine("python"), script, file_hash(script), None)
             outcome = simulate(workload, Order("id", {{"n": 1}}, replica=0, seed=1, attempt=1))
@@ -447,7 +453,8 @@ def test_nothing_outlives_its_worker(engine, write_script, tmp_path, scratch, nu
     path, file = write_script(FAMILY), tmp_path / "family"
     before = set(scratch.iterdir())
     code = f"""
-        from dask_espresso.engine import Engine, run_process
+        from dask_espresso.engines import Engine
+        from dask_espresso.process.run import run_process
         run_process({engine!r}, {str(path)!r}, {{"file": {str(file)!r}}})
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)]) as worker:
@@ -480,6 +487,6 @@ def test_nothing_outlives_a_dask_worker_that_is_killed(write_script, tmp_path):
 
 def test_what_the_supervisor_runs_is_the_standard_library_alone():
     """It starts with every simulation, so that each import in it is paid for each time."""
-    imports = re.findall(r"^(?:import|from) (\w+)", (PACKAGE / "supervisor.py").read_text(), re.M)
+    imports = re.findall(r"^(?:import|from) (\w+)", (SCRIPT / "supervisor.py").read_text(), re.M)
     assert set(imports) <= sys.stdlib_module_names
     assert shutil.which("rm")  # what removes the directory of a worker that died

@@ -21,7 +21,7 @@ import xarray
 
 from dask_espresso.errors import DaskEspressoError
 from dask_espresso.outcome import pack
-from dask_espresso.store import read_store
+from dask_espresso.store.store import read_store
 
 SIMULATIONS = 24
 TIMEOUT, REAL_TIMEOUT = 20, 120  # seconds after which a run counts as hanging

@@ -14,12 +14,12 @@ import atheris
 
 with atheris.instrument_imports(include=["dask_espresso", "yaml"]):
     from dask_espresso.errors import InputError
-    from dask_espresso.journal import read_journal
+    from dask_espresso.inputs.profile import load_profile
+    from dask_espresso.inputs.shipped import folder
+    from dask_espresso.inputs.study import load_study
     from dask_espresso.outcome import Outcome, pack, unpack
-    from dask_espresso.profile import load_profile
-    from dask_espresso.study import load_study
-    from dask_espresso.templates import folder
-    from dask_espresso.transport import PayloadScanner, TransportError, encode_transport_data
+    from dask_espresso.script.transport import PayloadScanner, TransportError, encode_transport_data
+    from dask_espresso.store.journal import read_journal
 
 FILE = Path(tempfile.mkdtemp(prefix="atheris-"), "file")
 

@@ -9,11 +9,11 @@ from fuzzing import DAMAGES, damage, examples, in_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_espresso.document import MAX_SIZE
 from dask_espresso.errors import InputError
-from dask_espresso.profile import CLUSTERS, load_profile
-from dask_espresso.study import Study, load_study, shipped_simulations
-from dask_espresso.templates import folder
+from dask_espresso.inputs.document import MAX_SIZE
+from dask_espresso.inputs.profile import CLUSTERS, load_profile
+from dask_espresso.inputs.shipped import folder
+from dask_espresso.inputs.study import Study, load_study, shipped_simulations
 
 HEAD = "name: s\nengine: python\nscript: echo\n"
 LOADERS = {"study": load_study, "profile": load_profile}

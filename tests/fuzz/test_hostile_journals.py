@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_espresso.errors import InputError
-from dask_espresso.journal import Journal, read_journal
+from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status, pack, unpack
-from dask_espresso.store import Entry, journal_path, open_store, read_store
-from dask_espresso.study import load_study
+from dask_espresso.store.journal import Journal, read_journal
+from dask_espresso.store.store import Entry, journal_path, open_store, read_store
 
 # the marker of a record inside records, and what its beginning has in common with others
 RECORDS = st.lists(

@@ -21,7 +21,7 @@ from fuzzing import DAMAGES, Reader, damage, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_espresso.transport import (
+from dask_espresso.script.transport import (
     PayloadScanner,
     TransportError,
     encode_transport_data,

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_espresso.errors import InputError
-from dask_espresso.hdf5 import write_hdf5
 from dask_espresso.outcome import Outcome, Status
-from dask_espresso.store import read_store
-from dask_espresso.table import Table
+from dask_espresso.store.hdf5 import write_hdf5
+from dask_espresso.store.store import read_store
+from dask_espresso.store.table import Table
 
 ERROR = "an error"
 

@@ -11,13 +11,19 @@ from fuzzing import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dask_espresso.engine import SIMULATIONS, Engine, file_hash
+from dask_espresso.engines import Engine
 from dask_espresso.errors import InputError
+from dask_espresso.files import file_hash
+from dask_espresso.inputs.shipped import SIMULATIONS
+from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status, not_finite, pack, unpack
-from dask_espresso.store import Entry, open_store, read_store
-from dask_espresso.study import load_study
-from dask_espresso.task import Order, Workload, _checked_result, simulate
-from dask_espresso.transport import PayloadScanner, decode_transport_data, encode_transport_data
+from dask_espresso.process.task import Order, Workload, _checked_result, simulate
+from dask_espresso.script.transport import (
+    PayloadScanner,
+    decode_transport_data,
+    encode_transport_data,
+)
+from dask_espresso.store.store import Entry, open_store, read_store
 
 
 def same(one, other):

@@ -1,0 +1,302 @@
+"""Find out whether a profile works, and a study on it, before a month of cluster time does.
+
+Everything is tried for real, with one worker job: what a batch system promises and what it
+does are two things.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import re
+import shlex
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..cluster.certificates import remove_leftovers
+from ..cluster.cluster import Cluster, batch_system, open_cluster, remove_if_empty
+from ..cluster.roster import Roster
+from ..errors import InputError
+from ..inputs.profile import Jobs, Profile
+from ..inputs.study import Study
+from ..systems.batch import BatchError, Queue, UnknownQueue
+from ..systems.refusals import is_final
+from ..walltime import format_duration
+from .findings import (
+    DeadEndError,
+    FaultError,
+    Report,
+    Setting,
+    go_through,
+    interfaces,
+    log_tail,
+    many,
+    of_ranks,
+)
+from .limits import check_time_limit
+from .worker_checks import WORKER_CHECKS, Worker
+
+_LOOK = 0.1  # seconds between looks at what is waited for
+_PERSISTS = 10.0  # seconds; what goes wrong for so long goes wrong in the second attempt, too
+_LEAVE = 60.0  # seconds in which a cancelled job is gone
+
+
+def check_profile(
+    profile: Profile, study: Study | None = None, *, timeout: float = 600.0, report: Report
+) -> None:
+    """Find out whether a profile works, with one worker, and a study on it.
+
+    Parameters
+    ----------
+    profile : Profile
+        Where to run.
+    study : Study, optional
+        One simulation of it is run.
+    timeout : float
+        How long to wait for the worker, in seconds.
+    report : Report
+        Takes what is found.
+
+    Raises
+    ------
+    InputError
+        If the profile does not know the study's engine.
+    """
+    names = [study.engine] if study else profile.engines
+    engines = [profile.engine(name) for name in names]
+    setting = Setting(profile, study, engines, timeout, report)
+    with _quiet_keeper(), _interruptible():
+        go_through(_CHECKS, setting, setting)
+
+
+@contextlib.contextmanager
+def _quiet_keeper() -> Iterator[None]:
+    """Have the keeper say nothing itself, unless everything is to be shown: its roster says it."""
+    logger = logging.getLogger("dask_espresso.cluster.keeper")
+    before = logger.level
+    if logger.getEffectiveLevel() > logging.DEBUG:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM end the check in order, so that no worker job is left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def stop(*_: Any) -> None:
+        for number in numbers:  # a second one would keep the job from being cancelled
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+# ---- before there is a worker --------------------------------------------------------------------
+
+
+def _check_configuration(setting: Setting) -> None:
+    profile, report = setting.profile, setting.report
+    name = f"profile {profile.path.name}" if profile.path else "no profile"
+    if setting.is_batch:
+        cores = profile.option("cores")
+        most = "up to " if isinstance(profile.jobs, Jobs) else ""
+        jobs = f"{most}{many(profile.max_jobs, 'worker job')} of {many(cores, 'core')}"
+        count = profile.max_jobs * profile.slots(setting.ranks)
+        slots = f"{most}{many(count, 'simulation')}{of_ranks(setting)} at a time"
+        report.ok(f"{name}: {profile.cluster}, {jobs}: {slots}")
+    else:
+        where = "this machine" if profile.cluster == "local" else f"the scheduler {profile.cluster}"
+        report.ok(f"{name}: {where}")
+    if setting.study is None:
+        report.note(
+            "no study was named: neither its script nor its time limit is checked, and no "
+            "simulation is run"
+        )
+
+
+def _check_study(setting: Setting) -> None:
+    study, walltime = setting.study, setting.profile.walltime
+    if study is None:
+        return
+    check_time_limit(study, setting.profile)
+    said = f"study {study.name}: {many(study.count, 'simulation')}"
+    if study.time_limit is None:
+        setting.report.note(
+            f"{said} without a time limit: one that hangs keeps its slot for ever; add "
+            "`time_limit: 10 min`, or what is long enough, to the study"
+        )
+        return
+    said += f" of at most {format_duration(study.time_limit)}"
+    fits = f", which fit into the worker jobs' {format_duration(walltime)}" if walltime else ""
+    setting.report.ok(said + fits)
+
+
+def _check_commands(setting: Setting) -> None:
+    if not setting.is_batch:
+        return
+    try:
+        job_class, _ = batch_system(setting.profile)
+    except InputError as error:
+        raise DeadEndError(str(error)) from error
+    commands = ["srun"]
+    if setting.profile.cluster != "slurm-allocation":
+        commands = [job_class.submit_command, job_class.cancel_command]
+    programs = [shlex.split(command)[0] for command in commands]
+    missing = [program for program in programs if not shutil.which(program)]
+    if missing:
+        raise DeadEndError(
+            f"{' and '.join(missing)} not found in the PATH; run this where jobs of "
+            f"{setting.profile.cluster} are submitted, such as a login node, or load its module"
+        )
+    setting.report.ok(f"commands: {', '.join(str(shutil.which(name)) for name in programs)}")
+
+
+def _check_queue(setting: Setting) -> None:
+    if not setting.is_batch:
+        return
+    _, queue = batch_system(setting.profile)
+    if isinstance(queue, UnknownQueue):
+        setting.report.note(
+            f"the queue of {setting.profile.cluster} is not looked at: a worker job that does not "
+            "come up is noticed by its worker alone, and later"
+        )
+        return
+    setting.report.ok(f"the queue answers; it has {many(len(_look(queue)), 'job')} of yours")
+
+
+def _look(queue: Queue) -> dict[str, Any]:
+    try:
+        return asyncio.run(_looked(queue)) or {}
+    except BatchError as error:
+        kind = DeadEndError if is_final(error) else FaultError
+        message = f"the queue does not answer: {error}; is this where jobs are submitted?"
+        raise kind(message) from error
+
+
+async def _looked(queue: Queue) -> dict[str, Any] | None:
+    return await queue.look()
+
+
+# ---- the worker job ------------------------------------------------------------------------------
+
+
+def _check_worker(setting: Setting) -> None:
+    one = setting.profile.model_copy(update={"jobs": 1})
+    left = remove_leftovers(Path.cwd())
+    with open_cluster(one, ranks=setting.ranks, names=left) as cluster:
+        if cluster.keeper:
+            cluster.keeper.work_left = 1
+        worker = _first_worker(setting, cluster)
+        go_through(WORKER_CHECKS, worker, setting)
+        if cluster.keeper:
+            setting.note_jobs(cluster.keeper.roster)
+
+
+def _first_worker(setting: Setting, cluster: Cluster) -> Worker:
+    """Wait for a worker, and pass on what the batch system says meanwhile."""
+    started = time.monotonic()
+    said, trouble_since = Roster().describe(), math.inf
+    while not (workers := cluster.client.nthreads()):
+        now = time.monotonic()
+        roster = cluster.keeper.roster if cluster.keeper else Roster()
+        setting.note_jobs(roster)
+        if roster.describe() != said:
+            said = roster.describe()
+            setting.report.wait(said)
+        trouble_since = min(trouble_since, now) if roster.problem else math.inf
+        # while another job is on its way there is hope
+        is_hopeless = now - trouble_since > _PERSISTS and not roster.jobs
+        is_hopeless |= bool(cluster.keeper and cluster.keeper.dead_end)
+        if is_hopeless or now - started > setting.timeout:
+            raise FaultError(_no_worker(setting, cluster, roster, now - started))
+        time.sleep(_LOOK)
+    after = format_duration(time.monotonic() - started)
+    if cluster.keeper:
+        setting.note_jobs(cluster.keeper.roster)
+        setting.report.ok(f"worker job {', '.join(setting.jobs)} came up after {after}")
+    else:
+        setting.report.ok(many(len(workers), "worker"))
+    return Worker(setting, cluster, min(workers))
+
+
+def _no_worker(setting: Setting, cluster: Cluster, roster: Roster, waited: float) -> str:
+    """Say why there is no worker, as far as that is known, and what to do."""
+    after, address = f"no worker after {format_duration(waited)}", cluster.client.scheduler.address
+    if not setting.is_batch:
+        return f"{after}; start one with `dask worker {address}`"
+    if "refused" in roster.problem:
+        profile = setting.profile.path or "PROFILE"
+        return (
+            f"{roster.problem}; correct the `options` of the profile; the job that was submitted: "
+            f"`dask-espresso job-script {profile}`"
+        )
+    said, tail = f"{after}: {roster.describe()}", log_tail(setting)
+    if roster.problem and not re.search("connect|timed out|without its worker", said + tail, re.I):
+        return said + tail
+    if {job.state for job in roster.jobs} == {"waiting"}:
+        return (
+            f"{said}; the queue may be full, or no machine has what the profile asks for; "
+            "a longer --timeout waits longer"
+        )
+    return (
+        f"{said}; if the worker does not reach the scheduler at {address}, name the network that "
+        f"all nodes share as `interface` under `options`; this machine has {interfaces()}{tail}"
+    )
+
+
+def _check_leaving(setting: Setting) -> None:
+    """See that the worker jobs are gone, and their logs with them where all went well."""
+    if not setting.jobs:
+        return
+    _, queue = batch_system(setting.profile)
+    end = time.monotonic() + _LEAVE
+    while left := _left(queue, setting.jobs):
+        if time.monotonic() > end:
+            raise FaultError(
+                f"still in the queue {format_duration(_LEAVE)} after they were cancelled: worker "
+                f"jobs {', '.join(left)}; cancel them"
+            )
+        time.sleep(10 * _LOOK)
+    files = setting.log_files()
+    if files and setting.report.faults:
+        setting.report.note(f"the worker jobs are gone; their logs are in {files[0].parent}")
+        return
+    for path in files:  # HTCondor writes down a job's end when the keeper has removed its files
+        path.unlink(missing_ok=True)
+    if files:
+        remove_if_empty(files[0].parent)
+    setting.report.ok("the worker job is gone, and nothing of it is left")
+
+
+def _left(queue: Queue, jobs: Mapping[str, str]) -> list[str]:
+    found = {job_id: job.name for job_id, job in _look(queue).items()}
+    return sorted(job_id for job_id, name in jobs.items() if found.get(job_id) == name)
+
+
+_CHECKS = (
+    _check_configuration,
+    _check_study,
+    _check_commands,
+    _check_queue,
+    _check_worker,
+    _check_leaving,
+)

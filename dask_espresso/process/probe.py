@@ -1,0 +1,197 @@
+"""Start an engine once, to see whether it works, and whether its simulations can be forked."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..engines import Engine, engine_command
+from ..inputs.shipped import SIMULATIONS
+from ..script.fingerprint import KNOWN, top_of
+from .conversation import ProcessReport, brief
+from .launcher import does_fit, fitting, kind_of_program, remedy
+from .run import (
+    PROBE,
+    PROBE_LIMIT,
+    NoScratchError,
+    mpi_of,
+    probe_parameters,
+    process_command,
+    process_environment,
+    rank_launcher,
+    run_forked,
+    run_probe,
+    run_process,
+    warm_start,
+)
+from .warm import NoWarmStartError
+
+_IMPORTS = SIMULATIONS / "imports.py"
+_ODD_LIMIT = 15.0  # seconds, where a launcher hardly fits
+_MAX_NAMES = 3  # that a reason lists
+_ABORT, _ABORT_CODE, _ABORT_LIMIT = SIMULATIONS / "abort.py", 3, 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What starting the engine once has shown.
+
+    Attributes
+    ----------
+    version : str
+        The engine's version, such as ``4.2.2``; empty if it does not start.
+    error : str
+        Why it does not start, or empty.
+    start : str
+        ``fork`` or ``spawn``, as its simulations are started.
+    reason : str
+        Why they are not forked although they might be, or empty.
+    launcher : str
+        The program that starts several ranks, and which MPI it is of; empty for one rank.
+    """
+
+    version: str = ""
+    error: str = ""
+    start: str = "spawn"
+    reason: str = ""
+    launcher: str = ""
+
+
+@functools.lru_cache(maxsize=32)
+def probe(engine: Engine) -> Probe:
+    """Find out whether the engine works on this machine, its version, and how to start it."""
+    try:
+        return _probe_ranks(engine) if engine.ranks > 1 else _probe_one(engine)
+    except _EngineError as error:
+        return Probe(error=f"engine {engine.name!r}, {error}")
+
+
+class _EngineError(RuntimeError):
+    """An engine cannot be used as it is; the message says why, and what to do."""
+
+
+def _probe_one(engine: Engine) -> Probe:
+    found = _found(engine, run_probe(replace(engine, start="spawn")))
+    version = str(found["version"])
+    if not engine.may_fork:
+        return Probe(version=version)
+    reason = _difference(engine, found)
+    if reason and engine.start == "fork":
+        raise _EngineError(f"start: fork: {reason}; write `start: auto`")
+    if reason:
+        warm_start(engine).give_up(reason)
+    return Probe(version=version, start="spawn" if reason else "fork", reason=reason)
+
+
+def _found(engine: Engine, report: ProcessReport) -> dict[str, Any]:
+    """Give what a probe has found, or raise what has kept it from that."""
+    if failure := report.failure():
+        command = " ".join(engine_command(engine))
+        wants = f", which has to import {engine.module}" if engine.module else ""
+        raise _EngineError(
+            f"command {command!r}{wants}: {brief(failure)}; set its command under `engines` in the "
+            "profile, or load the module that has it"
+        )
+    found: dict[str, Any] = report.output.payload()
+    return found
+
+
+def _probe_ranks(engine: Engine) -> Probe:
+    """See that all ranks of an engine find each other."""
+    alone = run_probe(replace(engine, ranks=1, start="spawn"))
+    if alone.exit_code is None and not alone.timed_out:  # there is no such engine
+        _found(engine, alone)
+    launcher = rank_launcher(engine, process_environment(engine, Path(), ""))[0]
+    theirs, mpi = kind_of_program(launcher), mpi_of(engine)
+    is_odd = not does_fit(launcher, mpi)
+    report = run_probe(replace(engine, start="spawn"), _ODD_LIMIT if is_odd else PROBE_LIMIT)
+    failure = report.failure()
+    if not failure and report.output.payload()["ranks"] in (engine.ranks, None):
+        version = str(report.output.payload()["version"])
+        return Probe(version=version, launcher=f"{launcher} ({theirs})" if theirs else launcher)
+    if not failure or is_odd:
+        seen = "" if failure else f"the engine sees {report.output.payload()['ranks']}: "
+        raise _EngineError(f"ranks: {engine.ranks}: {seen}{_misfit(engine, launcher)}")
+    if alone.failure():
+        _found(engine, report)
+    raise _EngineError(
+        f"ranks: {engine.ranks}, started with {launcher}: {brief(failure).rstrip('.:')}; "
+        + remedy(failure, launcher)
+    )
+
+
+def _misfit(engine: Engine, launcher: str) -> str:
+    """Say why several ranks do not find each other, and what to write."""
+    mpi, environment = mpi_of(engine), process_environment(engine, Path(), "")
+    said = f"its launcher is {launcher} ({kind_of_program(launcher) or 'of no known MPI'})"
+    if not mpi:
+        return f"{said}, the engine has no MPI; write `ranks: 1`"
+    said += f", its MPI {' '.join(mpi['version'].replace(',', ' ').split()[:3])} ({mpi['path']})"
+    fit = fitting(mpi, process_command(engine, environment)[0], environment.get("PATH"))
+    if fit and fit != launcher and does_fit(fit, mpi):
+        return f"{said}; write `launcher: {fit} -n {{ranks}}`, which fits"
+    return f"{said}; write the `launcher` of the same MPI, with all that it needs, or `ranks: 1`"
+
+
+def _difference(engine: Engine, fresh: dict[str, Any]) -> str:
+    """Say in what a forked process is not like a fresh one; empty if they are the same."""
+    try:
+        forked = run_forked(engine, PROBE, probe_parameters(engine), PROBE_LIMIT)
+        if failure := forked.failure():
+            return f"a forked process fails: {brief(failure)}"
+        if run_forked(engine, _ABORT, {}, _ABORT_LIMIT).exit_code != _ABORT_CODE:
+            return "MPI_Abort does not end a forked process"
+        found = forked.output.payload()
+        for name, value in fresh.items():
+            if (other := found.get(name)) != value:
+                return f"a forked process has other {name}{_which(value, other)} than a fresh one"
+        return _difference_of_imports(engine)
+    except (NoWarmStartError, NoScratchError) as error:
+        return str(error)
+
+
+def _which(one: Any, other: Any) -> str:
+    """Name what is different in two dicts, as far as fits; nothing for others."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return ""
+    names = sorted(n for n in one.keys() | other.keys() if one.get(n) != other.get(n))
+    return f" ({', '.join(names[:_MAX_NAMES])})"
+
+
+def _difference_of_imports(engine: Engine) -> str:
+    """Say what importing the engine's modules makes anew in each process; empty if nothing."""
+    parameters: dict[str, Any] = {"preload": engine.preload}
+    forked = run_forked(engine, _IMPORTS, parameters, PROBE_LIMIT)
+    if not forked.failure() and not KNOWN.issuperset(map(top_of, engine.preload)):
+        # what is made from the time in seconds is to differ as well
+        parameters["after"] = math.floor(forked.output.payload()["time"]) + 1
+    fresh = run_process(
+        replace(engine, start="spawn"), _IMPORTS, parameters, time_limit=PROBE_LIMIT
+    )
+    for report in (fresh, forked):
+        if failure := report.failure():
+            return f"what its modules hold cannot be compared: {brief(failure)}"
+    return _other_imports(fresh.output.payload(), forked.output.payload())
+
+
+def _other_imports(fresh: dict[str, Any], forked: dict[str, Any]) -> str:
+    """Say what two processes have made of the same modules; empty if the same."""
+    ours, theirs = fresh["values"], forked["values"]
+    other = {name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)}
+    if other:
+        first = min(other, key=lambda name: (" " in name, name))  # one that has a name, if possible
+        return f"{first} differs each time it is imported; make such things in a function"
+    for name, state in fresh["generators"].items():
+        if forked["generators"].get(name) == state:
+            return f"{name} is seeded by an import, once for all; seed it in the script"
+    for name in forked["drawn"]:
+        return f"an import draws from {name}, once for all; do so in a function"
+    for name, numbers in fresh["libc"].items():
+        if forked["libc"][name] != numbers:
+            return f"{name} of C is seeded by an import, once for all; seed it in the script"
+    if fresh["directories"] != forked["directories"]:
+        return "an import changes the working directory or TMPDIR"
+    return ""

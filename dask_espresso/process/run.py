@@ -1,0 +1,235 @@
+"""Start one simulation process, watch it, and say what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..engines import DEFAULT_LAUNCHER, Engine, engine_command
+from ..errors import BadValueError
+from ..inputs.shipped import SIMULATIONS
+from ..script.supervisor import MARK
+from ..script.transport import RESULT, encode_transport_data, pipe_number
+from .conversation import (
+    Conversation,
+    Pipes,
+    ProcessOrder,
+    ProcessReport,
+    kill_marked,
+    scratch_path,
+)
+from .environment import SCRIPT, simulation_environment
+from .launcher import fitting
+from .warm import WarmEngine, WarmStart
+
+PROBE, PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
+
+
+def run_process(
+    engine: Engine,
+    script: str | os.PathLike[str],
+    parameters: Any,
+    *,
+    time_limit: float | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    on_output: Callable[[bytes], None] | None = None,
+) -> ProcessReport:
+    """Run one simulation process to its end.
+
+    Parameters
+    ----------
+    engine : Engine
+        How to start it.
+    script : path
+        The simulation script.
+    parameters
+        What the script's ``get_data_from_stdin()`` gives.
+    time_limit : float, optional
+        In seconds; then SIGTERM, and two seconds later SIGKILL.
+    directory : path, optional
+        Working directory, by default a fresh one that is removed afterwards.
+    on_output : callable, optional
+        Called with everything printed but the payload, as it comes.
+
+    Returns
+    -------
+    ProcessReport
+        Never raises for anything that the simulation does, or that this machine lacks.
+    """
+    try:
+        with _order(engine, script, parameters, time_limit, directory, on_output) as order:
+            if engine.may_fork:
+                return warm_start(engine).run(order)
+            return _spawn(engine, order)
+    except NoScratchError as error:
+        return ProcessReport(error=f"no directory to run in can be made ({error})")
+    except BadValueError as error:
+        return ProcessReport(error=f"it did not start: {error}")
+
+
+class NoScratchError(RuntimeError):
+    """There is no place for temporary files."""
+
+
+@contextlib.contextmanager
+def _order(
+    engine: Engine,
+    script: str | os.PathLike[str],
+    parameters: Any,
+    time_limit: float | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    on_output: Callable[[bytes], None] | None = None,
+) -> Iterator[ProcessOrder]:
+    """Say what is to be run, in a directory that is gone afterwards, whatever becomes of it."""
+    try:
+        scratch = scratch_path()
+    except OSError as error:  # Python looks for a place that can be written to
+        raise NoScratchError(error.strerror or error) from None
+    try:
+        yield ProcessOrder(
+            script=os.fspath(script),
+            stdin=encode_transport_data(parameters).encode(),
+            environment=process_environment(engine, scratch, uuid.uuid4().hex),
+            directory=os.fspath(directory or scratch / "run"),
+            scratch=os.fspath(scratch),
+            time_limit=time_limit,
+            on_output=on_output,
+        )
+    finally:
+        if scratch.exists():  # the supervisor was killed, or the simulation has made it read-only
+            for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+                subprocess.run([*command, "--", scratch], check=False, capture_output=True)
+
+
+def warm_start(engine: Engine) -> WarmStart:
+    """Give this process's one warm start of an engine, which starts when it is first needed."""
+    return _warm_starts(engine)
+
+
+@functools.cache
+def _warm_starts(engine: Engine) -> WarmStart:
+    server = WarmEngine(
+        lambda environment: process_command(engine, environment),
+        functools.partial(process_environment, engine),
+        engine.preload,
+    )
+    return WarmStart(server, functools.partial(_spawn, engine), insists=engine.start == "fork")
+
+
+def process_environment(engine: Engine, scratch: Path, mark: str) -> dict[str, str]:
+    """Give the environment of one process, with the mark by which all that it starts is found."""
+    # MPI and others leave files in TMPDIR if they are killed
+    base = {**os.environ, "TMPDIR": str(scratch / "tmp"), MARK: mark}
+    return simulation_environment(engine, base)
+
+
+def process_command(engine: Engine, environment: Mapping[str, str]) -> list[str]:
+    """Give the program and arguments in front of a script."""
+    return _absolute(list(engine_command(engine)), environment)
+
+
+def rank_launcher(engine: Engine, environment: Mapping[str, str]) -> list[str]:
+    """Give what starts several ranks; without words of the user's own, what fits the engine."""
+    words = [word.replace("{ranks}", str(engine.ranks)) for word in engine.launcher]
+    if engine.launcher == DEFAULT_LAUNCHER:
+        program = process_command(engine, environment)[0]
+        words[0] = fitting(mpi_of(engine), program, environment.get("PATH")) or words[0]
+    return _absolute(words, environment)
+
+
+def _absolute(command: list[str], environment: Mapping[str, str]) -> list[str]:
+    # a path relative to here would otherwise be looked up in the simulation's directory
+    found = shutil.which(command[0], path=environment.get("PATH"))
+    return [os.path.abspath(found) if found else command[0], *command[1:]]  # noqa: PTH100
+
+
+def _spawn(engine: Engine, order: ProcessOrder) -> ProcessReport:
+    """Run a simulation as a fresh process, under a supervisor of its own."""
+    with Pipes() as pipes:
+        request_read, request_write = os.pipe()
+        report, report_write = os.pipe()
+        result = pipes.theirs[3]
+        to_supervisor = os.fdopen(request_write, "wb", buffering=0)
+        with to_supervisor, os.fdopen(report, "rb"):
+            try:
+                process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(SCRIPT / "supervisor.py")]
+                    + [str(fd) for fd in (request_read, report_write, result)],
+                    stdin=pipes.theirs[0],
+                    stdout=pipes.theirs[1],
+                    stderr=pipes.theirs[2],
+                    pass_fds=(request_read, report_write, result),
+                    start_new_session=True,
+                )
+            finally:
+                os.close(request_read)
+                os.close(report_write)
+            environment = {**order.environment, RESULT: f"{result}:{pipe_number(result)}"}
+            pipes.hand_over()
+            command = [*process_command(engine, environment), order.script]
+            if engine.ranks > 1:
+                starter = [sys.executable, "-I", "-S", str(SCRIPT / "rank.py"), order.scratch]
+                command = [*rank_launcher(engine, environment), *starter, *command]
+            request = {
+                "command": command,
+                "environment": environment,
+                "for_ranks": _changes(environment) if engine.ranks > 1 else None,
+                "directory": order.directory,
+                "scratch": order.scratch,
+                "time_limit": order.time_limit,
+            }
+
+            def kill() -> None:
+                process.kill()
+                kill_marked(order.mark)
+
+            with process, to_supervisor:  # closed before the process is waited for, which then ends
+                with contextlib.suppress(BrokenPipeError):  # there will be no report, either
+                    to_supervisor.write(json.dumps(request).encode() + b"\n")
+                conversation = Conversation(pipes, report, order.time_limit, kill, order.on_output)
+                return conversation.hold(order.stdin)
+
+
+def _changes(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give what this process's own environment has not, or has otherwise."""
+    return {name: value for name, value in environment.items() if os.environ.get(name) != value}
+
+
+def run_forked(engine: Engine, script: Path, parameters: Any, time_limit: float) -> ProcessReport:
+    """Run a trial as a forked process.
+
+    Raises
+    ------
+    NoWarmStartError, NoScratchError
+        If that is not possible.
+    """
+    with _order(engine, script, parameters, time_limit) as order:
+        return warm_start(engine).fork(order)
+
+
+def mpi_of(engine: Engine) -> dict[str, str] | None:
+    """Give the MPI library of an engine, as one rank of it finds it; None if that is not known."""
+    report = run_probe(replace(engine, ranks=1, start="spawn"))
+    mpi: dict[str, str] | None = None if report.failure() else report.output.payload()["mpi"]
+    return mpi
+
+
+@functools.lru_cache(maxsize=32)
+def run_probe(engine: Engine, time_limit: float = PROBE_LIMIT) -> ProcessReport:
+    """Run the script that tells what an engine is, once for each engine."""
+    return run_process(engine, PROBE, probe_parameters(engine), time_limit=time_limit)
+
+
+def probe_parameters(engine: Engine) -> dict[str, Any]:
+    """Give what that script is told."""
+    return {"module": engine.module, "mpi4py": "mpi4py" in engine.preload}

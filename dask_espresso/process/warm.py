@@ -1,0 +1,397 @@
+"""Warm start, seen from the worker: the engine process that forks, its slots, and when to use them.
+
+The other side is :mod:`dask_espresso.script.forkserver`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import logging
+import os
+import select
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ..script import supervisor
+from .conversation import (
+    BoundedText,
+    Conversation,
+    Pipes,
+    ProcessOrder,
+    ProcessReport,
+    kill_marked,
+    scratch_path,
+)
+from .environment import SCRIPT
+
+logger = logging.getLogger(__name__)
+
+_PROGRAM = SCRIPT / "forkserver.py"
+_MAX_MESSAGE = 1 << 17  # bytes
+_START_TIMEOUT = 300.0  # seconds; many nodes that import from one file system can take long
+_SLOT_TIMEOUT = 30.0  # seconds
+_END_TIMEOUT = 8.0  # seconds, somewhat longer than the server waits for its slots
+
+
+class NoWarmStartError(RuntimeError):
+    """Simulations of this engine, or of this script, cannot be forked; the message says why."""
+
+
+class WarmStart:
+    """Simulations of one engine on this worker, forked where that comes to the same.
+
+    Parameters
+    ----------
+    server : WarmEngine
+        Forks them.
+    spawn : callable
+        Runs one as a fresh process.
+    insists : bool
+        Whether they are forked in any case.
+
+    Notes
+    -----
+    The first simulation of a script that fails when it is forked is run once more as a fresh
+    process: if that ends otherwise, the script is not forked any more.
+    """
+
+    def __init__(
+        self,
+        server: WarmEngine,
+        spawn: Callable[[ProcessOrder], ProcessReport],
+        *,
+        insists: bool,
+    ) -> None:
+        self._server = server
+        self._spawn = spawn
+        self._insists = insists
+        self._reasons: dict[str, str] = {}  # not to fork, by script; "" is for all of them
+        self._trusted: set[str] = set()
+
+    def reason(self, script: str = "") -> str:
+        """Say why simulations are not forked; empty if they are, or none was tried yet."""
+        return self._reasons.get("") or self._reasons.get(script, "")
+
+    def give_up(self, reason: str, script: str = "") -> None:
+        """Fork no simulation any more, or none of this script."""
+        if script not in self._reasons:
+            logger.info("%s: a fresh process each: %s", script or "all simulations", reason)
+            self._reasons[script] = reason
+            if not script:
+                self._server.close()
+
+    def fork(self, order: ProcessOrder) -> ProcessReport:
+        """Run a simulation as a forked process.
+
+        Raises
+        ------
+        NoWarmStartError
+            If that is not possible.
+        """
+        return self._server.run(order)
+
+    def run(self, order: ProcessOrder) -> ProcessReport:
+        """Run a simulation."""
+        if self.reason(order.script) and not self._insists:
+            return self._spawn(order)
+        try:
+            report = self.fork(order)
+        except NoWarmStartError as error:
+            if self._insists:
+                return ProcessReport(error=f"the engine did not start: {error}")
+            self.give_up(str(error), order.script)
+            return self._spawn(order)
+        if self._insists or order.script in self._trusted:
+            return report
+        return self._checked(order, report)
+
+    def _checked(self, order: ProcessOrder, report: ProcessReport) -> ProcessReport:
+        """See whether a forked process failed because it was forked."""
+        if report.failure():
+            fresh = self._spawn(order)
+            if report.exit_code is None and not report.timed_out:  # it was struck from outside
+                return fresh
+            if (fresh.exit_code, fresh.timed_out) != (report.exit_code, report.timed_out):
+                reason = f"forked it fails ({report.reason()}), as a fresh process it does not"
+                self.give_up(reason, order.script)
+            report = fresh
+        self._trusted.add(order.script)
+        return report
+
+
+class WarmEngine:
+    """An engine process that has done its imports, and forks a slot for every thread of a worker.
+
+    Parameters
+    ----------
+    command : callable
+        Gives the program and arguments in front of a script, for an environment.
+    environment : callable
+        Gives the environment of a process, from its scratch directory and its mark.
+    preload : sequence of str
+        The modules to import.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[Mapping[str, str]], list[str]],
+        environment: Callable[[Path, str], dict[str, str]],
+        preload: tuple[str, ...],
+    ) -> None:
+        self._start_server = functools.partial(_Server, command, environment, preload)
+        self._lock = threading.Lock()
+        self._server: _Server | None = None
+        self._idle: list[_Slot] = []
+        _engines.add(self)
+
+    def run(self, order: ProcessOrder) -> ProcessReport:
+        """Fork a simulation, and give the report on it.
+
+        Raises
+        ------
+        NoWarmStartError
+            If it cannot be forked.
+        """
+        slot = self._take()
+        is_usable = False
+        try:
+            report = slot.run(order)
+            is_usable = slot.is_usable
+        finally:
+            if is_usable:
+                self._idle.append(slot)
+            else:
+                slot.close()
+        return report
+
+    def _take(self) -> _Slot:
+        """Give a slot that has nothing to do."""
+        with self._lock:
+            while self._idle:
+                slot = self._idle.pop()
+                if slot.is_alive():
+                    return slot
+                slot.close()
+            if self._server and not self._server.is_alive():
+                self._server.close()
+                self._server = None
+            if not self._server:
+                self._server = self._start_server()
+            try:
+                return self._server.fork()
+            except OSError as error:
+                self._server.close()
+                self._server = None
+                raise NoWarmStartError(f"the warm engine process is gone ({error})") from error
+
+    def close(self) -> None:
+        """End the engine process and its slots."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+            if self._server:
+                self._server.close()
+                self._server = None
+
+
+_engines: weakref.WeakSet[WarmEngine] = weakref.WeakSet()
+
+
+@atexit.register
+def close_all() -> None:
+    """End all engine processes of this one, as at its own end."""
+    for engine in list(_engines):
+        engine.close()
+
+
+class _Server:
+    """The engine process itself."""
+
+    def __init__(
+        self,
+        command: Callable[[Mapping[str, str]], list[str]],
+        environment: Callable[[Path, str], dict[str, str]],
+        preload: tuple[str, ...],
+    ) -> None:
+        self._scratch = scratch_path()
+        self._mark = uuid.uuid4().hex
+        self._base = environment(self._scratch, self._mark)
+        try:
+            supervisor.make_scratch(str(self._scratch))
+            self._start(command(self._base))
+        except OSError as error:
+            self._remove_scratch()
+            raise NoWarmStartError(supervisor.not_started(error)["error"]) from error
+        try:
+            if refusal := self._wait_until_warm(preload):
+                raise NoWarmStartError(refusal)
+        except BaseException:
+            self.close()
+            kill_marked(self._mark)  # what its imports have started
+            raise
+
+    def _start(self, command: list[str]) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(_PROGRAM), str(theirs.fileno()), str(self._scratch)],
+                stdin=subprocess.PIPE,  # pipes, as simulations have them
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=self._scratch / "run",
+                env=self._base,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        except OSError:
+            self._control.close()
+            raise
+        finally:
+            theirs.close()
+
+    def _wait_until_warm(self, preload: tuple[str, ...]) -> str:
+        """Hear what it prints until it is ready; give why it cannot be used, if so."""
+        assert self._process.stdin
+        assert self._process.stdout
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(b"\n")  # so that a module that reads it is found
+        request = {"preload": preload, "mark": self._mark}
+        with contextlib.suppress(BrokenPipeError):
+            self._control.send(json.dumps(request).encode())
+        printed, stdout = BoundedText(), self._process.stdout
+        end = time.monotonic() + _START_TIMEOUT
+        fds = [stdout.fileno(), self._control.fileno()]
+        while ready := select.select(fds, [], [], max(0, end - time.monotonic()))[0]:
+            if fds[0] in ready and (data := os.read(fds[0], 1 << 16)):
+                printed.add(data)
+            elif fds[1] in ready:
+                if message := self._control.recv(_MAX_MESSAGE):
+                    return str(json.loads(message)["refusal"])
+                break
+        last = (str(printed).strip().splitlines() or ["it printed nothing"])[-1]
+        late = f" within {_START_TIMEOUT:.0f} s" if not ready else ""
+        return f"the engine does not get warm{late}: {last}"
+
+    def is_alive(self) -> bool:
+        """Say whether it still runs."""
+        return self._process.poll() is None
+
+    def fork(self) -> _Slot:
+        """Have it fork a slot.
+
+        Raises
+        ------
+        OSError
+            If it is gone, or does not do so.
+        """
+        connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        mark = uuid.uuid4().hex
+        try:
+            with theirs:
+                socket.send_fds(self._control, [mark.encode()], [theirs.fileno()])
+            connection.settimeout(_SLOT_TIMEOUT)
+            if not connection.recv(_MAX_MESSAGE):
+                raise ConnectionResetError("it has ended")
+            connection.settimeout(None)
+        except BaseException:
+            connection.close()
+            raise
+        return _Slot(connection, mark, self._base)
+
+    def close(self) -> None:
+        """Have it end, and see that it does."""
+        self._control.close()
+        try:
+            self._process.wait(_END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            kill_marked(self._mark)
+        if self._process.stdout:
+            self._process.stdout.close()
+        self._remove_scratch()
+
+    def _remove_scratch(self) -> None:
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+class _Slot:
+    """The process that forks one simulation after the other.
+
+    Attributes
+    ----------
+    is_usable : bool
+        Whether it can run another one.
+    """
+
+    def __init__(self, connection: socket.socket, mark: str, base: Mapping[str, str]) -> None:
+        self.is_usable = True
+        self._connection = connection
+        self._mark = mark
+        self._base = base
+
+    def run(self, order: ProcessOrder) -> ProcessReport:
+        """Run one simulation to its end.
+
+        Raises
+        ------
+        NoWarmStartError
+            If its script cannot be run by forking.
+        """
+        with Pipes() as pipes:
+            request = {
+                "script": order.script,
+                "environment": self._changes(order.environment),
+                "mark": order.mark,
+                "directory": order.directory,
+                "scratch": order.scratch,
+                "time_limit": order.time_limit,
+            }
+            self.is_usable = False
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                socket.send_fds(self._connection, [json.dumps(request).encode()], pipes.theirs)
+            pipes.hand_over()
+
+            def kill() -> None:
+                self._connection.close()
+                kill_marked(self._mark, order.mark)
+
+            report = self._connection.fileno()
+            conversation = Conversation(pipes, report, order.time_limit, kill, order.on_output)
+            heard = conversation.hold(order.stdin)
+        said = conversation.said
+        if said and not said["is_clean"]:
+            with contextlib.suppress(OSError):
+                self._connection.recv(_MAX_MESSAGE)  # it has removed what the simulation left
+        self.is_usable = bool(said) and self._connection.fileno() >= 0
+        if refusal := said.get("refusal"):
+            raise NoWarmStartError(refusal)
+        return heard
+
+    def _changes(self, environment: Mapping[str, str]) -> dict[str, str | None]:
+        """Give what is other in an environment than in the server's; None for what is not there."""
+        changed: dict[str, str | None] = {
+            name: value for name, value in environment.items() if self._base.get(name) != value
+        }
+        changed.update((name, None) for name in self._base.keys() - environment.keys())
+        return changed
+
+    def is_alive(self) -> bool:
+        """Say whether it waits for something to do."""
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        return not poll.poll(0)
+
+    def close(self) -> None:
+        """Have it end."""
+        self._connection.close()

@@ -1,0 +1,341 @@
+"""The HDF5 file of a store: all outcomes as columns, written and read as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
+
+import h5py
+import numpy as np
+
+from .. import __version__
+from ..errors import InputError
+from ..files import close_file, open_file, replace_file
+from ..identity import IDS, simulation_id
+from ..outcome import DEFAULTS, Outcome, Status
+from .columns import ABSENT, DIMENSION, ColumnWriter, find_columns, read_column, untabulate
+from .columns import Path as ColumnPath
+from .image import Image
+from .names import ROLES, column_names
+from .seal import check_seal, seal_of
+from .table import OUTCOME_FIELDS, Table
+
+FORMAT = 2  # in the first, other programs found zeros and empty texts where nothing was
+_VERSIONS = "_code/versions"  # in a group, so that it is no variable
+_ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "status": {
+        "flag_values": [int(status) for status in Status],
+        "flag_meanings": " ".join(status.label.replace(" ", "_") for status in Status),
+    },
+    "replica": {"long_name": "number of the replica"},
+    "seed": {"long_name": "the simulation's own seed"},
+    "attempts": {"long_name": "number of times it was started"},
+    "exit_code": {"long_name": "exit code, or minus the number of a signal"},
+    "started": {"units": "seconds since 1970-01-01", "calendar": "standard"},
+    "elapsed_time": {"units": "s"},
+    "cpu_time": {"units": "s"},
+    "peak_memory": {"units": "B", "long_name": "largest resident memory of one process"},
+    "script_hash": {"long_name": "SHA-256 of the script"},
+    "code_hash": {"long_name": "version of the script and the modules that it imports"},
+    "sequence": {"long_name": "order of recording"},
+}
+
+
+class Head(NamedTuple):
+    """As much of an outcome as a driver has to know."""
+
+    status: Status
+    sequence: int
+    script_hash: str
+    code_hash: str
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Head:
+        """Give what a driver has to know of an outcome."""
+        hashes = map(sys.intern, (outcome.script_hash, outcome.code_hash))
+        return cls(outcome.status, outcome.sequence, *hashes)
+
+
+Row = TypeVar("Row", Outcome, Head)
+
+
+@dataclasses.dataclass
+class StoreContents(Generic[Row]):
+    """All that a store holds.
+
+    Attributes
+    ----------
+    study : dict
+        The study as it was run last; see :meth:`dask_espresso.inputs.study.Study.from_snapshot`.
+    script_hash : str
+        SHA-256 of the script as it was run last.
+    outcomes : dict of str to Outcome, or to Head
+        By the simulation's id; in the order of the study where published.
+    owner : dict
+        The driver that is at work on it now: host, pid, job_id; empty where none is.
+    code_hash : str
+        Version of the script and the modules that it imports as they were run last; empty where
+        that was before modules were recorded.
+    versions : dict of str to dict
+        The files of each version of the code, and their hashes.
+    published_as : dict or None
+        What the HDF5 file says of all this, as :func:`write_hdf5` takes it; None where there is no
+        file.
+    n_published, n_unpublished : int
+        Outcomes in the HDF5 file, and records of outcomes in the journal.
+    """
+
+    study: dict[str, Any]
+    script_hash: str
+    outcomes: dict[str, Row]
+    code_hash: str = ""
+    versions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    owner: dict[str, Any] = dataclasses.field(default_factory=dict)
+    published_as: dict[str, Any] | None = None
+    n_published: int = 0
+    n_unpublished: int = 0
+
+
+class Published:
+    """An HDF5 file of a store, open for reading.
+
+    Its methods raise InputError if it is damaged.
+
+    Attributes
+    ----------
+    study : dict
+        The study as it was when this was published.
+    script_hash, code_hash, versions
+        As in :class:`StoreContents`, then.
+    ids : list of str
+        The simulations' ids.
+    """
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self._path, self._file = path, file
+        with self._reading():
+            self.study = json.loads(file.attrs["study"])
+            self.script_hash = str(file.attrs["script_hash"])
+            self.code_hash = str(file.attrs.get("code_hash", ""))
+            self.versions = json.loads(file[_VERSIONS][()]) if _VERSIONS in file else {}
+            self.ids = [text.decode() for text in file[DIMENSION][:]]
+            self._names = find_columns(file)
+            if file.attrs.get("ids", 1) < IDS:
+                self.ids = self._ids_of_now()
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # h5py raises all kinds for what it cannot read
+            raise InputError(
+                f"{self._path}: damaged, or changed by another program "
+                f"({type(error).__name__}: {error}); restore it, or name another --store"
+            ) from error
+
+    def paths(self, role: str) -> Collection[ColumnPath]:
+        """Give the paths of the columns of one role."""
+        return self._names.get(role, {}).keys()
+
+    def column(self, role: str, path: ColumnPath) -> list[Any]:
+        """Read a column: one value a simulation, or ABSENT."""
+        with self._reading():
+            values = read_column(self._file, self._names[role][path])
+            if len(values) != len(self.ids):
+                raise ValueError(f"{'.'.join(path)} has {len(values)} values")
+            if role == "outcome" and path == ("peak_memory",):
+                return [value or ABSENT for value in values]  # what was not known was once 0
+            return values
+
+    def _ids_of_now(self) -> list[str]:
+        """Give the ids that the simulations have now; of equal ones the second keeps its old id."""
+        replicas = self.column("outcome", ("replica",))
+        taken, ids = set(self.ids), []
+        for old, parameters, replica in zip(
+            self.ids, self._dicts("parameter"), replicas, strict=True
+        ):
+            new = simulation_id(parameters, replica)
+            ids.append(old if new in taken else new)
+            taken.add(new)
+        return ids
+
+    def heads(self) -> dict[str, Head]:
+        """Read what a driver has to know of the outcomes."""
+        columns = [self._field(name) for name in Head._fields]
+        with self._reading():
+            heads = (Head(Status(status), *rest) for status, *rest in zip(*columns, strict=True))
+            return dict(zip(self.ids, heads, strict=True))
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Read all outcomes."""
+        names = [name for name in OUTCOME_FIELDS if (name,) in self.paths("outcome")]
+        fields = [self._field(name) for name in names]
+        parameters, results = self._dicts("parameter"), self._dicts("result")
+        outcomes = {}
+        with self._reading():
+            for i, name in enumerate(self.ids):
+                values = {field: column[i] for field, column in zip(names, fields, strict=True)}
+                values["status"] = Status(values["status"])
+                result = results[i] if values["status"].has_result else None
+                outcomes[name] = Outcome(id=name, parameters=parameters[i], result=result, **values)
+        return outcomes
+
+    def _field(self, name: str) -> list[Any]:
+        """Read a field of all outcomes; its default where it is not known."""
+        default = DEFAULTS[name]
+        if default == "" and (name,) not in self.paths("outcome"):  # in stores of before
+            return [default] * len(self.ids)
+        values = self.column("outcome", (name,))
+        return [default if value is ABSENT else value for value in values]
+
+    def _dicts(self, role: str) -> list[dict[str, Any]]:
+        columns = ((path, self.column(role, path)) for path in self.paths(role))
+        with self._reading():
+            return untabulate(columns, len(self.ids))
+
+
+@contextlib.contextmanager
+def open_hdf5(path: Path) -> Iterator[Published | None]:
+    """Open what has been published; None where there is no file.
+
+    Raises
+    ------
+    InputError
+        If the file is no store, a newer one, or damaged.
+    OSError
+        If it cannot be read.
+    """
+    stream = _opened(path)
+    if stream is None:
+        yield None
+        return
+    # one open file for all of it: at the path there may soon be a new one
+    with stream:
+        check_seal(path, stream)
+        try:
+            file = h5py.File(stream, "r")
+        except OSError as error:
+            if error.errno:  # of the stream
+                raise
+            raise InputError(
+                f"{path}: not an HDF5 file ({error}); name a store, such as NAME.h5"
+            ) from error
+        with file:
+            _check_format(path, file.attrs.get("dask_espresso_format"), file.attrs.get("source"))
+            yield Published(path, file)
+
+
+def _opened(path: Path) -> BinaryIO | None:
+    try:
+        return open_file(path)
+    except FileNotFoundError:
+        return None
+
+
+def _check_format(path: Path, version: Any, source: Any) -> None:
+    if not isinstance(version, int | np.integer):
+        raise InputError(f"{path}: an HDF5 file, but no store of dask_espresso")
+    if version > FORMAT:
+        raise InputError(
+            f"{path}: written by a newer dask_espresso ({source}); update this one ({__version__})"
+        )
+
+
+def write_hdf5(
+    path: Path,
+    table: Table,
+    study: dict[str, Any],
+    script_hash: str,
+    code_hash: str = "",
+    versions: dict[str, dict[str, str]] | None = None,
+    may_replace: Callable[[], bool] | None = None,
+) -> int:
+    """Replace the HDF5 file by one with what a table holds, at once and as a whole.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    table : Table
+        All outcomes that it is to hold.
+    study, script_hash, code_hash, versions
+        As in :class:`StoreContents`.
+    may_replace : callable, optional
+        Asked at the last moment.
+
+    Returns
+    -------
+    int
+        The new file's number, see :func:`~dask_espresso.files.file_number`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or may not be replaced; the old file is then untouched.
+    """
+    image = Image()  # in memory, since HDF5 crashes on a full disk
+    with h5py.File(image, "w", track_order=True) as file:
+        _write_attributes(file, study, script_hash)
+        file.attrs["code_hash"] = code_hash
+        file[_VERSIONS] = json.dumps(versions or {})
+        _write_columns(file, table)
+    parts = image.parts()
+    fd = replace_file(path, [*parts, seal_of(parts)], may_replace=may_replace)
+    try:
+        return os.fstat(fd).st_ino
+    finally:
+        close_file(fd)
+
+
+def _write_attributes(file: h5py.File, study: dict[str, Any], script_hash: str) -> None:
+    file.attrs["Conventions"] = "CF-1.11"
+    file.attrs["title"] = study["name"]
+    file.attrs["source"] = f"dask_espresso {__version__}"
+    file.attrs["dask_espresso_format"] = FORMAT
+    file.attrs["study"] = json.dumps(study)
+    file.attrs["script_hash"] = script_hash
+    file.attrs["ids"] = IDS
+    file.attrs["published"] = time.time()
+
+
+def _write_columns(file: h5py.File, table: Table) -> None:
+    paths = {role: table.paths(role) for role in ROLES}
+    names = column_names(paths)
+    writer = ColumnWriter(file, list(table.ids), set(names.values()))
+    for role in ("parameter", "result", "outcome"):
+        for path, values in table.columns(role, paths[role]):
+            attributes = _ATTRIBUTES.get(path[0]) if role == "outcome" else None
+            writer.write(names[role, path], role, path, values, attributes)
+    by_role = {role: [names[role, path] for path in paths[role]] for role in ROLES}
+    _write_coordinates(file, by_role)
+    _write_default_plot(file, by_role)
+
+
+def _write_coordinates(file: h5py.File, names: dict[str, list[str]]) -> None:
+    """Name the parameters as coordinates, the way CF does."""
+    parameters = [name for name in names["parameter"] if "shapes" not in file[name].attrs]
+    coordinates = [*parameters, "replica"]
+    for name in names["result"] + names["outcome"]:
+        along = file[name].dims[0]
+        if name not in coordinates and along and along[0].name == f"/{DIMENSION}":
+            file[name].attrs["coordinates"] = " ".join(coordinates)
+
+
+def _write_default_plot(file: h5py.File, names: dict[str, list[str]]) -> None:
+    """Tell h5web and other NeXus readers what to plot first."""
+
+    def first(role: str) -> list[str]:
+        kinds = ("float", "int")
+        return [n for n in names[role] if file[n].attrs["kind"] in kinds and file[n].ndim == 1]
+
+    axes = [n for n in first("parameter") if len(set(file[n][:].tolist())) > 1]
+    signals = sorted(first("result"), key=lambda n: f"{n}_sem" not in file)
+    if axes and signals:
+        file.attrs.update(NX_class="NXdata", signal=signals[0], axes=axes[0])

@@ -1,0 +1,89 @@
+"""Names of the columns: each stands beside all others, whatever a script calls its results.
+
+The store's own columns always have their plain names, and a parameter its own beside a result. What
+has a name that is taken, or one that netCDF keeps for itself, has its role in front of it, as in
+``result.status``. Names do not depend on the order in which simulations ended.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from ..outcome import FIELDS
+from .columns import DIMENSION, REST, Path
+
+ROLES = ("outcome", "parameter", "result")  # the first has its names before the others
+_OWN = frozenset((DIMENSION, *FIELDS))
+_OF_ROLES = tuple(f"{role}." for role in ROLES)
+_REST_NAME = "more"
+_LONGEST = 200  # bytes; netCDF has 255, and a role or `_element` comes along
+
+
+def safe(text: str) -> str:
+    """Make a name that HDF5 and the lists of names in netCDF attributes can hold.
+
+    Different names stay different.
+    """
+    text = re.sub(r"[\s/\x00-\x1f\x7f\ud800-\udfff%]", lambda m: f"%{ord(m[0]):02X}", text)
+    return text if text not in ("", ".", "..") else f"%{text}"
+
+
+def is_long(path: Path) -> bool:
+    """Say whether a column of this name could not be read by all that read netCDF."""
+    return len(_without_dots(path, safe).encode()) > _LONGEST
+
+
+def column_names(
+    paths: Mapping[str, Collection[Path]], write: Callable[[str], str] = safe
+) -> dict[tuple[str, Path], str]:
+    """Give every column a name of its own.
+
+    Parameters
+    ----------
+    paths : dict of str to paths
+        The columns of each role.
+    write : callable, optional
+        How each part of a name is written.
+
+    Returns
+    -------
+    dict
+        The names by role and path: parts are joined by dots.
+
+    Examples
+    --------
+    >>> paths = {"parameter": [("x",)], "result": [("x",), ("status",), ("rdf", "r")]}
+    >>> list(column_names(paths).values())
+    ['x', 'result.x', 'result.status', 'rdf.r']
+    """
+    names: dict[tuple[str, Path], str] = {}
+    taken: set[str] = set()
+    # what is left of all names comes last, and of a.b the one of nested dicts first
+    columns = [(role, path) for role in ROLES for path in paths.get(role, ())]
+    columns.sort(key=lambda column: (column[1] == REST, ROLES.index(column[0]), _dots(column[1])))
+    for role, path in columns:
+        name = next(name for name in _candidates(role, path, write) if name not in taken)
+        taken.add(name)
+        names[role, path] = name
+    return names
+
+
+def _dots(path: Path) -> tuple[int, Path]:
+    return sum(part.count(".") for part in path), path
+
+
+def _candidates(role: str, path: Path, write: Callable[[str], str]) -> Iterator[str]:
+    plain = ".".join(map(write, path)) or _REST_NAME
+    # names that begin with an underscore are reserved in netCDF
+    if role == "outcome" or not (plain in _OWN or plain.startswith(("_", *_OF_ROLES))):
+        yield plain
+    yield f"{role}.{plain}"
+    unlike_others = f"{role}.{_without_dots(path, write) or '%'}"
+    yield unlike_others
+    yield from (f"{unlike_others}.{i}" for i in itertools.count(2))
+
+
+def _without_dots(path: Path, write: Callable[[str], str]) -> str:
+    return ".".join(write(part).replace(".", "%2E") for part in path)

@@ -1,0 +1,199 @@
+"""What is to be published, as columns: those of the HDF5 file, and outcomes recorded since."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, KeysView, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..outcome import DEFAULTS, FIELDS, Outcome
+from .columns import ABSENT, REST, Path, flatten
+from .names import is_long
+
+if TYPE_CHECKING:
+    from .hdf5 import Published
+
+OUTCOME_FIELDS = tuple(name for name in FIELDS if name not in ("id", "parameters", "result"))
+# fields that say nothing where they have this; of an empty error or log we know that it is empty
+_UNKNOWN = {
+    name: value
+    for name, value in DEFAULTS.items()
+    if (value in ("", None) or value != value) and name not in ("error", "log")
+}
+# HDF5 attaches no more than about 4000 columns to a dimension; those in fewest rows share one
+_MAX_COLUMNS = 1000
+
+ID_TYPE = "S16"  # of ids in an array
+
+# numbers of rows, and what stands there
+_Cells = tuple["array[int]", list[Any]]
+
+
+class Table:
+    """All outcomes that a store is to hold, a row each.
+
+    A column of the HDF5 file is read when it is asked for, and kept by nobody: only the outcomes
+    added are in memory.
+
+    Parameters
+    ----------
+    published : Published, optional
+        The HDF5 file, open as long as the table is used.
+    """
+
+    def __init__(self, published: Published | None = None) -> None:
+        self._published = published
+        ids = published.ids if published else []
+        self._sequences = published.column("outcome", ("sequence",)) if published else []
+        self._rows = {name: row for row, name in enumerate(ids)}
+        self._added: dict[str, dict[Path, _Cells]] = {"parameter": {}, "result": {}, "outcome": {}}
+        self._texts: dict[str, str] = {}
+        for role, added in self._added.items():
+            if published and REST in published.paths(role):
+                for row, leaves in enumerate(published.column(role, REST)):
+                    if leaves is not ABSENT:
+                        self._put(added, row, ((tuple(names), leaf) for names, leaf in leaves))
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Table:
+        """Make a table of these outcomes alone, in this order."""
+        table = cls()
+        for outcome in outcomes:
+            table.add(outcome)
+        return table
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def ids(self) -> KeysView[str]:
+        """The simulations' ids, in the order of the rows."""
+        return self._rows.keys()
+
+    def add(self, outcome: Outcome) -> None:
+        """Add an outcome, in the place of one of the same simulation that is not a later one."""
+        row = len(self._sequences)
+        self._sequences.append(outcome.sequence)
+        before = self._rows.get(outcome.id)
+        if before is None or self._sequences[before] <= outcome.sequence:
+            self._rows[outcome.id] = row
+        fields = {(name,): getattr(outcome, name) for name in OUTCOME_FIELDS}
+        fields["status",] = int(outcome.status)
+        self._put(self._added["parameter"], row, flatten(outcome.parameters).items())
+        self._put(self._added["result"], row, flatten(outcome.result or {}).items())
+        self._put(self._added["outcome"], row, fields.items())
+
+    def _put(self, added: dict[Path, _Cells], row: int, leaves: Iterable[tuple[Path, Any]]) -> None:
+        for path, leaf in leaves:
+            cells = added.get(path)
+            if cells is None:
+                cells = added[path] = array("I"), []
+            cells[0].append(row)
+            # most texts are those of thousands of other outcomes
+            cells[1].append(self._texts.setdefault(leaf, leaf) if type(leaf) is str else leaf)
+
+    def sort(self, order: np.ndarray[Any, Any]) -> None:
+        """Put the rows in this order of their ids, and those of other ids behind them."""
+        ids = list(self._rows)
+        wanted = np.array(ids, ID_TYPE)
+        by_id = np.argsort(order)
+        found = by_id[np.searchsorted(order, wanted, sorter=by_id) % len(order)]
+        places = np.where(order[found] == wanted, found, len(order))
+        self._rows = {
+            ids[i]: self._rows[ids[i]] for i in np.argsort(places, kind="stable").tolist()
+        }
+
+    def paths(self, role: str) -> list[Path]:
+        """Give the paths of the columns of one role; with REST last, where some have none.
+
+        That is so where there are too many of them, and for names that are too long.
+        """
+        if role == "outcome":
+            return [(name,) for name in OUTCOME_FIELDS]
+        there = self._leaves(role)
+        if len(self._rows) < len(self._sequences):  # some are only of rows that were replaced
+            rows = set(self._rows.values())
+            there = [p for p in there if any(row in rows for row, _ in self._cells(role, p))]
+        paths = [path for path in there if not is_long(path)]
+        if len(paths) > _MAX_COLUMNS:
+            counts = self._counts(role, paths)
+            most = {path for path, _ in counts.most_common(_MAX_COLUMNS)}
+            paths = [path for path in paths if path in most]
+        return paths if len(paths) == len(there) else [*paths, REST]
+
+    def _leaves(self, role: str) -> list[Path]:
+        """Give the paths of all leaves of parameters or results, of rows that were replaced too."""
+        published = self._published.paths(role) if self._published else ()
+        return [path for path in dict.fromkeys([*published, *self._added[role]]) if path != REST]
+
+    def columns(self, role: str, paths: Sequence[Path]) -> Iterator[tuple[Path, list[Any]]]:
+        """Give the columns of one role.
+
+        Where REST is among the paths, what is not in the others is one list of paths and leaves a
+        row; :func:`~dask_espresso.store.columns.untabulate` puts it together again.
+
+        Parameters
+        ----------
+        role : str
+            ``parameter``, ``result`` or ``outcome``.
+        paths : list of paths
+            As :meth:`paths` gives them.
+
+        Yields
+        ------
+        path : tuple of str
+            The value's name.
+        values : list
+            One a row, or ABSENT.
+        """
+        for path in paths:
+            if path == REST:
+                yield REST, self._shared_column(role, paths)
+            elif role == "outcome" and path[0] in _UNKNOWN:
+                unknown = _UNKNOWN[path[0]]
+                values = self._column(role, path)
+                yield path, [ABSENT if v == unknown or v != v else v for v in values]
+            else:
+                yield path, self._column(role, path)
+
+    def _column(self, role: str, path: Path) -> list[Any]:
+        values = self._published_column(role, path)
+        values += [ABSENT] * (len(self._sequences) - len(values))
+        for row, leaf in zip(*self._added[role].get(path, ((), ())), strict=True):
+            values[row] = leaf
+        return [values[row] for row in self._rows.values()]
+
+    def _published_column(self, role: str, path: Path) -> list[Any]:
+        if self._published is None:
+            return []
+        if path in self._published.paths(role):
+            return self._published.column(role, path)
+        absent = DEFAULTS[path[0]] if role == "outcome" else ABSENT
+        return [absent] * len(self._published.ids)
+
+    def _cells(self, role: str, path: Path) -> Iterator[tuple[int, Any]]:
+        """Give the rows that have this leaf, those that were replaced too."""
+        yield from zip(*self._added[role].get(path, ((), ())), strict=True)
+        if self._published and path in self._published.paths(role):
+            yield from (
+                (row, leaf)
+                for row, leaf in enumerate(self._published.column(role, path))
+                if leaf is not ABSENT
+            )
+
+    def _counts(self, role: str, paths: Iterable[Path]) -> Counter[Path]:
+        """Count the rows that have each leaf; without leaves that none has any more."""
+        rows = set(self._rows.values())
+        counts = {path: sum(row in rows for row, _ in self._cells(role, path)) for path in paths}
+        return Counter({path: count for path, count in counts.items() if count})
+
+    def _shared_column(self, role: str, paths: Iterable[Path]) -> list[Any]:
+        """Give what is not in these columns."""
+        leaves: dict[int, list[Any]] = {}
+        for path in set(self._leaves(role)).difference(paths):
+            for row, leaf in self._cells(role, path):
+                leaves.setdefault(row, []).append([list(path), leaf])
+        return [leaves.get(row, ABSENT) for row in self._rows.values()]

@@ -1,0 +1,123 @@
+"""What a run would do: how much is new, and what is recorded but no longer part of the study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..identity import canonical_json
+from ..inputs.study import Study
+from ..outcome import Status
+from ..process.modules import Module
+from ..store.hdf5 import Head, StoreContents
+from ..store.store import check_store, is_of
+
+_LISTED = 3  # values of a parameter
+_LONG_VALUE = 40  # characters
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would do.
+
+    Attributes
+    ----------
+    new, again, kept : int
+        Simulations of the study that are not recorded, would run again, and would not.
+    dropped : int
+        Recorded ones that were part of the study, and are not any more.
+    reasons : tuple of str
+        Why they are not.
+    """
+
+    new: int
+    again: int
+    kept: int
+    dropped: int
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = [f"{self.new} new"]
+        parts += [f"{self.again} again"] if self.again else []
+        parts += [f"{self.kept} recorded already"] if self.kept else []
+        said = ", ".join(parts)
+        if self.dropped:
+            match = "matches" if self.dropped == 1 else "match"
+            because = " and ".join(self.reasons)
+            said += f"; {self.dropped} recorded no longer {match} because {because}"
+        return said
+
+
+def preview(
+    path: Path,
+    study: Study,
+    modules: tuple[Module, ...],
+    *,
+    retry_failed: bool = False,
+    changed_script: str | None = None,
+) -> Preview:
+    """Say what a run would do, without touching anything.
+
+    Parameters are those of the run; errors are those of
+    :func:`~dask_espresso.store.store.check_store`.
+    """
+    contents = check_store(path, study, changed_script=changed_script, modules=modules)
+    ids = set(study.ids())
+    there = {name: head for name, head in contents.outcomes.items() if name in ids}
+    again = sum(
+        (retry_failed and head.status is not Status.DONE)
+        or (changed_script == "rerun" and not is_of(head, study, modules))
+        for head in there.values()
+    )
+    dropped, reasons = _dropped(contents, study, ids)
+    return Preview(len(ids) - len(there), again, len(there) - again, dropped, tuple(reasons))
+
+
+def _dropped(contents: StoreContents[Head], study: Study, ids: set[str]) -> tuple[int, list[str]]:
+    """Count what would no longer be part of the study, and say why."""
+    if contents.study == study.snapshot():
+        return 0, []
+    try:
+        before = Study.from_snapshot(contents.study)
+    except InputError:  # of a version with other studies
+        gone = contents.outcomes.keys() - ids
+        return len(gone), ["the study was another one"]
+    gone = (contents.outcomes.keys() & set(before.ids())) - ids
+    reasons = list(_reasons(before, study)) if gone else []
+    return len(gone), reasons or ["its values are combined in another way"]
+
+
+def _reasons(before: Study, after: Study) -> Iterator[str]:
+    for name in after.parameters:
+        if name not in before.parameters:
+            yield f"`{name}` is new"
+    for name in before.parameters:
+        if name not in after.parameters:
+            yield f"`{name}` is gone"
+        elif said := _change(before.values(name), after.values(name)):
+            yield f"`{name}` {said}"
+    if after.replicas < before.replicas:
+        yield f"`replicas` was {before.replicas} and is {after.replicas}"
+    if after.sweep != before.sweep:
+        yield f"`sweep` was {before.sweep} and is {after.sweep}"
+
+
+def _change(before: Any, after: Any) -> str:
+    """Say which values of a parameter are gone; empty if none is."""
+    now = set(map(canonical_json, after))
+    gone = [value for value in before if canonical_json(value) not in now]
+    if not gone:
+        return ""
+    if len(before) == len(after) == 1:
+        return f"was {_written(before[0])} and is {_written(after[0])}"
+    more = f" and {len(gone) - _LISTED} more" if len(gone) > _LISTED else ""
+    return f"no longer takes {', '.join(map(_written, gone[:_LISTED]))}{more}"
+
+
+def _written(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONG_VALUE else f"{text[: _LONG_VALUE - 2]} …"
