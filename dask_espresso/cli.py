@@ -322,27 +322,26 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     from .inputs.profile import load_profile
     from .inputs.study import load_study
     from .process.conversation import brief
+    from .process.order import Order, Workload
     from .process.probe import probe
-    from .process.task import Order, Workload, simulate
+    from .process.task import simulate
     from .walltime import format_duration
 
     loaded = load_study(study, _overrides(settings))
-    # one is quickest as a fresh process
-    engine = replace(load_profile(profile).engine(loaded.engine), start="spawn")
+    workload = Workload.of(loaded, load_profile(profile))
+    engine = replace(workload.engine, start="spawn")  # one is quickest as a fresh process
     found = probe(engine)
     if found.error:
         raise InputError(found.error)
-    one = next(loaded.simulations())
-    order = Order(one.id, one.parameters, one.replica, one.seed, attempt=1)
-    click.echo(f"simulation {one.id}, the first of {loaded.count}")
+    order = Order.of(next(loaded.simulations()))
+    click.echo(f"simulation {order.id}, the first of {loaded.count}")
     click.echo(f"command    {' '.join(engine_command(engine))} {loaded.script_path}")
     click.echo(f"engine     {engine.name} {found.version}")
     if found.launcher:
         click.echo(f"launcher   {found.launcher}, {engine.ranks} ranks")
     for name, value in order.script_parameters.items():
         click.echo(f"  {name} = {value!r}")
-    workload = Workload.of(loaded, engine, loaded.time_limit)
-    outcome = simulate(workload, order, on_output=_pass_on)
+    outcome = simulate(replace(workload, engine=engine), order, on_output=_pass_on)
     click.echo(
         f"{outcome.status.label} in {format_duration(outcome.elapsed_time)}, "
         f"CPU {outcome.cpu_time:.2f} s, memory {(outcome.peak_memory or 0) / 2**20:.0f} MiB"

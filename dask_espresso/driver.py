@@ -34,8 +34,9 @@ from .inputs.profile import Profile, load_profile
 from .inputs.study import Study, load_study
 from .outcome import Status, pack
 from .paths import expand
+from .process.order import Order, Workload
 from .process.probe import Probe, probe
-from .process.task import Batch, Order, ScriptChangedError, Workload, run_simulations
+from .process.task import Batch, ScriptChangedError, run_simulations
 from .signals import StopRequest, stop_requests
 from .store.store import Entry, Store, open_store
 from .views.dependence import store_warnings
@@ -145,8 +146,7 @@ def run_study(
     study = study if isinstance(study, Study) else load_study(study)
     profile = profile if isinstance(profile, Profile) else load_profile(profile)
     path = Path(expand(str(store)) if store else f"{study.name}.h5").absolute()
-    engine = profile.engine(study.engine)
-    workload = Workload.of(study, engine, study.time_limit, profile.walltime)
+    workload = Workload.of(study, profile)
     check_time_limit(study, profile)
     with (
         _failing_files(path),
@@ -393,13 +393,7 @@ class Driver:
         while self._again:
             yield self._again.popleft()
         for simulation in self._todo:
-            yield Order(
-                id=simulation.id,
-                parameters=simulation.parameters,
-                replica=simulation.replica,
-                seed=simulation.seed,
-                attempt=1,
-            )
+            yield Order.of(simulation)
 
     def _batch_size(self) -> int:
         """Say how many simulations one task is to have.

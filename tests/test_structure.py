@@ -31,7 +31,7 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SCREENS = 350  # lines
 LONG = {
     "check/worker_checks.py": 515,
-    "cli.py": 587,
+    "cli.py": 586,
     "cluster/cluster.py": 548,
     "cluster/keeper.py": 549,
     "driver.py": 646,
@@ -40,7 +40,6 @@ LONG = {
     "inputs/study.py": 593,
     "outcome.py": 433,
     "process/conversation.py": 372,
-    "process/task.py": 379,
     "process/warm.py": 397,
     "script/forkserver.py": 579,
     "script/supervisor.py": 390,

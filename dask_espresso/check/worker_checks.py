@@ -32,8 +32,9 @@ from ..inputs.study import Simulation, Study
 from ..outcome import Outcome, Status
 from ..process.conversation import brief
 from ..process.modules import find_modules
+from ..process.order import Order, Workload
 from ..process.probe import Probe, probe
-from ..process.task import Order, Workload, simulate
+from ..process.task import simulate
 from ..store.claim import Claim
 from ..store.journal import Journal
 from ..store.store import claim_path, journal_path
@@ -354,16 +355,15 @@ def _with_ranks(engine: Engine, found: Probe) -> str:
 
 
 def _check_simulation(worker: Worker) -> None:
-    setting = worker.setting
-    study = setting.study
+    setting, study = worker.setting, worker.setting.study
     if study is None or setting.failed & {_check_script, _check_engines}:
         return
     limit = study.time_limit or setting.timeout
     one = next(study.simulations())
     # its seed imports numpy.random, in which an interrupt is lost: before anybody is told to wait
-    order = Order(one.id, one.parameters, one.replica, one.seed, attempt=1)
+    order = Order.of(one)
     setting.report.wait(f"simulation {_named(one, study)}, at most {format_duration(limit)}")
-    workload = Workload.of(study, setting.profile.engine(study.engine), limit)
+    workload = replace(Workload.of(study, setting.profile), time_limit=limit)
     outcome = worker.call(simulate, workload, order, within=limit + _ANSWER)
     if outcome.status is Status.TIMED_OUT and study.time_limit is None:
         setting.report.note(

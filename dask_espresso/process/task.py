@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,12 @@ from ..engines import Engine
 from ..errors import SimulationError
 from ..files import file_hash
 from ..outcome import Outcome, Status, named, not_finite, pack, storable
-from .modules import Module, code_hash, find_modules
+from .order import Order, Workload
 from .probe import probe
 from .run import run_process, warm_start
 
 if TYPE_CHECKING:
     from ..files import Record
-    from ..inputs.study import Study
 
 logger = logging.getLogger(__name__)
 
@@ -79,90 +78,6 @@ def dask_espresso_task(pypresso: str, script: str, **kwargs: Any) -> Any:
     if report.log:
         logger.info("%s: %s", script, report.log)
     return report.output.payload()
-
-
-@dataclass(frozen=True)
-class Order:
-    """All that a worker needs to know to run one simulation.
-
-    Attributes
-    ----------
-    id, parameters, replica, seed
-        As in :class:`~dask_espresso.outcome.Outcome`.
-    attempt : int
-        The how-manieth try this is, from 1.
-    needs : float
-        How long it may take, in seconds, as far as that is known; else zero.
-    """
-
-    id: str
-    parameters: dict[str, Any]
-    replica: int
-    seed: int
-    attempt: int
-    needs: float = 0.0
-
-    @property
-    def script_parameters(self) -> dict[str, Any]:
-        """What the script gets: the study's parameters, and the two that the driver adds."""
-        return {**self.parameters, "replica": self.replica, "seed": self.seed}
-
-    def outcome(self, workload: Workload) -> Outcome:
-        """Begin the outcome of this simulation."""
-        return Outcome(
-            id=self.id,
-            parameters=self.parameters,
-            replica=self.replica,
-            seed=self.seed,
-            attempts=self.attempt,
-            engine=workload.engine.name,
-            script_hash=workload.script_hash,
-            code_hash=workload.code_hash,
-        )
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What all simulations of a study have in common.
-
-    Attributes
-    ----------
-    engine : Engine
-        How to start a simulation.
-    script : str
-        Path of the script, the same on driver and workers.
-    script_hash : str
-        Its SHA-256 when the run began.
-    time_limit : float or None
-        For one simulation, in seconds.
-    walltime : float or None
-        Of the job that a worker runs in, in seconds, where the job does not know its end itself.
-    modules : tuple of Module
-        Those of the user's own that the script imports, when the run began.
-    """
-
-    engine: Engine
-    script: str
-    script_hash: str
-    time_limit: float | None
-    walltime: float | None = None
-    modules: tuple[Module, ...] = ()
-
-    @classmethod
-    def of(
-        cls, study: Study, engine: Engine, time_limit: float | None, walltime: float | None = None
-    ) -> Workload:
-        """Make the workload of a study, with the modules that it imports now."""
-        if preloaded := find_modules(None, engine):
-            engine = replace(engine, code=code_hash("", preloaded))
-        modules = find_modules(study.script_path, engine)
-        script = str(study.script_path)
-        return cls(engine, script, study.script_hash, time_limit, walltime, modules)
-
-    @property
-    def code_hash(self) -> str:
-        """The version of the code: of the script and its modules."""
-        return code_hash(self.script_hash, self.modules)
 
 
 class ScriptChangedError(RuntimeError):

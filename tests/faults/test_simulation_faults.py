@@ -27,8 +27,9 @@ from dask_espresso.files import file_hash
 from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.outcome import Status, pack, unpack
 from dask_espresso.process.environment import SCRIPT
+from dask_espresso.process.order import Order, Workload
 from dask_espresso.process.run import run_process
-from dask_espresso.process.task import Order, Workload, simulate
+from dask_espresso.process.task import simulate
 from dask_espresso.process.warm import close_all
 
 LATE = 20  # seconds after its time limit in which a simulation has to be gone
@@ -414,7 +415,8 @@ def test_full_scratch_directory(write_script, scratch):
         from dask_espresso.inputs.shipped import SIMULATIONS
         from dask_espresso.engines import Engine
         from dask_espresso.files import file_hash
-        from dask_espresso.process.task import Order, Workload, simulate
+        from dask_espresso.process.order import Order, Workload
+        from dask_espresso.process.task import simulate
         for script in ({str(path)!r}, str(SIMULATIONS / "echo.py")):
             workload = Workload(Engine("python"), script, file_hash(script), None)
             outcome = simulate(workload, Order("id", {{"n": 1}}, replica=0, seed=1, attempt=1))

@@ -17,7 +17,8 @@ from dask_espresso.files import file_hash
 from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status, not_finite, pack, unpack
-from dask_espresso.process.task import Order, Workload, _checked_result, simulate
+from dask_espresso.process.order import Order, Workload
+from dask_espresso.process.task import _checked_result, simulate
 from dask_espresso.script.transport import (
     PayloadScanner,
     decode_transport_data,
@@ -277,7 +278,7 @@ def test_strange_parameters_reach_a_real_simulation(place):
     (simulation,) = study.simulations()
     script = SIMULATIONS / "echo.py"
     workload = Workload(Engine("python"), str(script), file_hash(script), 60)
-    outcome = simulate(workload, Order(simulation.id, simulation.parameters, 0, simulation.seed, 1))
+    outcome = simulate(workload, Order.of(simulation))
     assert outcome.is_done, outcome.error
     path = directory / "s.h5"
     with open_store(path, study) as store:

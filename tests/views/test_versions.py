@@ -9,17 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from dask_espresso.cli import main
-from dask_espresso.engines import Engine
 from dask_espresso.errors import InputError
+from dask_espresso.inputs.profile import EngineSettings, Profile
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status, pack
-from dask_espresso.process.task import (
-    Order,
-    ScriptChangedError,
-    Workload,
-    run_simulations,
-    simulate,
-)
+from dask_espresso.process.order import Order, Workload
+from dask_espresso.process.task import ScriptChangedError, run_simulations, simulate
 from dask_espresso.store.journal import Journal
 from dask_espresso.store.store import Entry, check_store, open_store, read_store
 
@@ -36,7 +31,7 @@ SIM = """
     p = dask_espresso.get_data_from_stdin()
     print(dask_espresso.encode_transport_data({"y": helper.f(p["x"])}))
 """
-ENGINE = Engine("python", ("python3",))
+PROFILE = Profile()
 
 
 @pytest.fixture
@@ -59,12 +54,12 @@ def change(path, text):
 def record(path, count, start=0, changed_script=None, **fields):
     """Record outcomes of the study as it is now; give the workload."""
     study = load_study("study.yaml")
-    workload = Workload.of(study, ENGINE, None)
+    workload = Workload.of(study, PROFILE)
     simulations = list(study.simulations())[start : start + count]
     options = {"changed_script": changed_script, "modules": workload.modules}
     with open_store(path, study, **options) as store:
         for s in simulations:
-            outcome = Order(s.id, s.parameters, s.replica, s.seed, 1).outcome(workload)
+            outcome = Order.of(s).outcome(workload)
             outcome.result = {"y": s.parameters["x"]}
             for name, value in fields.items():
                 setattr(outcome, name, value)
@@ -76,7 +71,7 @@ def record(path, count, start=0, changed_script=None, **fields):
 def refusal(path):
     study = load_study("study.yaml")
     with pytest.raises(InputError) as caught:
-        check_store(path, study, modules=Workload.of(study, ENGINE, None).modules)
+        check_store(path, study, modules=Workload.of(study, PROFILE).modules)
     return str(caught.value)
 
 
@@ -138,7 +133,7 @@ def test_versions_are_told_apart_before_they_are_published(here):
     record(path, 2)
     change(here / "helper.py", "def f(x): return 2 * x\n")
     study = load_study("study.yaml")
-    modules = Workload.of(study, ENGINE, None).modules
+    modules = Workload.of(study, PROFILE).modules
     with open_store(path, study, changed_script="keep", modules=modules):
         versions = read_store(path).versions
     assert len(versions) == 2
@@ -150,7 +145,7 @@ def test_rerun_runs_what_is_of_other_code(here):
     change(here / "helper.py", "def f(x): return 2 * x\n")
     record(path, 1, 3, changed_script="keep")
     study = load_study("study.yaml")
-    modules = Workload.of(study, ENGINE, None).modules
+    modules = Workload.of(study, PROFILE).modules
     with open_store(path, study, changed_script="rerun", modules=modules) as store:
         assert list(store.statuses) == [list(study.ids())[3]]
 
@@ -201,17 +196,17 @@ def test_workers_run_no_other_code_than_is_recorded(here, monkeypatch, start, pr
         monkeypatch.setenv("PYTHONPATH", str(here / "lib"))
         (here / "lib").mkdir()
         (here / "helper.py").rename(here / "lib" / "helper.py")
-    engine = Engine("python", start=start, preload=preload)
+    profile = Profile(engines={"python": EngineSettings(start=start, preload=list(preload))})
     study = load_study("study.yaml")
     one = next(study.simulations())
-    order = Order(one.id, one.parameters, one.replica, one.seed, 1)
-    before = Workload.of(study, engine, None)
+    order = Order.of(one)
+    before = Workload.of(study, profile)
     assert simulate(before, order).result == {"y": 1}
     (module,) = before.modules
     change(Path(module.path), "def f(x): return 2 * x\n")
     with pytest.raises(ScriptChangedError, match=r"helper\.py: changed while"):
         run_simulations(before, [order])
-    after = Workload.of(study, engine, None)
+    after = Workload.of(study, profile)
     outcome = simulate(after, order)
     assert (outcome.result, outcome.code_hash) == ({"y": 2}, after.code_hash)
     assert after.code_hash != before.code_hash

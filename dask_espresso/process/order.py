@@ -1,0 +1,113 @@
+"""What a worker is asked to do: which simulation, and of which study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..engines import Engine
+from ..outcome import Outcome
+from .modules import Module, code_hash, find_modules
+
+if TYPE_CHECKING:
+    from ..inputs.profile import Profile
+    from ..inputs.study import Simulation, Study
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that a worker needs to know to run one simulation.
+
+    Attributes
+    ----------
+    id, parameters, replica, seed
+        As in :class:`~dask_espresso.outcome.Outcome`.
+    attempt : int
+        The how-manieth try this is, from 1.
+    needs : float
+        How long it may take, in seconds, as far as that is known; else zero.
+    """
+
+    id: str
+    parameters: dict[str, Any]
+    replica: int
+    seed: int
+    attempt: int
+    needs: float = 0.0
+
+    @classmethod
+    def of(cls, simulation: Simulation) -> Order:
+        """Make the first order of a simulation; its seed is worked out now."""
+        return cls(
+            id=simulation.id,
+            parameters=simulation.parameters,
+            replica=simulation.replica,
+            seed=simulation.seed,
+            attempt=1,
+        )
+
+    @property
+    def script_parameters(self) -> dict[str, Any]:
+        """What the script gets: the study's parameters, and the two that the driver adds."""
+        return {**self.parameters, "replica": self.replica, "seed": self.seed}
+
+    def outcome(self, workload: Workload) -> Outcome:
+        """Begin the outcome of this simulation."""
+        return Outcome(
+            id=self.id,
+            parameters=self.parameters,
+            replica=self.replica,
+            seed=self.seed,
+            attempts=self.attempt,
+            engine=workload.engine.name,
+            script_hash=workload.script_hash,
+            code_hash=workload.code_hash,
+        )
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What all simulations of a study have in common.
+
+    Attributes
+    ----------
+    engine : Engine
+        How to start a simulation.
+    script : str
+        Path of the script, the same on driver and workers.
+    script_hash : str
+        Its SHA-256 when the run began.
+    time_limit : float or None
+        For one simulation, in seconds.
+    walltime : float or None
+        Of the job that a worker runs in, in seconds, where the job does not know its end itself.
+    modules : tuple of Module
+        Those of the user's own that the script imports, when the run began.
+    """
+
+    engine: Engine
+    script: str
+    script_hash: str
+    time_limit: float | None
+    walltime: float | None = None
+    modules: tuple[Module, ...] = ()
+
+    @classmethod
+    def of(cls, study: Study, profile: Profile) -> Workload:
+        """Make the workload of a study with the modules that its script imports now."""
+        engine = profile.engine(study.engine)
+        if preloaded := find_modules(None, engine):
+            engine = replace(engine, code=code_hash("", preloaded))
+        return cls(
+            engine=engine,
+            script=str(study.script_path),
+            script_hash=study.script_hash,
+            time_limit=study.time_limit,
+            walltime=profile.walltime,
+            modules=find_modules(study.script_path, engine),
+        )
+
+    @property
+    def code_hash(self) -> str:
+        """The version of the code: of the script and its modules."""
+        return code_hash(self.script_hash, self.modules)
