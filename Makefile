@@ -10,7 +10,7 @@ FAULTS := --long
 # Some machines tell Python to keep no bytecode; tests start it thousands of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-faults test-clusters test-slurm test-htcondor test-network bench lint format coverage clean
+.PHONY: run test test-faults test-clusters test-slurm test-htcondor test-network bench docs lint format coverage clean
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
 	$(BIN)/dask-espresso run $(STUDY) --profile configs/local.yaml
@@ -45,6 +45,11 @@ bench: $(VENV)/ready          ## what simulations cost, beside other ways to run
 	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet) -e '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH)
 
+# Strict: a link or an anchor that leads nowhere ends it. The variables keep off advertisements.
+docs: $(VENV)/ready           ## the site, into site/; its pages open from the disk
+	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet) -e '.[docs]'
+	DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 lint: $(VENV)/ready           ## style, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,7 +63,7 @@ coverage: $(VENV)/ready
 	$(BIN)/python -m pytest --cov=dask_espresso --cov-report=term-missing
 
 clean:
-	rm -rf $(VENV) dist
+	rm -rf $(VENV) dist site
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -1,0 +1,80 @@
+"""Pages of the reference that come from the code: commands, keys, columns."""
+
+import re
+
+import click
+import mkdocs_gen_files
+
+from dask_espresso.cli import main
+from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.inputs.study import Study
+from dask_espresso.outcome import Outcome
+
+_ATTRIBUTE = re.compile(r"(?m)^    (\w[\w, ]*) : (.+)\n((?:        .+\n)+)")
+_NO_COLUMNS = ("id", "parameters", "result")
+
+
+def attributes(cls):
+    """Give name, type and meaning of each attribute, as the docstring of its class has them."""
+    for names, kind, meaning in _ATTRIBUTE.findall(cls.__doc__):
+        for name in names.split(", "):
+            yield name, kind, " ".join(meaning.replace("``", "`").split())
+
+
+def keys(model):
+    """Give a table of the keys of a model."""
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, kind, meaning in attributes(model):
+        field = model.model_fields[name]
+        default = "*has to be there*" if field.is_required() else f"`{field.default}`"
+        lines.append(f"| `{name}` | {kind} | {default} | {meaning} |")
+    assert len(lines) == len(model.model_fields) + 2, f"not every key of {model} is described"
+    return "\n".join(lines)
+
+
+def columns():
+    """Give a table of the columns that every store has."""
+    lines = ["| column | type | meaning |", "|---|---|---|"]
+    for name, kind, meaning in attributes(Outcome):
+        if name not in _NO_COLUMNS:
+            lines.append(f"| `{name}` | {kind} | {meaning} |")
+    return "\n".join(lines)
+
+
+def helps():
+    """Give what `--help` says of each command."""
+    above = click.Context(main, info_name="dask-espresso", terminal_width=80)
+    yield f"```text\n{main.get_help(above)}\n```"
+    for name, command in main.commands.items():
+        context = click.Context(command, info_name=name, parent=above)
+        yield f"## {name}\n\n```text\n{command.get_help(context)}\n```"
+
+
+def write(path, *parts, mode="w"):
+    """Write a page, or the end of one."""
+    with mkdocs_gen_files.open(path, mode) as file:
+        file.write("\n\n".join(parts) + "\n")
+
+
+write("reference/commands.md", "# Commands", *helps())
+write(
+    "reference/study.md",
+    "# Study",
+    "A YAML file of these keys. Values are YAML 1.2; a length of time has a unit, as in `10 min`.",
+    keys(Study),
+    "A list of values is swept, and so is a range: `{start: 0.1, stop: 0.5, step: 0.1}`, stop "
+    "included, or `num` in place of `step`. A list that is one value is written "
+    "`{value: [10, 10, 20]}`.",
+)
+write(
+    "reference/profile.md",
+    "# Profile",
+    "A YAML file of these keys; a length of time has a unit, as in `24 h`.",
+    keys(Profile),
+    "`options` are the arguments of dask-jobqueue's class for this cluster, such as "
+    "`SLURMCluster`, or of `distributed.LocalCluster`; [On a cluster](../clusters.md) says more.",
+    "## Engines",
+    "Below `engines`, and the name of the engine:",
+    keys(EngineSettings),
+)
+write("reference/store.md", columns(), mode="a")
