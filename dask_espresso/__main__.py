@@ -1,5 +1,6 @@
 """The command line as a process of its own: ``dask-espresso``, or ``python -m dask_espresso``."""
 
+import gc
 import sys
 
 from .safe_path import leave_directory_to_the_end
@@ -15,6 +16,7 @@ _NAME = "dask-espresso"
 def program() -> None:
     """Run the command line, and end in order whatever signal comes when."""
     guard_streams()
+    gc.set_threshold(50_000)  # what is imported stays: looking through it takes a tenth of a start
     try:
         with orderly_end():
             from .cli import main  # it takes a moment, in which a signal may come too

@@ -164,13 +164,14 @@ def run(
       dask-espresso run lj_pressure.yaml --profile slurm.yaml --set n_steps=200
     """
     _quiet_dask()
-    from .driver import InterruptedRunError, run_study
     from .inputs.profile import load_profile
     from .inputs.study import load_study
+
+    loaded, chosen = load_study(study, _overrides(settings)), load_profile(profile)
+    from .driver import InterruptedRunError, run_study  # they take longest, and may not be needed
     from .views.progress import display_for
     from .walltime import format_duration
 
-    loaded, chosen = load_study(study, _overrides(settings)), load_profile(profile)
     path = store or _default_store(loaded, settings)
     to_run = _preview(
         path, loaded, chosen, is_all=dry_run, may_ask=not dry_run,

@@ -62,7 +62,7 @@ with (
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and all that is started here
 
 
-# files that take longest come first, so that none of them is left for the end
+# files that take longest come first, so that no long test is left for the end
 _LONGEST = (
     "test_driver",
     "test_cluster",

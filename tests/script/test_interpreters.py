@@ -1,5 +1,6 @@
 """The simulation's interpreter is another one than the driver's, with another numpy."""
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -22,14 +23,16 @@ SCRIPT = """
 def other_numpy(tmp_path_factory):
     """An interpreter with a numpy of the other side of the 1 to 2 divide."""
     folder = tmp_path_factory.mktemp("other_numpy")
-    venv.create(folder, with_pip=True)
+    python = str(folder / "bin" / "python")
+    venv.create(folder, with_pip=False)
+    installers = {  # those of the Makefile; uv keeps what it has loaded
+        "uv": ["uv", "pip", "install", "--python", python],
+        "pip": [sys.executable, "-m", "pip", "--python", python, "install", "--no-compile"],
+    }
+    install = installers["uv" if shutil.which("uv") else "pip"]
     wanted = "numpy<2" if int(np.__version__.split(".")[0]) >= 2 else "numpy>=2"
-    python = folder / "bin" / "python"
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:", wanted],
-        check=True,
-    )
-    return Engine(name="other", command=(str(python),))
+    subprocess.run([*install, "--quiet", "--only-binary=:all:", wanted], check=True)
+    return Engine(name="other", command=(python,))
 
 
 @pytest.mark.slow
