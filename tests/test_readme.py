@@ -1,32 +1,70 @@
-"""What the README shows is what the package does."""
+"""What the README and the pages of docs/ show is what the package does."""
 
+import os
 import re
+import shutil
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dask_espresso.cli import main
+from dask_espresso.driver import run_study
 from dask_espresso.inputs.profile import load_profile
 from dask_espresso.inputs.study import load_study
+from dask_espresso.process.run import run_process
 
-README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def blocks(language):
-    return [text for name, text in BLOCKS if name == language]
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def test_study_and_profile_load(tmp_path):
-    study, profile = blocks("yaml")
-    (tmp_path / "study.yaml").write_text(study)
-    (tmp_path / "profile.yaml").write_text(profile)
-    assert load_study(tmp_path / "study.yaml").count == 42 * 4
-    assert load_profile(tmp_path / "profile.yaml").cluster == "slurm"
+def blocks(language, pages=PAGES):
+    """Give the blocks of a language, each named by its page and line."""
+    found = []
+    for page in pages:
+        text, name = page.read_text(), page.relative_to(ROOT)
+        for block in BLOCK.finditer(text):
+            if block[1] == language:
+                line = text.count("\n", 0, block.start()) + 1
+                found.append(pytest.param(block[2], id=f"{name}:{line}"))
+    return found
 
 
-@pytest.mark.parametrize("line", [line for text in blocks("sh") for line in text.splitlines()])
+def lines(language):
+    return [
+        pytest.param(line, id=f"{block.id} {line.partition('#')[0].strip()}")
+        for block in blocks(language)
+        for line in block.values[0].splitlines()
+    ]
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_studies_and_profiles_load(tmp_path, text):
+    """Also those of which only a part is shown."""
+    keys, path = yaml.safe_load(text), tmp_path / "file.yaml"
+    if script := keys.get("script"):
+        (tmp_path / script).touch()
+        path.write_text(text if "name" in keys else f"name: s\n{text}")
+        assert load_study(path).count > 0
+    elif "cluster" in keys:
+        path.write_text(text)
+        assert load_profile(path).cluster == keys["cluster"]
+    else:
+        options = {"cores": 16, "memory": "64 GB", **keys.get("options", {})}
+        path.write_text(yaml.safe_dump({"cluster": "slurm", **keys, "options": options}))
+        assert load_profile(path).slots() == 16
+
+
+def test_the_first_study_has_as_many_simulations_as_it_says(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(blocks("yaml", PAGES[:1])[0].values[0])
+    assert load_study(path).count == 42 * 4
+
+
+@pytest.mark.parametrize("line", lines("sh"))
 def test_commands_exist(line):
     words = line.split("#")[0].split()
     if words[:1] == ["dask-espresso"]:
@@ -34,20 +72,56 @@ def test_commands_exist(line):
         options = [name for parameter in command.params for name in parameter.opts]
         assert {word for word in words if word.startswith("-")} <= set(options)
     elif words[:1] == ["make"]:
-        makefile = (README.parent / "Makefile").read_text()
+        makefile = (ROOT / "Makefile").read_text()
         assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE)
 
 
 def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", README.read_text()):
-        assert (README.parent / target).exists(), target
+    """Those of the README; those of the site are followed when it is built."""
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", PAGES[0].read_text()):
+        assert (ROOT / target).exists(), target
 
 
-def test_the_script_is_one(tmp_path, python):
-    from dask_espresso.process.run import run_process
+SCRIPT = """
+    import dask_espresso
+    params = dask_espresso.get_data_from_stdin()
+    print(dask_espresso.encode_transport_data({"pressure": params["volume_fraction"]}))
+"""
+STUDY = """
+    name: my_study
+    engine: python
+    script: my_study/simulation.py
+    parameters: {volume_fraction: [0.1, 0.2]}
+"""
 
-    script = next(text for text in blocks("python") if "get_data_from_stdin" in text)
-    text = textwrap.dedent(script).replace("…", "result = {'p': params}")
-    (tmp_path / "script.py").write_text(text)
-    report = run_process(python, tmp_path / "script.py", {"a": 1})
-    assert report.output.payload() == {"p": {"a": 1}}
+
+@pytest.fixture
+def surroundings(tmp_path, monkeypatch, workers):
+    """Have what the programs of the pages find: a script, a store, and a pypresso."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_study").mkdir()
+    (tmp_path / "my_study/simulation.py").write_text(textwrap.dedent(SCRIPT))
+    (tmp_path / "study.yaml").write_text(textwrap.dedent(STUDY))
+    run_study("study.yaml", workers, "my_study.h5")
+    shutil.copy("my_study.h5", "lj_pressure_lammps.h5")
+    (tmp_path / "pypresso").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (tmp_path / "pypresso").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+
+def is_script(block):
+    return "get_data_from_stdin" in block.values[0]
+
+
+@pytest.mark.parametrize("text", [b for b in blocks("python") if not is_script(b)])
+def test_programs_run(surroundings, text):
+    exec(compile(text, "block", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("text", [b for b in blocks("python") if is_script(b)])
+def test_scripts_give_results(tmp_path, python, text):
+    path = tmp_path / "script.py"
+    path.write_text(re.sub("^…$", "result = {'p': params}", text, flags=re.MULTILINE))
+    report = run_process(python, path, {"a": 1})
+    assert report.failure() == ""
+    assert report.output.payload() in ({"p": {"a": 1}}, {"energy": -1.5, "energy_sem": 0.01})

@@ -56,7 +56,7 @@ def column_names(
     --------
     >>> paths = {"parameter": [("x",)], "result": [("x",), ("status",), ("rdf", "r")]}
     >>> list(column_names(paths).values())
-    ['x', 'result.x', 'result.status', 'rdf.r']
+    ['x', 'rdf.r', 'result.status', 'result.x']
     """
     names: dict[tuple[str, Path], str] = {}
     taken: set[str] = set()
