@@ -1,12 +1,10 @@
 """The simulation's interpreter is another one than the driver's, with another numpy."""
 
-import shutil
-import subprocess
 import sys
-import venv
 
 import numpy as np
 import pytest
+from environments import new_environment
 
 from dask_espresso.engines import Engine
 from dask_espresso.process.run import run_process
@@ -22,17 +20,9 @@ SCRIPT = """
 @pytest.fixture(scope="module")
 def other_numpy(tmp_path_factory):
     """An interpreter with a numpy of the other side of the 1 to 2 divide."""
-    folder = tmp_path_factory.mktemp("other_numpy")
-    python = str(folder / "bin" / "python")
-    venv.create(folder, with_pip=False)
-    installers = {  # those of the Makefile; uv keeps what it has loaded
-        "uv": ["uv", "pip", "install", "--python", python],
-        "pip": [sys.executable, "-m", "pip", "--python", python, "install", "--no-compile"],
-    }
-    install = installers["uv" if shutil.which("uv") else "pip"]
     wanted = "numpy<2" if int(np.__version__.split(".")[0]) >= 2 else "numpy>=2"
-    subprocess.run([*install, "--quiet", "--only-binary=:all:", wanted], check=True)
-    return Engine(name="other", command=(python,))
+    folder = tmp_path_factory.mktemp("other_numpy")
+    return Engine("other", command=(new_environment(folder, "--only-binary=:all:", wanted),))
 
 
 @pytest.mark.slow
