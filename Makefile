@@ -10,7 +10,8 @@ FAULTS := --long
 # Some machines tell Python to keep no bytecode; tests start it thousands of times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-faults test-clusters test-slurm test-htcondor test-network bench docs lint format coverage clean
+# Each target that people call says at its right what it is for.
+.PHONY: help run test test-faults test-clusters test-slurm test-htcondor test-network bench docs lint format coverage release-check clean
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
 	$(BIN)/dask-espresso run $(STUDY) --profile configs/local.yaml
@@ -61,6 +62,12 @@ format: $(VENV)/ready         ## put the code into the project's style
 
 coverage: $(VENV)/ready
 	$(BIN)/python -m pytest --cov=dask_espresso --cov-report=term-missing
+
+release-check: $(VENV)/ready  ## whether what is committed can be released: version, sdist, wheel
+	.ci/release-check $(BIN)/python
+
+help:                         ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 clean:
 	rm -rf $(VENV) dist site
