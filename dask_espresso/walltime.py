@@ -12,16 +12,6 @@ from .errors import BadValueError, describe
 
 _DURATION = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z]*)\s*", re.I | re.A)
 _CLOCK = re.compile(r"\s*(\d+):([0-5]\d):([0-5]\d)\s*", re.A)
-# batch systems whose last field is minutes, where there are so few fields
-_MINUTES = {"slurm": 1, "lsf": 2}
-# how batch systems themselves write a walltime
-_OWN_FORM = {
-    **dict.fromkeys(("pbs", "oar", "moab"), re.compile(r"\d+(:\d+){0,2}")),
-    "slurm": re.compile(r"(\d+-)?\d+(:\d+){0,2}"),
-    "sge": re.compile(r"\d+(:\d+:\d+)?"),
-    "lsf": re.compile(r"\d+(:\d+)?"),
-}
-_UNLIMITED = ("INFINITE", "UNLIMITED", "-1")  # for Slurm, as is 0
 _UNITS = {"min": "minutes", "mins": "minutes", "sec": "s", "secs": "s", "hr": "h", "hrs": "h"}
 
 
@@ -84,74 +74,73 @@ def _seconds(value: Any) -> float | None:
         return None
 
 
-def parse_walltime(text: str | None, cluster: str) -> float | None:
-    """Read a walltime as the batch system does.
+class Clock:
+    """How a batch system writes walltimes; most do it as ``HH:MM:SS``.
 
-    Parameters
+    Attributes
     ----------
-    text : str or None
-        Such as ``01:30:00``, and for Slurm also ``90``, ``90:00`` or ``1-12``.
-    cluster : str
-        The batch system; they differ in what ``90`` and ``01:30`` mean.
-
-    Returns
-    -------
-    float or None
-        In seconds; None if it is not understood.
+    form : re.Pattern
+        What the batch system itself writes, which is left as it is.
+    minutes : int
+        With so many fields or fewer, the last one is minutes.
+    begins_with_hours : bool
+        Whether the first field is hours also where there are few.
 
     Examples
     --------
-    >>> parse_walltime("01:30:00", "pbs"), parse_walltime("1-12", "slurm")
-    (5400.0, 129600.0)
+    >>> Clock().parse("01:30:00"), Clock().format("2 h")
+    (5400.0, '02:00:00')
     """
-    days, dash, clock = (text or "").strip().rpartition("-")
-    if not re.fullmatch(r"\d+" if dash else "", days):
-        return None
-    if not re.fullmatch(r"\d+(:\d+){0,3}", clock):
-        return None
-    fields = [int(field) for field in clock.split(":")]
-    if dash or cluster == "oar":  # days-hours:minutes:seconds
-        fields = [*fields, *[0] * (3 - len(fields))]
-    elif cluster in _MINUTES and len(fields) <= _MINUTES[cluster]:  # minutes, or hours:minutes
-        fields = [*fields, 0]
-    seconds = 0
-    for field, unit in zip(reversed(fields), (1, 60, 3600, 86400), strict=False):
-        seconds += field * unit
-    return float(seconds + int(days or 0) * 86400)
 
+    form = re.compile(r"\d+(:\d+){0,2}")
+    minutes = 0
+    begins_with_hours = False
 
-def format_walltime(value: Any, cluster: str) -> str:
-    """Write a walltime the way the batch system reads it.
+    def parse(self, text: str | None) -> float | None:
+        """Read a walltime as the batch system does.
 
-    Parameters
-    ----------
-    value : str
-        As a person writes it, such as ``2 h``, or as the batch system does already.
-    cluster : str
-        The batch system.
+        Returns
+        -------
+        float or None
+            In seconds; None if it is not understood.
+        """
+        days, dash, clock = (text or "").strip().rpartition("-")
+        if not re.fullmatch(r"\d+" if dash else "", days):
+            return None
+        if not re.fullmatch(r"\d+(:\d+){0,3}", clock):
+            return None
+        fields = [int(field) for field in clock.split(":")]
+        if dash or self.begins_with_hours:  # days-hours:minutes:seconds
+            fields = [*fields, *[0] * (3 - len(fields))]
+        elif len(fields) <= self.minutes:
+            fields = [*fields, 0]
+        seconds = 0
+        for field, unit in zip(reversed(fields), (1, 60, 3600, 86400), strict=False):
+            seconds += field * unit
+        return float(seconds + int(days or 0) * 86400)
 
-    Raises
-    ------
-    ValueError
-        If it is no length of time.
+    def format(self, value: Any) -> str:
+        """Write a walltime the way the batch system reads it.
 
-    Examples
-    --------
-    >>> format_walltime("2 h", "slurm"), format_walltime("01:30:00", "lsf")
-    ('02:00:00', '01:30')
-    """
-    text = str(value).strip()
-    seconds = parse_walltime(text, cluster)
-    if cluster == "slurm" and (seconds == 0 or text.upper() in _UNLIMITED):
-        return "UNLIMITED"
-    if seconds and _OWN_FORM[cluster].fullmatch(text):
-        return text
-    whole = math.ceil(seconds or parse_duration(text))
-    if cluster == "lsf":
-        return f"{-(-whole // 60) // 60:02}:{-(-whole // 60) % 60:02}"
-    days = whole // 86400 if cluster == "slurm" else 0
-    clock = f"{whole // 3600 - days * 24:02}:{whole % 3600 // 60:02}:{whole % 60:02}"
-    return f"{days}-{clock}" if days else clock
+        Parameters
+        ----------
+        value : str
+            As a person writes it, such as ``2 h``, or as the batch system does already.
+
+        Raises
+        ------
+        ValueError
+            If it is no length of time.
+        """
+        text = str(value).strip()
+        seconds = self.parse(text)
+        if seconds and self.form.fullmatch(text):
+            return text
+        return self.write(math.ceil(seconds or parse_duration(text)))
+
+    def write(self, seconds: int) -> str:
+        """Write so many seconds."""
+        return f"{seconds // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
 
 
 def format_duration(seconds: float) -> str:

@@ -2,12 +2,8 @@ import math
 
 import pytest
 
-from dask_espresso.walltime import (
-    format_duration,
-    format_walltime,
-    parse_duration,
-    parse_walltime,
-)
+from dask_espresso.systems.table import system_of
+from dask_espresso.walltime import Clock, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -68,7 +64,7 @@ def test_no_durations(value):
     ],
 )
 def test_walltimes_are_read_as_the_batch_system_does(text, cluster, seconds):
-    assert parse_walltime(text, cluster) == seconds
+    assert system_of(cluster).clock.parse(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -89,13 +85,13 @@ def test_walltimes_are_read_as_the_batch_system_does(text, cluster, seconds):
     ],
 )
 def test_walltimes_are_written_as_the_batch_system_reads_them(text, cluster, written):
-    assert format_walltime(text, cluster) == written
+    assert system_of(cluster).clock.format(text) == written
 
 
 @pytest.mark.parametrize("text", ["0", "00:00:00", "-1", "UNLIMITED", "1h30m"])
 def test_no_walltimes(text):
     with pytest.raises(ValueError, match="is no length of time"):
-        format_walltime(text, "pbs")
+        Clock().format(text)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ from ..cluster.roster import Roster
 from ..errors import InputError
 from ..inputs.profile import Jobs, Profile
 from ..inputs.study import Study
-from ..systems.batch import BatchError, Queue, UnknownQueue
+from ..systems.batch import BatchError
+from ..systems.queue import Queue
 from ..systems.refusals import is_final
 from ..walltime import format_duration
 from .findings import (
@@ -151,16 +152,14 @@ def _check_study(setting: Setting) -> None:
 
 
 def _check_commands(setting: Setting) -> None:
-    if not setting.is_batch:
+    system = setting.profile.system
+    if not system:
         return
     try:
         job_class, _ = batch_system(setting.profile)
     except InputError as error:
         raise DeadEndError(str(error)) from error
-    commands = ["srun"]
-    if setting.profile.cluster != "slurm-allocation":
-        commands = [job_class.submit_command, job_class.cancel_command]
-    programs = [shlex.split(command)[0] for command in commands]
+    programs = [shlex.split(command)[0] for command in system.commands(job_class)]
     missing = [program for program in programs if not shutil.which(program)]
     if missing:
         raise DeadEndError(
@@ -171,10 +170,10 @@ def _check_commands(setting: Setting) -> None:
 
 
 def _check_queue(setting: Setting) -> None:
-    if not setting.is_batch:
+    if not setting.profile.system:
         return
     _, queue = batch_system(setting.profile)
-    if isinstance(queue, UnknownQueue):
+    if not setting.profile.system.shows_queue:
         setting.report.note(
             f"the queue of {setting.profile.cluster} is not looked at: a worker job that does not "
             "come up is noticed by its worker alone, and later"

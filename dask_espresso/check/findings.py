@@ -18,7 +18,7 @@ from ..cluster.cluster import log_directory
 from ..cluster.roster import Roster
 from ..engines import Engine
 from ..errors import DaskEspressoError
-from ..inputs.profile import JOBQUEUE_CLUSTERS, Profile
+from ..inputs.profile import Profile
 from ..inputs.study import Study
 
 _LOG_LINES = 10
@@ -94,7 +94,7 @@ class Setting:
     @property
     def is_batch(self) -> bool:
         """Whether workers are jobs of a batch system."""
-        return self.profile.cluster in JOBQUEUE_CLUSTERS
+        return self.profile.system is not None
 
     def note_jobs(self, roster: Roster) -> None:
         """Remember the worker jobs, to look for them when they should be gone."""

@@ -28,21 +28,13 @@ from distributed.core import rpc
 
 from ..errors import DaskEspressoError, InputError, ResumableError
 from ..files import describe_error, is_away
-from ..inputs.profile import JOBQUEUE_CLUSTERS, Profile
+from ..inputs.profile import Profile
 from ..paths import expand
-from ..systems.allocation import StepQueue, step_job_class
-from ..systems.batch import (
-    BatchError,
-    HTCondorQueue,
-    Queue,
-    SlurmQueue,
-    UnknownQueue,
-    cancel,
-    schedd_arguments,
-)
-from ..systems.jobqueue import Job, JobQueueCluster, job_class
-from ..systems.slurm import clusters, defaults
-from ..systems.worker_job import config_section
+from ..systems.batch import BatchError
+from ..systems.jobqueue import Job, JobQueueCluster
+from ..systems.queue import Queue, cancel
+from ..systems.system import System
+from ..systems.table import SYSTEMS, system_of
 from .certificates import temporary_security, write_jobs
 from .keeper import Keeper
 from .roster import Roster
@@ -174,7 +166,7 @@ def cancel_leftovers(profile: Profile, left: Roster, record: Callable[[Roster], 
     record : callable
         Takes an empty roster when they are cancelled.
     """
-    if profile.cluster not in JOBQUEUE_CLUSTERS or profile.cluster == "slurm-allocation":
+    if not profile.system or not profile.system.submits_jobs:
         return
     _, queue = batch_system(profile)
     cancelling = cancel(queue, {job.id: job.name for job in left.jobs}, left.names)
@@ -418,7 +410,7 @@ def _jobqueue_cluster(
     The stack closes it.
     """
     arguments: dict[str, Any] = {
-        "config_name": config_section(profile.cluster),
+        "config_name": _system(profile).section,
         **_job_options(profile),
     }
     if ranks > 1:
@@ -454,49 +446,25 @@ def _quoted(security: Security) -> Security:
 
 def batch_system(profile: Profile) -> tuple[Any, Queue]:
     """Give the class of a profile's worker jobs, and the queue that shows them."""
-    if profile.cluster == "slurm-allocation":
-        steps = step_job_class()
-        return steps, StepQueue(steps)
-    made = _job_class(profile)
-    if profile.cluster == "slurm":
-        return made, SlurmQueue(clusters(profile.option("job_extra_directives") or ()))
-    if profile.cluster == "htcondor":
-        submitting = profile.option("submit_command_extra") or ()
-        cancelling = profile.option("cancel_command_extra") or ()
-        return made, HTCondorQueue(schedd_arguments(submitting), cancelling)
-    return made, UnknownQueue(profile.cluster, made.cancel_command)
+    made = _system(profile).job_class(profile.options)
+    return made, _system(profile).queue(made, profile.worker_job)
 
 
-def _job_class(profile: Profile) -> Any:
-    """Give the class of a profile's worker jobs, where they are jobs of their own."""
-    made = job_class(JOBQUEUE_CLUSTERS[profile.cluster])
-    left = defaults(profile.options, ()) if profile.cluster == "slurm" else frozenset()
-    return type("WorkerJob", (made,), {"cluster": profile.cluster, "left": left})
+def _system(profile: Profile) -> System:
+    assert profile.system
+    return profile.system
 
 
 def _job_options(profile: Profile) -> dict[str, Any]:
-    """Give the options of a worker job, and the environment of HTCondor's."""
-    options = dict(profile.worker_job)
+    """Give the options of a worker job."""
+    options = _system(profile).job_options(profile.worker_job)
     options["worker_extra_args"] = [*_NO_PAGE, *(options.get("worker_extra_args") or [])]
-    if profile.cluster == "htcondor":
-        # a job's environment is empty otherwise, even PATH, and does not tell the job's id
-        directives = options.get("job_extra_directives") or {}
-        given = {name.lower() for name in directives}
-        defaults = {
-            "getenv": "*",  # some pools allow no `True`, which is the same
-            "environment": '"DASK_ESPRESSO_JOB_ID=$(ClusterId).$(ProcId)"',
-        }
-        missing = {} if "environment" in given else defaults
-        options["job_extra_directives"] = {
-            **{name: value for name, value in missing.items() if name not in given},
-            **directives,
-        }
     return options
 
 
 def log_directory(profile: Profile) -> Path | None:
     """Give the directory that a profile's worker jobs write their output to."""
-    directory = _job_options(profile)["log_directory"]
+    directory = _job_options(profile)["log_directory"] if profile.system else None
     return Path(directory) if directory else None
 
 
@@ -514,13 +482,13 @@ def job_script(profile: Profile) -> str:
     InputError
         If the profile submits no jobs.
     """
-    submitting = [name for name in JOBQUEUE_CLUSTERS if name != "slurm-allocation"]
-    if profile.cluster not in submitting:
+    if not profile.system or not profile.system.submits_jobs:
+        submitting = [name for name in SYSTEMS if system_of(name).submits_jobs]
         raise InputError(
             f"{profile.path or 'profile'}: cluster: {profile.cluster!r} submits no jobs; "
             f"one of {', '.join(submitting)} does"
         )
-    made = _job_class(profile)
+    made = profile.system.job_class(profile.options)
     with (
         _refusals(profile, "dask-jobqueue makes no worker job of them"),
         _no_new_directory(log_directory(profile)),

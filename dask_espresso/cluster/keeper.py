@@ -20,7 +20,8 @@ from distributed import SchedulerPlugin
 from distributed.core import Status as WorkerStatus
 
 from ..inputs.profile import Jobs
-from ..systems.batch import BatchError, Queue, QueuedJob, cancel
+from ..systems.batch import BatchError
+from ..systems.queue import Queue, QueuedJob, cancel
 from ..systems.refusals import is_final
 from .roster import JobReport, Roster
 

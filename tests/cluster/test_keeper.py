@@ -9,7 +9,8 @@ from distributed.core import Status
 from dask_espresso.cluster.keeper import Keeper
 from dask_espresso.cluster.roster import Roster
 from dask_espresso.inputs.profile import Jobs
-from dask_espresso.systems.batch import BatchError, QueuedJob
+from dask_espresso.systems.batch import BatchError
+from dask_espresso.systems.queue import QueuedJob
 
 
 class FakeBatch:

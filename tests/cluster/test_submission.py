@@ -16,10 +16,12 @@ from click.testing import CliRunner
 
 from dask_espresso import load_profile
 from dask_espresso.cli import main
-from dask_espresso.cluster.submission import _arguments, driver_job
+from dask_espresso.cluster.submission import driver_job
 from dask_espresso.errors import InputError
-from dask_espresso.inputs.profile import JOBQUEUE_CLUSTERS, Jobs, Profile
+from dask_espresso.inputs.profile import Jobs, Profile
 from dask_espresso.safe_path import safe_code
+from dask_espresso.systems.htcondor import _arguments
+from dask_espresso.systems.table import SYSTEMS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 START = safe_code("__main__", "program")
@@ -169,7 +171,7 @@ def test_htcondor_takes_no_line_break():
 
 @pytest.mark.parametrize("cluster", ["local", "tcp://a:1", "pbs", "sge", "lsf", "oar", "moab"])
 def test_other_clusters(cluster):
-    options = {"cores": 1, "memory": "1 GB"} if cluster in JOBQUEUE_CLUSTERS else {}
+    options = {"cores": 1, "memory": "1 GB"} if cluster in SYSTEMS else {}
     with pytest.raises(InputError) as caught:
         driver_job("lj", Profile(cluster=cluster, options=options), [])
     assert str(caught.value) == (

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from dask_espresso.errors import InputError
 from dask_espresso.inputs.document import MAX_SIZE
-from dask_espresso.inputs.profile import CLUSTERS, load_profile
+from dask_espresso.inputs.profile import load_profile
 from dask_espresso.inputs.shipped import folder
 from dask_espresso.inputs.study import Study, load_study, shipped_simulations
+from dask_espresso.systems.table import SYSTEMS
 
 HEAD = "name: s\nengine: python\nscript: echo\n"
 LOADERS = {"study": load_study, "profile": load_profile}
@@ -283,7 +284,7 @@ scalars = (
     | st.integers()
     | st.sampled_from([0, 1, -1, 2**63, 10**400, -(10**400)])
     | st.floats()
-    | st.sampled_from([*TEXTS, *CLUSTERS])
+    | st.sampled_from([*TEXTS, "local", *SYSTEMS])
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 )
 hostile = st.recursive(

@@ -7,8 +7,10 @@ import pytest
 from dask_espresso import load_profile
 from dask_espresso.engines import Engine
 from dask_espresso.errors import InputError
-from dask_espresso.inputs.profile import CLUSTERS, JOBQUEUE_CLUSTERS, Jobs, Profile, option_names
+from dask_espresso.inputs.options import kinds_of, option_names
+from dask_espresso.inputs.profile import Jobs, Profile
 from dask_espresso.inputs.shipped import folder, profile_names, template
+from dask_espresso.systems.table import SYSTEMS, system_of
 
 SLURM = "cluster: slurm\noptions:\n  cores: 4\n  memory: 8 GB\n"
 CONDOR = "cluster: htcondor\noptions:\n  cores: 4\n  memory: 8 GB\n  disk: 1 GB\n"
@@ -85,7 +87,7 @@ def test_local_options(load, options):
     assert load(f"options: {options}").cluster == "local"
 
 
-@pytest.mark.parametrize("cluster", JOBQUEUE_CLUSTERS)
+@pytest.mark.parametrize("cluster", SYSTEMS)
 def test_every_jobqueue_cluster(load, cluster):
     text = SLURM.replace("slurm", cluster) + ("  disk: 1 GB\n" if cluster == "htcondor" else "")
     directives = "{+X: 1}" if cluster == "htcondor" else "[--exclusive]"
@@ -291,7 +293,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("cluster", [c for c in JOBQUEUE_CLUSTERS if c != "slurm-allocation"])
+@pytest.mark.parametrize("cluster", [c for c in SYSTEMS if c != "slurm-allocation"])
 def test_no_option_makes_a_line_of_its_own(cluster):
     options = {"cores": 1, "memory": "1 GB", **({"disk": "1 GB"} if cluster == "htcondor" else {})}
     for name in option_names(cluster) - {"job_script_prologue"}:
@@ -463,5 +465,18 @@ def test_template_without_such_a_file():
 
 
 def test_names_of_clusters():
-    batch = ("slurm", "htcondor", "pbs", "sge", "lsf", "oar", "moab", "slurm-allocation")
-    assert list(CLUSTERS) == ["local", *batch]
+    batch = {"slurm", "htcondor", "pbs", "sge", "lsf", "oar", "moab", "slurm-allocation"}
+    assert set(SYSTEMS) == batch
+    assert {system_of(name).name for name in SYSTEMS} == batch
+
+
+@pytest.mark.parametrize("cluster", ["local", *SYSTEMS])
+def test_every_option_of_the_installed_dask_has_a_kind(cluster):
+    system = system_of(cluster) if cluster in SYSTEMS else None
+    assert not option_names(cluster) - kinds_of(system).keys()
+
+
+def test_no_option_of_a_batch_system_alone_has_a_kind_for_all():
+    for name in SYSTEMS:
+        assert not system_of(name).kinds.keys() & kinds_of(None).keys()
+        assert system_of(name).kinds.keys() <= option_names(name)

@@ -10,16 +10,11 @@ import time
 import pytest
 from processes import is_running, wait_until
 
-from dask_espresso.systems.batch import (
-    BatchError,
-    HTCondorQueue,
-    SlurmQueue,
-    UnknownQueue,
-    call,
-    cancel,
-    schedd_arguments,
-    submitted_ids,
-)
+from dask_espresso.systems.batch import BatchError, call
+from dask_espresso.systems.htcondor import HTCondorQueue, schedd_arguments
+from dask_espresso.systems.queue import cancel
+from dask_espresso.systems.slurm import SlurmQueue
+from dask_espresso.systems.table import system_of
 
 
 @pytest.fixture
@@ -179,7 +174,7 @@ BANNER = "Project p0023565: 1234 core hours left\n"
     ],
 )
 def test_the_id_is_what_the_batch_system_is_documented_to_say(cluster, said, job_id):
-    assert next(iter(submitted_ids(cluster, said)), "") == job_id
+    assert next(iter(system_of(cluster).submitted_ids(said)), "") == job_id
 
 
 # ---- whose job is cancelled ----------------------------------------------------------------------
@@ -225,7 +220,8 @@ def test_no_job_is_cancelled_but_what_the_queue_shows_as_ours(jobs, beginning, c
 )
 def test_where_the_queue_is_not_looked_at_a_job_is_asked_for_its_name(program, cluster, asks, said):
     program(asks, said)
-    queue = UnknownQueue(cluster, "no_such_command")
+    system = system_of(cluster)
+    queue = system.queue(system.job_class({}), {})
     assert asyncio.run(queue.names(["12"])) == {"12": "ours"}
     program(asks, said.replace("ours", "ours as well"))
     assert asyncio.run(cancel(queue, {"12": "ours"})) == []

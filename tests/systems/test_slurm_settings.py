@@ -3,7 +3,7 @@ import os
 import pytest
 
 from dask_espresso.inputs.profile import Profile
-from dask_espresso.systems.slurm import clusters, options, submission_environment
+from dask_espresso.systems.sbatch import clusters, options, submission_environment
 
 
 @pytest.mark.parametrize(

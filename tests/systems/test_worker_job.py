@@ -11,7 +11,7 @@ from dask_espresso.driver import check_time_limit
 from dask_espresso.errors import InputError
 from dask_espresso.inputs.profile import load_profile
 from dask_espresso.inputs.study import load_study
-from dask_espresso.systems.directives import settings
+from dask_espresso.systems.sbatch import settings
 
 SLURM = "cluster: slurm\noptions:\n  cores: 4\n  memory: 8 GB\n"
 PBS, SGE, LSF, OAR = (SLURM.replace("slurm", name) for name in ("pbs", "sge", "lsf", "oar"))
@@ -50,7 +50,7 @@ def directives(*lines):
     ],
 )
 def test_directives_of_slurm(directive, found):
-    assert settings("slurm", directive) == found
+    assert settings(directive) == found
 
 
 @pytest.mark.parametrize(

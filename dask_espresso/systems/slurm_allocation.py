@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import math
 import os
 import signal
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, ClassVar
 
+from dask.utils import parse_bytes
 from distributed.deploy.spec import ProcessInterface
 
 from ..errors import InputError
-from .batch import ListedQueue, QueuedJob, plain_environment
+from . import sbatch
+from .batch import plain_environment
+from .driver_job import DriverRequest
 from .jobqueue import SLURMJob, WorkerJob
-from .slurm import submission_environment
+from .queue import ListedQueue, Queue, QueuedJob
+from .slurm import Slurm
 
 _LEAVE_IN = 5.0  # seconds between asking a step to leave and ending it
 
@@ -67,7 +72,7 @@ class StepJob(WorkerJob, SLURMJob):
                 *self.command(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=said,
-                env=submission_environment() | self.told,
+                env=sbatch.submission_environment() | self.told,
                 start_new_session=True,  # Ctrl-C is for the driver
             )
         await ProcessInterface.start(self)
@@ -96,7 +101,7 @@ class StepQueue(ListedQueue):
     Parameters
     ----------
     job_class : type
-        What `step_job_class` gave.
+        What `SlurmAllocation.job_class` gave.
     """
 
     def __init__(self, job_class: type[StepJob]) -> None:
@@ -115,32 +120,6 @@ class StepQueue(ListedQueue):
         await asyncio.gather(*(self._job_class.running[job_id].close() for job_id in ids))
 
 
-def step_job_class() -> type[StepJob]:
-    """Make the job class for the allocation that this process runs in.
-
-    Raises
-    ------
-    InputError
-        If it runs in none.
-    """
-    allocation = os.environ.get("SLURM_JOB_ID", "")
-    if not allocation:
-        raise InputError(
-            "cluster 'slurm-allocation' is for a driver inside a Slurm job: submit it with "
-            "`dask-espresso submit`, run it under salloc, or use cluster 'slurm'"
-        )
-    end = os.environ.get("SLURM_JOB_END_TIME") or _end_time(allocation)
-    return type(
-        "StepJob",
-        (StepJob,),
-        {
-            "allocation": allocation,
-            "running": {},
-            "told": {"SLURM_JOB_END_TIME": end} if end else {},
-        },
-    )
-
-
 def _end_time(allocation: str) -> str:
     """Ask for the end of a job, as the Slurm of 2022 and before does not tell it to the job."""
     command = ["squeue", "--noheader", f"--jobs={allocation}", "--format=%e"]
@@ -151,3 +130,60 @@ def _end_time(allocation: str) -> str:
         return str(int(datetime.datetime.fromisoformat(said.stdout.strip()).timestamp()))
     except (OSError, subprocess.SubprocessError, ValueError):  # such as one without a time limit
         return ""
+
+
+class SlurmAllocation(Slurm):
+    """The driver and its workers in one Slurm job, for sites without sbatch on compute nodes."""
+
+    job = StepJob
+    submits_jobs = False
+
+    def job_class(self, _: Mapping[str, Any]) -> type[WorkerJob]:
+        """Make the class of the steps in the allocation that this process runs in.
+
+        Raises
+        ------
+        InputError
+            If it runs in none.
+        """
+        allocation = os.environ.get("SLURM_JOB_ID", "")
+        if not allocation:
+            raise InputError(
+                "cluster 'slurm-allocation' is for a driver inside a Slurm job: submit it with "
+                "`dask-espresso submit`, run it under salloc, or use cluster 'slurm'"
+            )
+        end = os.environ.get("SLURM_JOB_END_TIME") or _end_time(allocation)
+        told = {"SLURM_JOB_END_TIME": end} if end else {}
+        own = {"system": self, "allocation": allocation, "running": {}, "told": told}
+        return type("StepJob", (StepJob,), own)
+
+    def queue(self, made: type[WorkerJob], job: Mapping[str, Any]) -> Queue:
+        """Give the steps that this driver has started."""
+        assert issubclass(made, StepJob)
+        return StepQueue(made)
+
+    def commands(self, _: type[WorkerJob]) -> list[str]:
+        """Give the command without which there are no steps."""
+        return ["srun"]
+
+    def walltime(self, _: Mapping[str, Any]) -> None:
+        """Know nothing: an allocation is older than its steps; they are told when it ends."""
+
+    def room(self, request: DriverRequest) -> list[str]:
+        """Give the options that make room for all workers beside the driver."""
+        cores, walltime = request.job["cores"], request.job.get("walltime")
+        memory = math.ceil(parse_bytes(request.job["memory"]) / cores / 2**20)
+        return [
+            f"--ntasks={request.max_jobs}",
+            f"--cpus-per-task={cores}",
+            f"--mem-per-cpu={memory}M",
+            *([f"--time={walltime}"] if walltime else []),
+        ]
+
+    def more(self, request: DriverRequest) -> list[str]:
+        """Give what a profile adds for the one job, or replaces."""
+        return [*(request.job.get("job_extra_directives") or []), *super().more(request)]
+
+    def left(self, own: Mapping[str, Any], driver: Sequence[str]) -> Set[str]:
+        """Give the options of the one job that are not of the profile's choice."""
+        return sbatch.defaults(own, driver)
