@@ -2,107 +2,46 @@
 
 from __future__ import annotations
 
-import asyncio
-import collections
-import concurrent.futures
 import contextlib
 import itertools
-import math
 import os
-import queue
 import time
-import traceback
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from distributed import CancelledError, Client, Future, KilledWorker
+from distributed import Future, KilledWorker
 
 from .check.findings import is_loopback, on_loopback
 from .check.limits import check_time_limit
 from .cluster.certificates import remove_leftovers
 from .cluster.cluster import Cluster, cancel_leftovers, open_cluster
-from .cluster.crew import Crew
 from .cluster.dashboard import describe_dashboard, is_elsewhere
+from .cluster.engine_trial import described, try_engine
 from .cluster.roster import Roster, read_roster, write_roster
-from .cluster.transfers import Arrival, Transfers
+from .cluster.transfers import Arrival
+from .cluster.workers import NO_SCHEDULER, Workers, loss_of_scheduler
 from .errors import DaskEspressoError, InputError, ResumableError
+from .feed import Feed
 from .files import describe_error
 from .inputs.profile import Profile, load_profile
 from .inputs.study import Study, load_study
 from .outcome import Status, pack
 from .paths import expand
 from .process.order import Order, Workload
-from .process.probe import Probe, probe
 from .process.task import Batch, ScriptChangedError, run_simulations
 from .signals import StopRequest, stop_requests
 from .store.store import Entry, Store, open_store
+from .tally import InterruptedRunError, Summary, Tally
 from .views.dependence import store_warnings
-from .views.progress import Counts, Display
-from .walltime import format_duration
+from .views.progress import Display
 
-MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
-_SUSPICIOUS = 2  # after so many losses only one at a time is tried
-_LATENCY = 0.2  # seconds that a worker may have to wait for its next task
-_BATCH_TIME = 0.25  # seconds that a task shall take: Dask's own cost is a few milliseconds each
-_MAX_BATCH = 256  # simulations of one task
-_RECENT = 50  # simulations that the expected duration of one is the mean of
+__all__ = ["Driver", "InterruptedRunError", "Summary", "run_study"]
+
 _LAST_CALL = 5.0  # seconds that what is on its way at the end gets to arrive
-_ANSWER_TIMEOUT = 5.0  # seconds; a scheduler that stands still does not answer
-
-_NO_SCHEDULER = "the Dask scheduler is gone; run again to go on"
 _TICK = 0.2  # seconds between looks at signals and display
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a run has come to.
-
-    Attributes
-    ----------
-    total : int
-        Simulations of the study.
-    recorded : dict of Status to int
-        Of them, how many the store holds, by status.
-    started : int
-        How many outcomes this run recorded.
-    elapsed_time : float
-        Of the run, in seconds.
-    interrupted : str
-        The signal that stopped it, or empty.
-    warnings : tuple of str
-        Seeds and parameters that change nothing, as far as the store tells.
-    """
-
-    total: int
-    recorded: dict[Status, int]
-    started: int
-    elapsed_time: float
-    interrupted: str = ""
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def exit_status(self) -> int:
-        """0 all done, 1 some did not end as done, 75 interrupted and resumable."""
-        if self.recorded.get(Status.DONE, 0) == self.total:
-            return 0
-        return 75 if self.interrupted else 1
-
-
-class InterruptedRunError(ResumableError):
-    """A signal, such as that of Ctrl-C, stopped a run early.
-
-    Attributes
-    ----------
-    summary : Summary
-        What the run had come to by then.
-    """
-
-    def __init__(self, message: str, summary: Summary) -> None:
-        super().__init__(message)
-        self.summary = summary
 
 
 def run_study(
@@ -179,11 +118,7 @@ def run_study(
     with contextlib.suppress(DaskEspressoError):
         summary = replace(summary, warnings=tuple(store_warnings(path)))
     if summary.exit_status == ResumableError.exit_status:
-        raise InterruptedRunError(
-            f"{path}: stopped by {summary.interrupted} with {sum(summary.recorded.values())} "
-            f"of {summary.total} simulations recorded; running it again goes on",
-            summary,
-        )
+        raise InterruptedRunError(path, summary)
     return summary
 
 
@@ -215,7 +150,6 @@ class Driver:
         display: Display,
         retry_failed: bool,
     ) -> None:
-        self._study = study
         self._store = store
         self._workload = workload
         self._stop = stop
@@ -223,30 +157,13 @@ class Driver:
         self._is_elsewhere = is_elsewhere()  # a job's environment is hidden while workers run
         self._run = uuid.uuid4().hex[:8]
         self._numbers = itertools.count(1)
-        self._news: queue.SimpleQueue[Future | Arrival] = queue.SimpleQueue()
-        self._fetching: set[str] = set()  # tasks whose results are on their way
-        self._flying: dict[str, tuple[Future, tuple[Order, ...]]] = {}
-        self._n_flying = 0  # simulations in these tasks
-        self._again: collections.deque[Order] = collections.deque()
-        self._alone: collections.deque[Order] = collections.deque()
-        self._losses: collections.Counter[str] = collections.Counter()
-        self._suspects: collections.deque[Order] = collections.deque()
-        self._suspect = ""  # the one of them that is on a worker
-        self._longest = self._mean = 0.0  # of the simulations that ended here, in seconds
         self._notes = {""}
-        self._crew = Crew()
-        self._roster = Roster()
-        self._recorded_here = 0
-        self._todo = (s for s in study.simulations() if self._wants(s.id, retry_failed))
-        ids = set(study.ids())
-        self.todo = sum(self._wants(i, retry_failed) for i in ids)
-        recorded = collections.Counter(s for i, s in store.statuses.items() if i in ids)
-        self._counts = Counts(total=study.count, recorded=dict(recorded))
-        self._counts.before = self._counts.n_recorded
-
-    def _wants(self, simulation_id: str, retry_failed: bool) -> bool:
-        status = self._store.statuses.get(simulation_id)
-        return status is None or (retry_failed and status is not Status.DONE)
+        self._flying: dict[str, tuple[Future, tuple[Order, ...]]] = {}
+        self._fetching: set[str] = set()  # tasks whose results are on their way
+        self._feed = _feed_of(study, store, retry_failed)
+        self.todo = self._feed.n_left
+        self._tally = Tally(study, store)
+        self._counts = self._tally.counts
 
     def work(self, cluster: Cluster, worker_timeout: float) -> None:
         """Run everything that is to be run, or as much as a request to stop leaves time for.
@@ -263,24 +180,27 @@ class Driver:
         ResumableError
             If there was no worker for that long, or the scheduler is gone.
         """
-        self._worker_deadline = _Deadline(worker_timeout)
-        self._transfers = Transfers(cluster.client, self._news.put)
-        with _loss_of_scheduler(cluster.client):
-            try:
-                self._work(cluster)
-            finally:
-                self._transfers.close()
+        record = partial(write_roster, self._store.path)
+        self._workers = Workers(cluster, worker_timeout, self._say_once, record)
+        with loss_of_scheduler(cluster.client), contextlib.closing(self._workers):
+            if dashboard := describe_dashboard(cluster.client, elsewhere=self._is_elsewhere):
+                self._display.say(dashboard)
+            if cluster.keeper and is_loopback(address := cluster.client.scheduler.address):
+                self._display.say(on_loopback(address))
+            found = try_engine(
+                self._workers,
+                self._workload.engine,
+                name=lambda: f"probe-{self._run}-{next(self._numbers)}",
+                look=self._look,
+                is_begun=bool(self._counts.before),
+            )
+            if found:
+                self._say_why_fresh(found.reason)
+            self._work()
 
-    def _work(self, cluster: Cluster) -> None:
-        client = cluster.client
-        if dashboard := describe_dashboard(client, elsewhere=self._is_elsewhere):
-            self._display.say(dashboard)
-        if cluster.keeper and is_loopback(client.scheduler.address):
-            self._display.say(on_loopback(client.scheduler.address))
-        self._check_engine(cluster)
-        while not self._stop.signal:
-            self._look_after(cluster)
-            self._feed(client)
+    def _work(self) -> None:
+        while self._look():
+            self._send()
             if not self._flying:
                 return
             self._collect()
@@ -291,57 +211,17 @@ class Driver:
         while self._fetching & last and time.monotonic() < end:
             self._collect()
 
-    def _check_engine(self, cluster: Cluster) -> None:
-        """Start the engine once on a worker, so that a wrong one costs no simulation."""
-        found = None
-        while not found and not self._stop.signal:  # else its worker has died, or is cut off
-            found = self._try_engine(cluster)
-        if found and found.error:
-            raise InputError(found.error)
-        if found:
-            self._tell(found.reason)
+    def _look(self) -> bool:
+        """See what the workers do, and show it; say whether to go on."""
+        if self._stop.signal:
+            return False
+        self._workers.look(work_left=self._feed.n_left)
+        self._counts.slots, self._counts.jobs = self._workers.slots, self._workers.jobs
+        self._display.update(self._counts)
+        return True
 
-    def _try_engine(self, cluster: Cluster) -> Probe | None:
-        """Start the engine on a worker; None if that came to nothing, for reasons of the worker."""
-        key, crew = f"probe-{self._run}-{next(self._numbers)}", self._crew
-        future = cluster.client.submit(probe, self._workload.engine, key=key, **crew.where)
-        future.add_done_callback(self._news.put)
-        while not self._stop.signal:
-            self._look_after(cluster)
-            self._refuse_unreachable(cluster)
-            for news in self._wait_for_news(_TICK / 4):
-                if isinstance(news, Arrival):
-                    if news.future.key == key:
-                        found: Probe | None = news.result
-                        return found
-                elif news.status == "finished":
-                    self._transfers.begin([news])
-                else:
-                    self._refuse_untried(news)
-                    return None
-            if self._crew.has_lost_since(crew):
-                return None
-        return None
-
-    @staticmethod
-    def _refuse_untried(future: Future) -> None:
-        """End a run whose engine could not be tried, unless that was for its worker."""
-        if future.status == "cancelled":
-            raise ResumableError(_NO_SCHEDULER)
-        if future.status == "error" and not isinstance(error := future.exception(), KilledWorker):
-            raise InputError(f"the engine could not be tried on a worker: {_described(error)}")
-
-    def _refuse_unreachable(self, cluster: Cluster) -> None:
-        """End a run that cannot work: no result of any worker that there is can be had."""
-        jobs = cluster.keeper.roster.jobs if cluster.keeper else ()
-        are_all_there = all(job.state == "working" for job in jobs)
-        if are_all_there and (trouble := self._crew.lasting_trouble):
-            if self._counts.before:
-                raise ResumableError(f"{trouble}; nothing new was run; run again to go on")
-            raise InputError(f"{trouble}; nothing was run")
-
-    def _tell(self, reason: str) -> None:
-        """Say once why simulations are not forked, if there is a reason."""
+    def _say_why_fresh(self, reason: str) -> None:
+        """Say why simulations are not forked, if there is a reason."""
         self._say_once(reason and f"simulations are fresh processes: {reason}")
 
     def _say_once(self, said: str) -> None:
@@ -349,124 +229,61 @@ class Driver:
             self._notes.add(said)
             self._display.say(said)
 
-    def _look_after(self, cluster: Cluster) -> None:
-        """Tell the keeper what is to be done, and the user what the workers do."""
-        self._look_at_workers(cluster.client)
-        cluster.check()
-        if cluster.keeper:
-            cluster.keeper.work_left = self.todo - self._recorded_here
-            if cluster.keeper.roster != self._roster:
-                self._roster = cluster.keeper.roster
-                self._say_once(write_roster(self._store.path, self._roster))
-            self._counts.jobs = self._roster.describe()
-        self._worker_deadline.check(self._counts, self._crew)
-        self._display.update(self._counts)
-
-    def _look_at_workers(self, client: Client) -> None:
-        """See who is there, and say who does not answer."""
-        threads = _threads(client)
-        if threads is None:  # the scheduler does not answer
-            self._counts.slots = 0
-            return
-        self._transfers.look(threads)
-        self._crew = Crew(threads, self._transfers, client.scheduler.address)
-        for trouble in self._crew.troubles:
-            self._say_once(trouble)
-        self._counts.slots = self._crew.slots
-
-    def _next_batch(self) -> tuple[Order, ...]:
-        """Give what is to be run next, what has to be run again first.
-
-        A simulation that kills its worker takes innocent ones along. Those that were lost go in
-        tasks of their own, and those that were lost repeatedly run one at a time, so that the
-        losses are soon only the guilty one's.
-        """
-        if self._alone:
-            return (self._alone.popleft(),)
-        if self._suspects and not self._suspect:
-            order = self._suspects.popleft()
-            self._suspect = order.id
-            return (order,)
-        return tuple(itertools.islice(self._orders(), self._batch_size()))
-
-    def _orders(self) -> Iterator[Order]:
-        while self._again:
-            yield self._again.popleft()
-        for simulation in self._todo:
-            yield Order.of(simulation)
-
-    def _batch_size(self) -> int:
-        """Say how many simulations one task is to have.
-
-        As many as make Dask's own cost small, and towards the end so few that all workers are busy
-        until the end.
-        """
-        left = self.todo - self._recorded_here - self._n_flying
-        fair = left // (2 * max(self._counts.slots, 1))
-        many = _BATCH_TIME / self._mean if self._mean else 1
-        return int(max(1, min(fair, many, _MAX_BATCH)))
-
-    def _feed(self, client: Client) -> None:
+    def _send(self) -> None:
         """Keep every worker busy, and little more than that in flight."""
-        window = self._window()
-        needs = self._study.time_limit or self._longest
-        window += self._crew.stuck
-        while len(self._flying) < window and (batch := self._next_batch()):
-            orders = tuple(replace(order, needs=needs) for order in batch)
+        crew = self._workers.crew
+        while orders := self._feed.next_task(self._workers.slots, crew.stuck):
             key = f"simulations-{orders[0].id}-{self._run}-{next(self._numbers)}"
-            future = client.submit(
-                run_simulations, self._workload, orders, key=key, pure=False, **self._crew.where
-            )
+            future = self._workers.submit(key, run_simulations, self._workload, orders)
             self._flying[key] = future, orders
-            self._n_flying += len(orders)
-            future.add_done_callback(self._news.put)
-        self._counts.running = self._n_flying
+        self._counts.running = self._feed.n_flying
         self._display.update(self._counts)
-
-    def _window(self) -> int:
-        """Say how many tasks to have in flight: what waits on a worker dies, or waits, with it."""
-        slots = self._counts.slots
-        if not self._recorded_here:
-            return slots + 2
-        slots = max(slots, 1)  # one is on its way also where no worker is there yet
-        time_of_task = self._mean * self._batch_size()
-        ahead = slots * _LATENCY / max(time_of_task, 1e-3)
-        return slots + min(slots + 2, math.ceil(ahead) if time_of_task < 10 else round(ahead))
 
     def _collect(self) -> None:
         """Record what has come; wait a moment for it if nothing has."""
-        news = self._wait_for_news(_TICK)
-        arrivals = [arrival for arrival in news if isinstance(arrival, Arrival)]
-        done = [future for future in news if isinstance(future, Future)]
-        finished = {future for future in done if future.status == "finished"}
+        arrivals, ended = self._workers.news(_TICK)
+        finished = {future for future in ended if future.status == "finished"}
         self._fetching |= {future.key for future in finished}
-        self._transfers.begin(finished)
+        self._workers.fetch(finished)
         entries: list[Entry] = []
         try:
             for arrival in arrivals:
                 entries += self._take(arrival)
-            for future in done:
+            for future in ended:
                 if future not in finished and future.key in self._flying:
                     entries += self._take_failure(future)
         finally:  # a failure that ends the run costs nothing of what has come with it
-            self._counts.running = self._n_flying
-            self._record(entries)
-        for future in {*done, *(arrival.future for arrival in arrivals)}:
+            self._counts.running = self._feed.n_flying
+            self._tally.record(entries)
+            self._display.update(self._counts)
+        for future in {*ended, *(arrival.future for arrival in arrivals)}:
             # not before they are recorded: until then they can be had again
             if future.key not in self._flying:
                 future.release()
 
     def _take(self, arrival: Arrival) -> list[Entry]:
         """Give what is to be recorded of a task whose result has come, or has not."""
-        self._fetching.discard(arrival.future.key)
-        if arrival.future.key not in self._flying:
+        key = arrival.future.key
+        self._fetching.discard(key)
+        if key not in self._flying:
             return []
         if arrival.result is not None:
-            return self._entries(arrival.result, self._land(arrival.future))
+            return self._entries(arrival.result, self._flying.pop(key)[1])
         if arrival.is_given_up:
-            self._again.extend(self._land(arrival.future))
+            self._feed.returned(self._flying.pop(key)[1])
             return []
         return self._take_failure(arrival.future)
+
+    def _entries(self, batch: Batch, orders: tuple[Order, ...]) -> list[Entry]:
+        """Give what is to be recorded of a task that a worker has run, or has begun to run."""
+        self._say_why_fresh(batch.note)
+        results = [(Status(status), elapsed_time) for status, _, elapsed_time in batch.results]
+        ends = self._feed.ran(orders, results)
+        entries = (
+            Entry(order.id, Status(status), record)
+            for order, (status, record, _) in zip(orders, batch.results, strict=False)
+        )
+        return list(itertools.compress(entries, ends))
 
     def _take_failure(self, future: Future) -> list[Entry]:
         """Give what is to be recorded of a task without a result.
@@ -476,85 +293,25 @@ class Driver:
         """
         status = future.status
         if status in ("finished", "pending"):
-            future.add_done_callback(self._news.put)
+            self._workers.watch(future)
             return []
         if status == "cancelled":
-            raise ResumableError(_NO_SCHEDULER)
-        orders = self._land(future)
-        if status == "lost":
-            self._again.extend(orders)
-            return []
-        return self._entries_of_failure(future, orders)
-
-    def _land(self, future: Future) -> tuple[Order, ...]:
-        """Take a task out of what is in flight, and give its orders."""
+            raise ResumableError(NO_SCHEDULER)
         _, orders = self._flying.pop(future.key)
-        self._n_flying -= len(orders)
-        if self._suspect in (order.id for order in orders):
-            self._suspect = ""
-        return orders
+        if status == "lost":
+            self._feed.returned(orders)
+            return []
+        return self._entries_of_failure(future.exception(), orders)
 
-    def _entries(self, batch: Batch, orders: tuple[Order, ...]) -> list[Entry]:
-        """Give what is to be recorded of a task that a worker has run, or has begun to run."""
-        entries: list[Entry] = []
-        for order, (status, record, elapsed_time) in zip(orders, batch.results, strict=False):
-            self._longest = max(self._longest, elapsed_time)
-            weight = 1 / min(_RECENT, self._recorded_here + len(entries) + 1)
-            self._mean += weight * (elapsed_time - self._mean)
-            entry = Entry(order.id, Status(status), record)
-            if not self._tries_again(entry, order):
-                entries.append(entry)
-        self._again.extend(orders[len(batch.results) :])
-        self._tell(batch.note)
-        return entries
-
-    def _wait_for_news(self, timeout: float) -> list[Future | Arrival]:
-        news = []
-        with contextlib.suppress(queue.Empty):
-            news.append(self._news.get(timeout=timeout))
-            while True:
-                news.append(self._news.get_nowait())
-        return news
-
-    def _record(self, entries: list[Entry]) -> None:
-        counts = self._counts.recorded
-        for entry in entries:
-            before = self._store.statuses.get(entry.id)
-            if before is not None:
-                counts[before] -= 1
-            counts[entry.status] = counts.get(entry.status, 0) + 1
-        self._store.record(entries)
-        self._recorded_here += len(entries)
-        self._display.update(self._counts)
-
-    def _tries_again(self, entry: Entry, order: Order) -> bool:
-        if entry.status is not Status.FAILED or order.attempt > self._study.retries:
-            return False
-        self._again.append(replace(order, attempt=order.attempt + 1))
-        return True
-
-    def _entries_of_failure(self, future: Future, orders: tuple[Order, ...]) -> list[Entry]:
+    def _entries_of_failure(self, error: BaseException, orders: tuple[Order, ...]) -> list[Entry]:
         """Give what is to be recorded of simulations that no worker could tell of."""
-        error = future.exception()
         if isinstance(error, ScriptChangedError):
             raise ResumableError(str(error))
         if isinstance(error, KilledWorker):
-            entries = [self._entry_of_loss(order, error) for order in orders]
-            return [entry for entry in entries if entry]
-        if len(orders) > 1:  # one of them may be to blame
-            self._alone.extend(orders)
-            return []
-        entry = self._entry(orders[0], Status.FAILED, f"on the worker: {_described(error)}")
-        return [] if self._tries_again(entry, orders[0]) else [entry]
-
-    def _entry_of_loss(self, order: Order, error: KilledWorker) -> Entry | None:
-        """Give what to record of a simulation whose worker has died; None if it goes again."""
-        losses = self._losses[order.id] + error.allowed_failures + 1
-        self._losses[order.id] = losses
-        if losses >= MAX_LOSSES:
-            return self._entry(order, Status.LOST, f"{losses} workers died of it")
-        (self._suspects if losses >= _SUSPICIOUS else self._alone).append(order)
-        return None
+            lost = self._feed.killed(orders, workers=error.allowed_failures + 1)
+            return [self._entry(o, Status.LOST, f"{n} workers died of it") for o, n in lost]
+        said = f"on the worker: {described(error)}"
+        return [self._entry(order, Status.FAILED, said) for order in self._feed.failed(orders)]
 
     def _entry(self, order: Order, status: Status, error: str) -> Entry:
         outcome = order.outcome(self._workload)
@@ -563,35 +320,19 @@ class Driver:
 
     def summary(self) -> Summary:
         """Say what the run has come to."""
-        return Summary(
-            total=self._counts.total,
-            recorded={status: n for status, n in self._counts.recorded.items() if n},
-            started=self._recorded_here,
-            elapsed_time=time.monotonic() - self._counts.started,
-            interrupted=self._stop.signal,
-        )
+        return self._tally.summary(self._stop.signal)
 
 
-class _Deadline:
-    """How long a run waits for workers."""
+def _feed_of(study: Study, store: Store, retry_failed: bool) -> Feed:
+    """Make orders of what is not in the store, or has to be run again."""
 
-    def __init__(self, limit: float) -> None:
-        self._limit = limit
-        self._last_seen = time.monotonic()
+    def is_wanted(simulation_id: str) -> bool:
+        status = store.statuses.get(simulation_id)
+        return status is None or (retry_failed and status is not Status.DONE)
 
-    def check(self, counts: Counts, crew: Crew) -> None:
-        """Give up if there was no worker for too long."""
-        now = time.monotonic()
-        if counts.slots:
-            self._last_seen = now
-        elif now - self._last_seen > self._limit:
-            why = "; ".join(filter(None, [counts.jobs, *sorted(crew.troubles)]))
-            raise ResumableError(
-                f"no worker for {format_duration(self._limit)}{why and f' ({why})'}; "
-                "run again to go on, set "
-                "`worker_timeout` in the profile to wait longer, or see what is wrong with "
-                "`dask-espresso check`"
-            )
+    orders = (Order.of(s) for s in study.simulations() if is_wanted(s.id))
+    count = sum(map(is_wanted, set(study.ids())))
+    return Feed(orders, count, retries=study.retries, time_limit=study.time_limit)
 
 
 @contextlib.contextmanager
@@ -606,35 +347,3 @@ def _failing_files(path: Path) -> Iterator[None]:
             f"{error.filename or path}: {describe_error(error)}, and run again: "
             "all that was recorded is safe"
         ) from error
-
-
-@contextlib.contextmanager
-def _loss_of_scheduler(client: Client) -> Iterator[None]:
-    """Say that the scheduler is gone, for which dask has many errors."""
-    try:
-        yield
-    except DaskEspressoError:
-        raise
-    except (Exception, CancelledError) as error:
-        if client.status == "running" and not isinstance(error, (OSError, CancelledError)):
-            raise
-        raise ResumableError(_NO_SCHEDULER) from error
-
-
-def _threads(client: Client) -> dict[str, int] | None:
-    """Say how many simulations each worker can run; None if the scheduler does not answer."""
-    # not by the client's own `sync`, which fails in ways of its own where a call is cut short
-    answer = asyncio.run_coroutine_threadsafe(_ask_for_threads(client), client.loop.asyncio_loop)
-    try:
-        return answer.result(_ANSWER_TIMEOUT)
-    except (TimeoutError, concurrent.futures.TimeoutError):
-        answer.cancel()
-        return None
-
-
-async def _ask_for_threads(client: Client) -> dict[str, int]:
-    return dict(await client.nthreads())
-
-
-def _described(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(type(error), error)).strip()

@@ -17,7 +17,8 @@ import pytest
 from processes import is_running, wait_until
 
 from dask_espresso.cluster import certificates
-from dask_espresso.driver import Driver, run_study
+from dask_espresso.cluster.workers import Workers
+from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError, ResumableError
 from dask_espresso.inputs.profile import EngineSettings, Profile
 from dask_espresso.inputs.study import load_study
@@ -238,20 +239,20 @@ def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
 
 @pytest.mark.parametrize("moment", ["while it is looked at", "before it is fetched"])
 def test_a_worker_dies_with_a_result(here, monkeypatch, moment):
-    wait_for_news, struck = Driver._wait_for_news, []
+    news, struck = Workers.news, []
 
-    def strike(driver, timeout):
-        news = wait_for_news(driver, timeout)
-        done = [future for future in news if getattr(future, "status", "") == "finished"]
+    def strike(workers, timeout):
+        arrivals, ended = news(workers, timeout)
+        done = [future for future in ended if future.status == "finished"]
         if done and started(here) and not struck:
             struck.append(done[0].key)
             for process in filter(is_worker, psutil.Process().children(recursive=True)):
                 process.kill()
             while moment == "while it is looked at" and done[0].status == "finished":
                 time.sleep(0.01)
-        return news
+        return arrivals, ended
 
-    monkeypatch.setattr(Driver, "_wait_for_news", strike)
+    monkeypatch.setattr(Workers, "news", strike)
     summary = run_study(load_study("study.yaml"))
     assert summary.recorded == {Status.DONE: 12}
     assert struck

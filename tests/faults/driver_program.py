@@ -34,7 +34,7 @@ from distributed.config import initialize_logging
 
 from dask_espresso import cli, driver
 from dask_espresso.__main__ import program
-from dask_espresso.cluster import transfers
+from dask_espresso.cluster import transfers, workers
 from dask_espresso.cluster.certificates import temporary_security
 from dask_espresso.cluster.cluster import Cluster
 from dask_espresso.outcome import Outcome, Status, pack
@@ -251,8 +251,8 @@ def install(options):
         cli._quiet_dask = functools.partial(_quiet, cli._quiet_dask)
     else:
         driver.open_cluster = stand_in
-        driver.Future, driver.Transfers = Done, StandInTransfers
-        driver._threads = lambda client: {"stand-in": 2}
+        workers.Transfers = StandInTransfers
+        workers._threads = lambda client: {"stand-in": 2}
         Security.temporary = keys
         claim.HEARTBEAT, claim.STALE = options.stale / 10, options.stale
         claim._SETTLE = options.stale / 10

@@ -1,0 +1,112 @@
+"""What a run has come to: outcomes that it recorded, counted."""
+
+from __future__ import annotations
+
+import collections
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ResumableError
+from .inputs.study import Study
+from .outcome import Status
+from .store.store import Entry, Store
+from .views.progress import Counts
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run has come to.
+
+    Attributes
+    ----------
+    total : int
+        Simulations of the study.
+    recorded : dict of Status to int
+        Of them, how many the store holds, by status.
+    started : int
+        How many outcomes this run recorded.
+    elapsed_time : float
+        Of the run, in seconds.
+    interrupted : str
+        The signal that stopped it, or empty.
+    warnings : tuple of str
+        Seeds and parameters that change nothing, as far as the store tells.
+    """
+
+    total: int
+    recorded: dict[Status, int]
+    started: int
+    elapsed_time: float
+    interrupted: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """0 all done, 1 some did not end as done, 75 interrupted and resumable."""
+        if self.recorded.get(Status.DONE, 0) == self.total:
+            return 0
+        return 75 if self.interrupted else 1
+
+
+class InterruptedRunError(ResumableError):
+    """A signal, such as that of Ctrl-C, stopped a run early.
+
+    Attributes
+    ----------
+    summary : Summary
+        What the run had come to by then.
+    """
+
+    def __init__(self, store: Path, summary: Summary) -> None:
+        super().__init__(
+            f"{store}: stopped by {summary.interrupted} with {sum(summary.recorded.values())} "
+            f"of {summary.total} simulations recorded; running it again goes on"
+        )
+        self.summary = summary
+
+
+class Tally:
+    """Records outcomes, and counts them.
+
+    Parameters
+    ----------
+    study : Study
+        Whose simulations count.
+    store : Store
+        Takes the outcomes.
+
+    Attributes
+    ----------
+    counts : Counts
+        How far the study is.
+    """
+
+    def __init__(self, study: Study, store: Store) -> None:
+        self._store = store
+        self._started = 0
+        ids = set(study.ids())
+        recorded = collections.Counter(s for i, s in store.statuses.items() if i in ids)
+        self.counts = Counts(total=study.count, recorded=dict(recorded))
+        self.counts.before = self.counts.n_recorded
+
+    def record(self, entries: list[Entry]) -> None:
+        """Keep outcomes; those that were kept before are replaced."""
+        recorded = self.counts.recorded
+        for entry in entries:
+            before = self._store.statuses.get(entry.id)
+            if before is not None:
+                recorded[before] -= 1
+            recorded[entry.status] = recorded.get(entry.status, 0) + 1
+        self._store.record(entries)
+        self._started += len(entries)
+
+    def summary(self, interrupted: str = "") -> Summary:
+        """Say what the run has come to."""
+        return Summary(
+            total=self.counts.total,
+            recorded={status: n for status, n in self.counts.recorded.items() if n},
+            started=self._started,
+            elapsed_time=time.monotonic() - self.counts.started,
+            interrupted=interrupted,
+        )
