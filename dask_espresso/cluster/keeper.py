@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask
-from dask.utils import parse_timedelta
 from distributed import SchedulerPlugin
 from distributed.core import Status as WorkerStatus
 
@@ -24,6 +22,7 @@ from ..systems.batch import BatchError
 from ..systems.queue import Queue, QueuedJob, cancel
 from ..systems.refusals import is_final
 from .roster import JobReport, Roster
+from .settings import setting
 
 logger = logging.getLogger(__name__)
 
@@ -38,14 +37,6 @@ _RETIRE_TIMEOUT = 30.0  # seconds in which a worker's results have been fetched
 _UNSEEN = 30.0  # seconds in which a job whose id was not told appears in the queue
 _LATE = 2.0  # seconds in which a job appears whose submission was cut off
 _COLLECT_NEWS = 0.5  # seconds; workers that come or go together cause one look
-
-dask.config.update_defaults(
-    {"dask-espresso": {"keeper": {"interval": "5s", "start-timeout": "5m", "hung-after": "60s"}}}
-)
-
-
-def _setting(name: str) -> float:
-    return float(parse_timedelta(dask.config.get(f"dask-espresso.keeper.{name}")))
 
 
 @dataclass
@@ -271,7 +262,7 @@ class Keeper:
         async with self._lock:
             queued = await self._look_at_queue()
             now = self._clock()
-            stalled = now - self._last_look > _setting("hung-after") / 2
+            stalled = now - self._last_look > setting("keeper.hung-after") / 2
             self._last_look = now
             await self._forget_ended(queued, now)
             await self._cancel_strays(queued)
@@ -301,7 +292,7 @@ class Keeper:
 
     def _pause(self) -> float:
         """Say how long to wait for news before the next look, in seconds."""
-        interval = _setting("interval")
+        interval = setting("keeper.interval")
         until_retry = self._retry_at - self._clock()
         return min(interval, until_retry) if self._failures and until_retry > 0 else interval
 
@@ -383,7 +374,7 @@ class Keeper:
             return _Fault(f"did not answer for {self._hung_after():.0f} s")
         if job.missing_since is not None and now - job.missing_since > _MISSING:
             return _Fault(f"lost a worker{self._see_log(job)}", is_failure=short_lived)
-        timeout = _setting("start-timeout")
+        timeout = setting("keeper.start-timeout")
         is_starting = job.running_since is not None and job.complete_since is None
         if is_starting and now - (job.running_since or now) > timeout:
             message = f"ran for {timeout:.0f} s without its worker registering"
@@ -392,7 +383,9 @@ class Keeper:
 
     def _hung_after(self) -> float:
         # workers of large clusters send heartbeats less often
-        return max(_setting("hung-after"), 5 * (len(self._cluster.scheduler.workers) / 200 + 1))
+        return max(
+            setting("keeper.hung-after"), 5 * (len(self._cluster.scheduler.workers) / 200 + 1)
+        )
 
     def _see_log(self, job: _WorkerJob) -> str:
         return f"; see its log in {self._log_directory}" if self._logs(job) else ""

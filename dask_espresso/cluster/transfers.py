@@ -17,21 +17,13 @@ from collections.abc import Callable, Collection, Coroutine, Set
 from dataclasses import dataclass
 from typing import Any
 
-import dask
-from dask.utils import parse_timedelta
 from distributed import Client, Future
+
+from .settings import setting
 
 _LARGE = 256 << 10  # bytes from which on a result is transferred by itself, beside the small ones
 _ANSWER = 40.0  # seconds in which a worker answers; Dask tries for 30 s to connect
 _PAUSE = 1.0  # seconds until what failed is tried again
-
-# a transfer that is not done after `ask` is slow: its worker is asked whether it lives; one that
-# does not answer for `give-up` is done without
-dask.config.update_defaults({"dask-espresso": {"transfers": {"ask": "5s", "give-up": "60s"}}})
-
-
-def _setting(name: str) -> float:
-    return float(parse_timedelta(dask.config.get(f"dask-espresso.transfers.{name}")))
 
 
 @dataclass(frozen=True)
@@ -76,7 +68,7 @@ class Trouble:
     @property
     def is_lasting(self) -> bool:
         """Whether it is time to do without this worker."""
-        return time.monotonic() - self.since > _setting("give-up")
+        return time.monotonic() - self.since > setting("transfers.give-up")
 
 
 class Transfers:
@@ -206,10 +198,13 @@ class _Line:
             self._busy.discard(is_large)
 
     async def _fetch(self, futures: list[Future]) -> None:
-        """Get some results, however long it takes, as long as the worker answers."""
+        """Get some results, however long it takes, as long as the worker answers.
+
+        After a while that is a slow transfer, and the worker is asked whether it lives.
+        """
         gathering = asyncio.ensure_future(self._gather([future.key for future in futures]))
         try:
-            while not (await asyncio.wait([gathering], timeout=_setting("ask")))[0]:
+            while not (await asyncio.wait([gathering], timeout=setting("transfers.ask")))[0]:
                 if not self.futures:
                     return
                 await self._ask()
@@ -269,6 +264,6 @@ class _Line:
     async def _wait_until_well(self) -> None:
         """Find out when a worker that was given up answers again: it gets another chance."""
         while self.trouble and not self._is_gone:
-            await asyncio.sleep(2 * _setting("ask"))
+            await asyncio.sleep(2 * setting("transfers.ask"))
             self._is_failing = False
             await self._ask()
