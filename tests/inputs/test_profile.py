@@ -466,8 +466,8 @@ def test_template_without_such_a_file():
 
 def test_names_of_clusters():
     batch = {"slurm", "htcondor", "pbs", "sge", "lsf", "oar", "moab", "slurm-allocation"}
-    assert set(SYSTEMS) == batch
-    assert {system_of(name).name for name in SYSTEMS} == batch
+    assert set(SYSTEMS) >= batch
+    assert all(system_of(name).name == name for name in SYSTEMS)
 
 
 @pytest.mark.parametrize("cluster", ["local", *SYSTEMS])
