@@ -59,6 +59,8 @@ with (
     sys.stdin.read()
 """
 
+pytest.register_assert_rewrite("processes")
+
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and all that is started here
 
 

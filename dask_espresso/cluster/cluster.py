@@ -251,9 +251,8 @@ def _local_cluster(profile: Profile, ranks: int) -> LocalCluster:
     }
     if options["local_directory"]:
         options["local_directory"] = expand(options["local_directory"])
-    for key in ("dashboard_address", "worker_dashboard_address"):
-        if key in options:
-            options[key] = _on_loopback(options[key])
+    for key in options.keys() & {"dashboard_address", "worker_dashboard_address"}:
+        options[key] = _on_loopback(options[key])
     with _refusals(profile, "no worker can be started on this machine"), _no_word_on_pages():
         try:
             with _signals_are_for_the_driver():
@@ -262,6 +261,7 @@ def _local_cluster(profile: Profile, ranks: int) -> LocalCluster:
             with _signals_are_for_the_driver():
                 cluster = LocalCluster(**options)
     _tell_of_another_port(profile, cluster, "dashboard_address")
+    cluster.shutdown_on_close = False  # at Python's end: it would wait for one that stands still
     return cluster
 
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 from distributed import Client, LocalCluster
+from processes import is_running, wait_until
 
 from dask_espresso.check import check, worker_checks
 from dask_espresso.check.check import check_profile
@@ -386,7 +387,7 @@ def test_interrupted(study_file, script, number):
         assert "it works" not in process.stdout.read()
     assert process.returncode == 75
     assert workers
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert wait_until(lambda: not any(is_running(worker.pid) for worker in workers))
 
 
 def test_versions_that_differ(run, report, workers, monkeypatch):

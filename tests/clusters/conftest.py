@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("batch_systems", "processes", "study_run")
+pytest.register_assert_rewrite("batch_systems", "study_run")
 
 from batch_systems import SYSTEMS  # noqa: E402
 from study_run import StudyRun  # noqa: E402

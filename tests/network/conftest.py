@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("hosts", "network_run", "processes")
+pytest.register_assert_rewrite("hosts", "network_run")
 
 from hosts import Network  # noqa: E402
 from network_run import NetworkRun  # noqa: E402
