@@ -6,7 +6,8 @@ import click
 import mkdocs_gen_files
 
 from dask_espresso.cli import main
-from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.inputs.engine_settings import EngineSettings
+from dask_espresso.inputs.profile import Profile
 from dask_espresso.inputs.study import Study
 from dask_espresso.outcome import Outcome
 

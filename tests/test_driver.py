@@ -19,7 +19,8 @@ from dask_espresso.cluster import certificates
 from dask_espresso.cluster.workers import Workers
 from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError, ResumableError
-from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.inputs.engine_settings import EngineSettings
+from dask_espresso.inputs.profile import Profile
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Status
 from dask_espresso.store.store import read_store

@@ -36,7 +36,6 @@ LONG = {
     "cluster/cluster.py": 516,
     "cluster/keeper.py": 543,
     "inputs/document.py": 503,
-    "inputs/profile.py": 391,
     "inputs/study.py": 593,
     "outcome.py": 433,
     "process/conversation.py": 372,

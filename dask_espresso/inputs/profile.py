@@ -6,23 +6,23 @@ import functools
 import logging
 import os
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pydantic
 from pydantic import BeforeValidator, PlainValidator
 
 from ..engines import ENGINES, Engine
-from ..errors import BadValueError, InputError, describe
-from ..paths import expand, expand_setting, located
+from ..errors import BadValueError, InputError
+from ..paths import located
 from ..systems.table import SYSTEMS, system_of, systems_with_drivers
 from ..systems.worker_job import worker_job
 from ..walltime import parse_duration
 from .document import Document, unknown, without_unit
-from .options import check_batch, check_local, option_names, variables, whole
+from .engine_settings import EngineSettings, check_variables
+from .options import check_batch, check_local, option_names, whole
 from .shipped import file_or_template, profile_names
 
 if TYPE_CHECKING:
@@ -36,85 +36,6 @@ _ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://(\[[\w.:%]+\]|[^\s/:\[\]]+):(\d{1
 def _or_empty(value: Any) -> Any:
     """Take a key with everything below it commented out for an empty one."""
     return {} if value is None else value
-
-
-def _command(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            value = shlex.split(value)
-        except ValueError as error:
-            raise BadValueError(f"is no command ({error}); balance its quotes") from None
-    if isinstance(value, list):
-        value = [str(word) if type(word) in (int, float) else word for word in value]
-        if not value or value[0] == "":
-            raise BadValueError("is empty; write a program, or remove the key for the default")
-        for word in value:
-            if not isinstance(word, str) or "\0" in word:
-                raise BadValueError(f"holds {describe(word)}; write its words in quotes")
-        # a word with spaces is for a shell that is started by the command
-        return [word if re.search(r"\s", word) else expand(word) for word in value]
-    if value is not None:
-        raise BadValueError(f"is {describe(value)}; write a program and its arguments")
-    return None
-
-
-def _modules(value: Any) -> Any:
-    for i, name in enumerate(value if isinstance(value, list) else ()):
-        if not isinstance(name, str) or not all(map(str.isidentifier, name.split("."))):
-            raise BadValueError(f"is {describe(name)}, which is no name of a module", i)
-    return value
-
-
-def _ranks(value: Any) -> int:
-    return whole(value, 1, "write the number of MPI processes of one simulation, such as 4")
-
-
-class EngineSettings(pydantic.BaseModel):
-    """How a profile starts an engine.
-
-    Attributes
-    ----------
-    command : list of str or None
-        Program and arguments in front of the script, or None for the engine's own default.
-    preload : list of str or None
-        Modules that a warm start imports beforehand, or None for the engine's own.
-    environment : dict of str to str
-        Environment variables for its simulations.
-    start : str
-        ``fork``: simulations are forked from a warm process; ``spawn``: each is a fresh one;
-        ``auto``: forked, where it comes to the same.
-    ranks : int
-        MPI processes of one simulation.
-    launcher : list of str or None
-        Program and arguments that start several ranks, or None for ``mpirun -n {ranks}``.
-    """
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    command: Annotated[list[str] | None, BeforeValidator(_command)] = None
-    preload: Annotated[list[str] | None, BeforeValidator(_modules)] = None
-    environment: Annotated[dict[str, str], BeforeValidator(variables)] = {}
-    start: Literal["auto", "fork", "spawn"] = "auto"
-    ranks: Annotated[int, BeforeValidator(_ranks)] = 1
-    launcher: Annotated[list[str] | None, BeforeValidator(_command)] = None
-
-    @pydantic.model_validator(mode="after")
-    def _check(self) -> EngineSettings:
-        if self.ranks > 1 and self.start == "fork":
-            raise BadValueError(
-                f"is fork, but {self.ranks} ranks cannot be forked; remove it", "start"
-            )
-        if self.ranks == 1 and self.launcher:
-            raise BadValueError("has no effect on one rank; add `ranks: N`", "launcher")
-        return self
-
-
-def _check_variables(engine: str, environment: dict[str, str]) -> None:
-    for name, value in environment.items():
-        try:
-            expand_setting(name, value, os.environ)
-        except BadValueError as error:
-            raise BadValueError(str(error), "engines", engine, "environment", name) from None
 
 
 @dataclass(frozen=True)
@@ -206,7 +127,7 @@ class Profile(pydantic.BaseModel):
                     name,
                 )
             if self.cluster == "local":  # elsewhere the workers know more variables
-                _check_variables(name, settings.environment)
+                check_variables(name, settings.environment)
         if self.system:
             check_batch(self.system, self.options)
             self.worker_job  # noqa: B018  which refuses what cannot become part of a job

@@ -23,7 +23,8 @@ from dask_espresso.check.findings import FaultError, Report, Setting
 from dask_espresso.cli import main
 from dask_espresso.cluster import cluster, keeper
 from dask_espresso.engines import Engine
-from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.inputs.engine_settings import EngineSettings
+from dask_espresso.inputs.profile import Profile
 from dask_espresso.inputs.study import load_study
 
 STUDY = "name: s\nengine: python\nscript: echo\nparameters: {x: [1, 2, 3]}\ntime_limit: 1 min\n"

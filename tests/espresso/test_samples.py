@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.inputs.engine_settings import EngineSettings
+from dask_espresso.inputs.profile import Profile
 from dask_espresso.process.probe import probe
 from dask_espresso.process.run import run_process
 from dask_espresso.process.warm import close_all

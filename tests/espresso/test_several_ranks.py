@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.inputs.engine_settings import EngineSettings
+from dask_espresso.inputs.profile import Profile
 from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.process.probe import probe
 from dask_espresso.process.run import run_process

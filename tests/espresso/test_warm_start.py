@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from dask_espresso.identity import LARGEST_SEED
-from dask_espresso.inputs.profile import EngineSettings, Profile
+from dask_espresso.inputs.engine_settings import EngineSettings
+from dask_espresso.inputs.profile import Profile
 from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.process.probe import probe
 from dask_espresso.process.run import run_process
