@@ -34,7 +34,6 @@ LONG = {
     "check/worker_checks.py": 515,
     "cli.py": 587,
     "cluster/cluster.py": 516,
-    "cluster/keeper.py": 543,
     "inputs/document.py": 503,
     "inputs/study.py": 593,
     "outcome.py": 433,

@@ -142,6 +142,7 @@ class WorkerJob:
 
     def update(self, view: View, now: float) -> None:
         """Take note of what is seen."""
+        self.queued = view.queued
         if view.is_complete and self.came_up_at is None:
             self.came_up_at = now
         state = view.state(has_come_up=self.came_up_at is not None)
@@ -197,27 +198,31 @@ def diagnose(job: WorkerJob, view: View, now: float) -> Fault | None:
     now : float
         On the clock of the job's times, in seconds.
     """
-    has_come_up = job.came_up_at is not None
     is_short_lived = job.came_up_at is None or now - job.came_up_at < _SHORT_LIVED
     lasts = now - job.since
-    if job.state is State.LEAVING and lasts > SETTLED and not view.is_executing:
-        return Fault("left before the end of its walltime", is_regular=True)
-    if job.state is State.GONE and not job.job.job_id:  # it may have been taken, or not
+    match job.state:
+        case State.LEAVING if lasts > SETTLED and not view.is_executing:
+            return Fault("left before the end of its walltime", is_regular=True)
+        case State.GONE:
+            return _end_of(job, now, is_short_lived)
+        case State.HELD:
+            reason = view.queued.reason if view.queued else ""
+            return Fault(f"was held: {reason or 'no reason given'}", is_failure=True)
+        case State.SILENT if lasts > _HEARTBEATS:
+            return Fault(f"did not answer for {view.hung_after:.0f} s")
+        case State.INCOMPLETE if lasts > _MISSING:
+            return Fault("lost a worker", is_failure=is_short_lived, has_log=True)
+        case State.STARTING if lasts > view.start_timeout:
+            message = f"ran for {view.start_timeout:.0f} s without its worker registering"
+            return Fault(message, is_failure=True, has_log=True)
+    return None
+
+
+def _end_of(job: WorkerJob, now: float, is_short_lived: bool) -> Fault | None:
+    if not job.job.job_id:  # the batch system may have taken it, or not
         said = " ".join(job.job.said.split()) or "nothing"
         message = f"is not in the queue, and its submission said: {said}"
         return Fault(message, is_failure=True) if now - job.submitted_at > _UNSEEN else None
-    if job.state is State.GONE and not has_come_up:
+    if job.came_up_at is None:
         return Fault("ended before its worker registered", is_failure=True, has_log=True)
-    if job.state is State.GONE:
-        return Fault("ended", is_failure=is_short_lived)
-    if job.state is State.HELD:
-        reason = (job.queued.reason if job.queued else "") or "no reason given"
-        return Fault(f"was held: {reason}", is_failure=True)
-    if job.state is State.SILENT and lasts > _HEARTBEATS:
-        return Fault(f"did not answer for {view.hung_after:.0f} s")
-    if job.state is State.INCOMPLETE and lasts > _MISSING:
-        return Fault("lost a worker", is_failure=is_short_lived, has_log=True)
-    if job.state is State.STARTING and lasts > view.start_timeout:
-        message = f"ran for {view.start_timeout:.0f} s without its worker registering"
-        return Fault(message, is_failure=True, has_log=True)
-    return None
+    return Fault("ended", is_failure=is_short_lived)

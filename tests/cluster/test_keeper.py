@@ -354,13 +354,13 @@ def test_keeps_looking_whatever_happens(batch, caplog):
     async def explode():
         raise KeyError("bug")
 
-    keeper._queue = SimpleNamespace(look=explode)
+    keeper._batch._queue = SimpleNamespace(look=explode)
 
     async def scenario():
         with dask.config.set({"dask-espresso.keeper.interval": "10ms"}):
             await keeper.start()
             await asyncio.sleep(0.1)
-            keeper._queue = batch
+            keeper._batch._queue = batch
             await asyncio.sleep(0.1)
             await keeper.close()
 
