@@ -260,14 +260,14 @@ def test_a_worker_dies_with_a_result(here, monkeypatch, moment):
 
 
 def test_interrupted_again_and_again(here, study_file, workers):
-    """By each signal, some of them sent as a terminal does, where the worker gets them, too."""
+    """By each signal, one of them sent as a terminal does, where the worker gets it, too."""
     study_file(STUDY.replace("stop: 12", "stop: 40").replace("sleep: 0", "sleep: 0.2"))
     local = command("run", "study.yaml")
     recorded = 0
     for run, send, *numbers in (
         (run_on(workers), os.kill, signal.SIGTERM),
         (run_on(workers), os.kill, signal.SIGUSR1),
-        (local, os.killpg, signal.SIGINT),
+        (run_on(workers), os.kill, signal.SIGINT),
         (local, os.killpg, signal.SIGHUP, signal.SIGHUP),  # as one that is closed does
     ):
         before = len(started(here))
