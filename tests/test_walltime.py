@@ -58,6 +58,8 @@ def test_no_durations(value):
         ("90", "lsf", 5400),
         ("-1", "slurm", None),
         ("1:00:00:00", "oar", 86400),
+        ("90", "oar", 90 * 3600),
+        ("01:30", "oar", 5400),
         (None, "slurm", None),
         ("UNLIMITED", "slurm", None),
         ("", "slurm", None),
