@@ -322,7 +322,7 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     from .engines import engine_command
     from .inputs.profile import load_profile
     from .inputs.study import load_study
-    from .process.conversation import brief
+    from .process.cause import brief
     from .process.order import Order, Workload
     from .process.probe import probe
     from .process.task import simulate
@@ -371,7 +371,7 @@ def status(store: Path, as_json: bool) -> None:
     Example:
       dask-espresso status lj_pressure.h5
     """
-    from .views.report import print_status, status_report
+    from .views.status import print_status, status_report
 
     report = status_report(store)
     if as_json:

@@ -6,8 +6,6 @@ import math
 import re
 from typing import Any
 
-from dask.utils import parse_timedelta
-
 from .errors import BadValueError, describe
 
 _DURATION = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([a-z]*)\s*", re.I | re.A)
@@ -66,6 +64,8 @@ def _seconds(value: Any) -> float | None:
         return 3600 * hours + 60 * minutes + seconds
     if not (match := _DURATION.fullmatch(value)):
         return None
+    from dask.utils import parse_timedelta  # which takes a while: only who reads durations pays it
+
     number, unit = match.groups()
     try:
         scale: float = parse_timedelta(f"1 {_UNITS.get(unit.lower(), unit or 's')}")

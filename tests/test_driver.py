@@ -24,7 +24,7 @@ from dask_espresso.inputs.profile import Profile
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Status
 from dask_espresso.store.store import read_store
-from dask_espresso.views.report import status_report
+from dask_espresso.views.status import status_report
 
 COUNT = """
     import dask_espresso, os, time

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dask_espresso.driver import run_study
-from dask_espresso.views.report import status_report
+from dask_espresso.views.status import status_report
 
 STUDY = "name: s\nengine: python\nscript: echo\nparameters: {x: [1, 2, 3]}\n"
 BAD = "name: s\nengine: python\nscript: echo\nparameter: {x: [1, 2, 3]}\n"

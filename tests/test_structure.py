@@ -37,14 +37,14 @@ LONG = {
     "inputs/document.py": 503,
     "inputs/study.py": 593,
     "outcome.py": 433,
-    "process/conversation.py": 372,
+    "process/conversation.py": 366,
     "process/warm.py": 397,
     "script/forkserver.py": 579,
     "script/supervisor.py": 390,
     "script/transport.py": 659,
     "store/columns.py": 495,
-    "store/store.py": 602,
-    "views/report.py": 597,
+    "store/store.py": 401,
+    "views/report.py": 493,
 }
 ROOMS = {"simulations", "for_scripts"}  # run by themselves
 MODULES = [

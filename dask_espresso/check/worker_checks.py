@@ -30,14 +30,14 @@ from ..errors import DaskEspressoError
 from ..files import file_hash
 from ..inputs.study import Simulation, Study
 from ..outcome import Outcome, Status
-from ..process.conversation import brief
+from ..process.cause import brief
 from ..process.modules import find_modules
 from ..process.order import Order, Workload
 from ..process.probe import Probe, probe
 from ..process.task import simulate
 from ..store.claim import Claim
 from ..store.journal import Journal
-from ..store.store import claim_path, journal_path
+from ..store.reading import claim_path, journal_path
 from ..walltime import format_duration
 from .findings import (
     DeadEndError,

@@ -135,3 +135,9 @@ def _with_message(lines: list[str], at: int) -> str:
         more = next((line for line in rest if re.search(r"[A-Za-z]", line)), "")
         return f"{said.removesuffix(':')}: {more}".removesuffix(": ")
     return said
+
+
+def brief(failure: str) -> str:
+    """Give a failure's reason, and the line of what was printed that says why."""
+    reason, _, printed = failure.strip().partition("\n")
+    return ": ".join(filter(None, (reason.strip(), cause(printed))))

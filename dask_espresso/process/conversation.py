@@ -139,12 +139,6 @@ class ProcessOrder:
         return self.environment[MARK]
 
 
-def brief(failure: str) -> str:
-    """Give a failure's reason, and the line of what was printed that says why."""
-    reason, _, printed = failure.strip().partition("\n")
-    return ": ".join(filter(None, (reason.strip(), cause(printed))))
-
-
 def signal_name(number: int) -> str:
     """Name a signal, such as SIGSEGV."""
     try:

@@ -11,7 +11,8 @@ from typing import Any
 from ..engines import Engine, engine_command
 from ..inputs.shipped import SIMULATIONS
 from ..script.fingerprint import KNOWN, top_of
-from .conversation import ProcessReport, brief
+from .cause import brief
+from .conversation import ProcessReport
 from .launcher import does_fit, fitting, kind_of_program, remedy
 from .run import (
     PROBE,

@@ -32,7 +32,7 @@ STATES = "_states"  # group with a byte a simulation for columns that not every 
 _MAX_LEAVES = 100  # a dict with more of them is JSON rather than so many columns
 _PIECE = 10_000  # texts that are read together
 _MAX_AXES = 30  # of an array; HDF5 has 32, one is for the simulations and one for complex numbers
-_SCALARS = {"bool": np.bool_, "int": np.int64, "float": np.float64, "complex": np.complex128}
+SCALARS = {"bool": np.bool_, "int": np.int64, "float": np.float64, "complex": np.complex128}
 # xarray takes integers with this `dtype` for booleans; not where some are missing: those were true
 _BOOL = "bool"
 EXACT = 2**53  # floats hold all whole numbers up to here
@@ -142,7 +142,7 @@ class ColumnWriter:
             More HDF5 attributes, such as units.
         """
         there = [value for value in values if value is not ABSENT and value is not None]
-        states = _states(values) if len(there) < len(values) else None
+        states = states_of(values) if len(there) < len(values) else None
         dataset = self._write_values(name, values, there, states)
         dataset.attrs["role"] = role
         dataset.attrs["path"] = json.dumps(path)
@@ -190,7 +190,7 @@ class ColumnWriter:
         if kind == "array":
             array = np.stack(_filled(values, there, np.zeros_like(there[0])))
         else:
-            array = np.array(_filled(values, there, 0), _SCALARS[kind])
+            array = np.array(_filled(values, there, 0), SCALARS[kind])
         data, fill = _storage(array), None
         if states is not None:
             data, fill = _without_values(data, states > 0)
@@ -259,7 +259,7 @@ class ColumnWriter:
         return next(c for c in candidates if c not in self._names and c not in self._file)
 
 
-def _states(values: Sequence[Any]) -> States:
+def states_of(values: Sequence[Any]) -> States:
     """Say which simulations have a value (0), none (1), or None (2)."""
     return np.array([1 if v is ABSENT else 2 if v is None else 0 for v in values], np.uint8)
 
@@ -331,9 +331,9 @@ def read_column(file: h5py.File, name: str) -> list[Any]:
 def _read_values(file: h5py.File, dataset: Any) -> list[Any]:
     kind = dataset.attrs["kind"]
     if kind == "array":
-        return list(_restore(dataset[:], dataset.attrs["dtype"]))
+        return list(restore(dataset[:], dataset.attrs["dtype"]))
     if kind == "ragged":
-        flat = _restore(dataset[:], dataset.attrs["dtype"])
+        flat = restore(dataset[:], dataset.attrs["dtype"])
         shapes = np.maximum(file[dataset.attrs["shapes"]][:], 0)  # -1 where there is none
         ends = np.cumsum(shapes.prod(axis=1))[:-1]
         parts = np.split(flat, ends)
@@ -341,8 +341,7 @@ def _read_values(file: h5py.File, dataset: Any) -> list[Any]:
     if kind == "bool":
         return [value == 1 for value in dataset[:].tolist()]
     if kind in ("int", "float"):
-        numbers: list[Any] = dataset[:].tolist()
-        return numbers
+        return list(dataset[:].tolist())
     if kind == "complex":
         return [complex(*parts) for parts in dataset[:].tolist()]
     if kind == "str":
@@ -434,7 +433,8 @@ def _storage(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return array
 
 
-def _restore(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+def restore(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+    """Give an array as it was before it was stored."""
     kind = np.dtype(dtype)
     if kind.kind == "c":
         return np.ascontiguousarray(array).view(kind)[..., 0]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import functools
 import json
 import os
-import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -20,14 +19,18 @@ from ..errors import InputError
 from ..files import close_file, open_file, replace_file
 from ..identity import IDS, simulation_id
 from ..outcome import DEFAULTS, Outcome, Status
+from .arrays import Column, is_plain_text, read_array, read_texts
 from .columns import ABSENT, DIMENSION, ColumnWriter, find_columns, read_column, untabulate
 from .columns import Path as ColumnPath
+from .contents import Head
 from .image import Image
+from .index import CODED, coded, read_codes, read_places, write_codes, write_places
 from .names import ROLES, column_names
 from .seal import check_seal, seal_of
 from .table import OUTCOME_FIELDS, Table
 
 FORMAT = 2  # in the first, other programs found zeros and empty texts where nothing was
+_MANY = 10  # times as long takes a text that is read alone
 _VERSIONS = "_code/versions"  # in a group, so that it is no variable
 _ATTRIBUTES: dict[str, dict[str, Any]] = {
     "status": {
@@ -48,61 +51,6 @@ _ATTRIBUTES: dict[str, dict[str, Any]] = {
 }
 
 
-class Head(NamedTuple):
-    """As much of an outcome as a driver has to know."""
-
-    status: Status
-    sequence: int
-    script_hash: str
-    code_hash: str
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> Head:
-        """Give what a driver has to know of an outcome."""
-        hashes = map(sys.intern, (outcome.script_hash, outcome.code_hash))
-        return cls(outcome.status, outcome.sequence, *hashes)
-
-
-Row = TypeVar("Row", Outcome, Head)
-
-
-@dataclasses.dataclass
-class StoreContents(Generic[Row]):
-    """All that a store holds.
-
-    Attributes
-    ----------
-    study : dict
-        The study as it was run last; see :meth:`dask_espresso.inputs.study.Study.from_snapshot`.
-    script_hash : str
-        SHA-256 of the script as it was run last.
-    outcomes : dict of str to Outcome, or to Head
-        By the simulation's id; in the order of the study where published.
-    owner : dict
-        The driver that is at work on it now: host, pid, job_id; empty where none is.
-    code_hash : str
-        Version of the script and the modules that it imports as they were run last; empty where
-        that was before modules were recorded.
-    versions : dict of str to dict
-        The files of each version of the code, and their hashes.
-    published_as : dict or None
-        What the HDF5 file says of all this, as :func:`write_hdf5` takes it; None where there is no
-        file.
-    n_published, n_unpublished : int
-        Outcomes in the HDF5 file, and records of outcomes in the journal.
-    """
-
-    study: dict[str, Any]
-    script_hash: str
-    outcomes: dict[str, Row]
-    code_hash: str = ""
-    versions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
-    owner: dict[str, Any] = dataclasses.field(default_factory=dict)
-    published_as: dict[str, Any] | None = None
-    n_published: int = 0
-    n_unpublished: int = 0
-
-
 class Published:
     """An HDF5 file of a store, open for reading.
 
@@ -113,22 +61,28 @@ class Published:
     study : dict
         The study as it was when this was published.
     script_hash, code_hash, versions
-        As in :class:`StoreContents`, then.
-    ids : list of str
-        The simulations' ids.
+        As in :class:`~dask_espresso.store.contents.StoreContents`, then.
+    size : int
+        The number of rows.
     """
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
-        self._path, self._file = path, file
+    def __init__(self, path: Path, file: h5py.File, is_sealed: bool = False) -> None:
+        self._path, self._file, self._is_sealed = path, file, is_sealed
         with self._reading():
             self.study = json.loads(file.attrs["study"])
             self.script_hash = str(file.attrs["script_hash"])
             self.code_hash = str(file.attrs.get("code_hash", ""))
             self.versions = json.loads(file[_VERSIONS][()]) if _VERSIONS in file else {}
-            self.ids = [text.decode() for text in file[DIMENSION][:]]
+            self.size = len(file[DIMENSION])
             self._names = find_columns(file)
-            if file.attrs.get("ids", 1) < IDS:
-                self.ids = self._ids_of_now()
+            self._has_old_ids = file.attrs.get("ids", 1) < IDS
+
+    @functools.cached_property
+    def ids(self) -> list[str]:
+        """The simulations' ids, one a row."""
+        with self._reading():
+            ids = [text.decode() for text in self._file[DIMENSION][:]]
+        return self._ids_of_now(ids) if self._has_old_ids else ids
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -148,18 +102,66 @@ class Published:
         """Read a column: one value a simulation, or ABSENT."""
         with self._reading():
             values = read_column(self._file, self._names[role][path])
-            if len(values) != len(self.ids):
+            if len(values) != self.size:
                 raise ValueError(f"{'.'.join(path)} has {len(values)} values")
             if role == "outcome" and path == ("peak_memory",):
                 return [value or ABSENT for value in values]  # what was not known was once 0
             return values
 
-    def _ids_of_now(self) -> list[str]:
+    def array(self, role: str, path: ColumnPath) -> Column:
+        """Read a column as an array, with what is missing beside it."""
+        with self._reading():
+            column = read_array(self._file, self._names[role][path])
+            if len(column.states) != self.size:
+                raise ValueError(f"{'.'.join(path)} has {len(column.states)} values")
+            return column
+
+    def is_number(self, role: str, path: ColumnPath) -> bool:
+        """Say whether a column is of numbers."""
+        with self._reading():
+            return self._file[self._names[role][path]].attrs["kind"] in ("float", "int")
+
+    def field(self, name: str) -> np.ndarray[Any, Any]:
+        """Read a field of all outcomes that is a number; its default where it is not known."""
+        if (name,) in self.paths("outcome"):
+            column = self.array("outcome", (name,))
+            if column.values.dtype.kind in "if" and not column.states.any():
+                return column.values
+        return np.array(self._field(name))
+
+    def coded_field(self, name: str) -> tuple[list[Any], np.ndarray[Any, Any]]:
+        """Read a field that has few values: these, and for each row which it has."""
+        with self._reading():
+            found = read_codes(self._file, name) if self._is_sealed else None
+            if found is None:
+                return coded(self._field(name))
+            values, codes = found
+            if codes.shape != (self.size,) or codes.max(initial=0) >= max(len(values), 1):
+                raise ValueError(f"the index of {name} is wrong")
+            return [DEFAULTS[name] if value is None else value for value in values], codes
+
+    def texts(self, name: str, rows: Sequence[int]) -> dict[int, str]:
+        """Read a field that is a text, of some rows, by these."""
+        wanted = sorted(set(rows))
+        column = self._names.get("outcome", {}).get((name,), "")
+        with self._reading():
+            if wanted and _MANY * len(wanted) < self.size and is_plain_text(self._file, column):
+                return dict(zip(wanted, read_texts(self._file, column, wanted), strict=True))
+        values = self._field(name) if wanted else []
+        return {row: values[row] for row in wanted}
+
+    def places(self) -> np.ndarray[Any, Any] | None:
+        """Read each row's place in :attr:`study`, -1 for none; None if that is not known."""
+        with self._reading():
+            places = read_places(self._file) if self._is_sealed else None
+            return places if places is None or places.shape == (self.size,) else None
+
+    def _ids_of_now(self, before: list[str]) -> list[str]:
         """Give the ids that the simulations have now; of equal ones the second keeps its old id."""
         replicas = self.column("outcome", ("replica",))
-        taken, ids = set(self.ids), []
+        taken, ids = set(before), []
         for old, parameters, replica in zip(
-            self.ids, self._dicts("parameter"), replicas, strict=True
+            before, self._dicts("parameter"), replicas, strict=True
         ):
             new = simulation_id(parameters, replica)
             ids.append(old if new in taken else new)
@@ -191,14 +193,14 @@ class Published:
         """Read a field of all outcomes; its default where it is not known."""
         default = DEFAULTS[name]
         if default == "" and (name,) not in self.paths("outcome"):  # in stores of before
-            return [default] * len(self.ids)
+            return [default] * self.size
         values = self.column("outcome", (name,))
         return [default if value is ABSENT else value for value in values]
 
     def _dicts(self, role: str) -> list[dict[str, Any]]:
         columns = ((path, self.column(role, path)) for path in self.paths(role))
         with self._reading():
-            return untabulate(columns, len(self.ids))
+            return untabulate(columns, self.size)
 
 
 @contextlib.contextmanager
@@ -218,7 +220,7 @@ def open_hdf5(path: Path) -> Iterator[Published | None]:
         return
     # one open file for all of it: at the path there may soon be a new one
     with stream:
-        check_seal(path, stream)
+        is_sealed = check_seal(path, stream)
         try:
             file = h5py.File(stream, "r")
         except OSError as error:
@@ -229,7 +231,7 @@ def open_hdf5(path: Path) -> Iterator[Published | None]:
             ) from error
         with file:
             _check_format(path, file.attrs.get("dask_espresso_format"), file.attrs.get("source"))
-            yield Published(path, file)
+            yield Published(path, file, is_sealed)
 
 
 def _opened(path: Path) -> BinaryIO | None:
@@ -266,7 +268,7 @@ def write_hdf5(
     table : Table
         All outcomes that it is to hold.
     study, script_hash, code_hash, versions
-        As in :class:`StoreContents`.
+        As in :class:`~dask_espresso.store.contents.StoreContents`.
     may_replace : callable, optional
         Asked at the last moment.
 
@@ -313,6 +315,10 @@ def _write_columns(file: h5py.File, table: Table) -> None:
         for path, values in table.columns(role, paths[role]):
             attributes = _ATTRIBUTES.get(path[0]) if role == "outcome" else None
             writer.write(names[role, path], role, path, values, attributes)
+            if role == "outcome" and path[0] in CODED:
+                write_codes(file, path[0], values)
+    if table.places is not None:
+        write_places(file, table.places)
     by_role = {role: [names[role, path] for path in paths[role]] for role in ROLES}
     _write_coordinates(file, by_role)
     _write_default_plot(file, by_role)

@@ -30,7 +30,7 @@ def seal_of(parts: Sequence[memoryview]) -> bytes:
     return _SEAL.pack(_MARK, size, checksum)
 
 
-def check_seal(path: Path, file: BinaryIO) -> None:
+def check_seal(path: Path, file: BinaryIO) -> bool:
     """Refuse a file that is not as it was published.
 
     Parameters
@@ -39,6 +39,11 @@ def check_seal(path: Path, file: BinaryIO) -> None:
         For the message.
     file : file object
         Open for reading; read from its beginning.
+
+    Returns
+    -------
+    bool
+        Whether it is for certain as it was published.
 
     Raises
     ------
@@ -55,6 +60,7 @@ def check_seal(path: Path, file: BinaryIO) -> None:
             f"{path}: not an HDF5 file as it was published, but a damaged one; "
             "restore it from a copy, or name another --store"
         )
+    return is_sealed
 
 
 def _checked(file: BinaryIO, size: int) -> tuple[int, int]:

@@ -9,26 +9,38 @@ misses nothing that is published while it reads.
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import json
 import logging
 import os
-import struct
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import DaskEspressoError, InputError, ResumableError
-from ..files import aside_of, describe_error, file_number, followed, remove_leftovers
-from ..identity import IDS, simulation_id
-from ..outcome import Outcome, Status, unpack
+from ..files import describe_error, file_number, remove_leftovers
+from ..identity import IDS
+from ..outcome import Outcome, Status
 from ..process.modules import code_hash
-from .claim import Claim, holder
-from .hdf5 import Head, Published, Row, StoreContents, open_hdf5, write_hdf5
+from .claim import Claim
+from .contents import Head, StoreContents
+from .hdf5 import Published, open_hdf5, write_hdf5
 from .journal import Journal, read_journal
+from .reading import (
+    DESCRIPTION,
+    OUTCOME,
+    SEQUENCE,
+    check_same_study,
+    claim_path,
+    differences,
+    is_same,
+    journal_path,
+    read_records,
+    read_rows,
+    store_path,
+)
+from .reading import read_store as read_store
 from .table import ID_TYPE, Table
 
 if TYPE_CHECKING:
@@ -38,209 +50,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# a journal record begins with one of these; an outcome's sequence number follows
-_DESCRIPTION, _OUTCOME = b"D", b"O"
-_SEQUENCE = struct.Struct("<Q")
-# What every simulation of one store has in common; the script's hash is compared separately.
-_IDENTITY = ("name", "engine", "seed")
 _MIN_PUBLISH = 64  # records below which a running driver does not publish
-
-
-def journal_path(path: Path) -> Path:
-    """Give the path of the journal beside a store."""
-    return path.with_suffix(".journal")
-
-
-def claim_path(path: Path) -> Path:
-    """Give the path of the claim beside a store."""
-    return path.with_suffix(path.suffix + ".claim")
-
-
-def read_store(path: str | os.PathLike[str]) -> StoreContents[Outcome]:
-    """Read a store, also while a driver is writing it.
-
-    Parameters
-    ----------
-    path : path
-        The HDF5 file. It need not exist yet where its journal does.
-
-    Returns
-    -------
-    StoreContents
-
-    Raises
-    ------
-    InputError
-        If there is no store, or the file is none or of a newer format.
-
-    Examples
-    --------
-    >>> store = read_store("lj_pressure.h5")                       # doctest: +SKIP
-    >>> [o.result["pressure"] for o in store.outcomes.values()]    # doctest: +SKIP
-    """
-    return _read(store_path(path), lambda outcome: outcome, Published.outcomes)
-
-
-def store_path(path: str | os.PathLike[str]) -> Path:
-    """Give the file itself where a store is named by a link: journal and claim are beside it.
-
-    Raises
-    ------
-    InputError
-        If no file of a store can be there.
-    """
-    path = Path(path)
-    try:
-        path = followed(path)
-        wrong = _wrong_place(path)
-    except (OSError, RuntimeError, ValueError) as error:  # a name too long, links in a circle
-        wrong = getattr(error, "strerror", None) or str(error)
-    if wrong:
-        raise InputError(f"{path}: {wrong}; name another store")
-    return path
-
-
-def _wrong_place(path: Path) -> str:
-    if not path.name or path.is_dir():
-        return "a directory"
-    if path.exists() and not path.is_file():
-        return "not a regular file"
-    longest = len(os.fsencode(aside_of(claim_path(path)).name))
-    if path.parent.is_dir() and longest > (most := os.pathconf(path.parent, "PC_NAME_MAX")):
-        room = most - longest + len(os.fsencode(path.name))
-        return f"its name is too long: at most {room} bytes, since other files have longer ones"
-    return ""
-
-
-def _read(
-    path: Path,
-    keep: Callable[[Outcome], Row],
-    published_rows: Callable[[Published], dict[str, Row]],
-    description: dict[str, Any] | None = None,
-) -> StoreContents[Row]:
-    """Read a store, or as much of each outcome as is to be kept.
-
-    If none of its descriptions can be read, it has the given one.
-    """
-    for attempt in range(5):
-        try:
-            return _read_once(path, keep, published_rows, description)
-        except OSError as error:
-            # on NFS a file replaced while it is read goes stale: read the new one
-            if error.errno != errno.ESTALE or attempt == 4:
-                raise InputError(f"{path}: cannot be read: {error}") from error
-    raise AssertionError
-
-
-def _read_once(
-    path: Path,
-    keep: Callable[[Outcome], Row],
-    published_rows: Callable[[Published], dict[str, Row]],
-    description: dict[str, Any] | None,
-) -> StoreContents[Row]:
-    # the journal first: what is published meanwhile is then in the file
-    descriptions: list[_Description] = []
-    recorded: dict[str, Row] = {}
-    n_recorded = 0
-    for record in _read_records(path):
-        if isinstance(record, Outcome):
-            n_recorded += 1
-            _put_latest(recorded, record.id, keep(record))
-        else:
-            descriptions.append(record)
-    with open_hdf5(path) as published:
-        if published is not None:
-            contents = _contents_of(published, published_rows(published))
-        elif descriptions or (n_recorded and description):
-            described = descriptions[0] if descriptions else _Description(**description or {})
-            contents = StoreContents(described.study, described.script_hash, outcomes={})
-        elif n_recorded:
-            raise InputError(
-                f"{journal_path(path)}: what it says of its study is damaged; "
-                "`dask-espresso run` with that study mends it"
-            )
-        else:
-            raise InputError(f"{path}: there is no such store; `dask-espresso run` makes it")
-    for described in descriptions:
-        _check_same_study(path, contents.study, described)
-        contents.study, contents.script_hash = described.study, described.script_hash
-        contents.code_hash = described.code_hash
-        contents.versions = {**contents.versions, **described.versions}
-    for name, row in recorded.items():
-        _put_latest(contents.outcomes, name, row)
-    contents.n_unpublished = n_recorded
-    contents.owner = holder(claim_path(path))
-    return contents
-
-
-def _contents_of(published: Published, outcomes: dict[str, Row]) -> StoreContents[Row]:
-    return StoreContents(
-        published.study,
-        published.script_hash,
-        outcomes,
-        published.code_hash,
-        published.versions,
-        published_as={
-            "study": published.study,
-            "script_hash": published.script_hash,
-            "code_hash": published.code_hash,
-            "versions": published.versions,
-        },
-        n_published=len(outcomes),
-    )
-
-
-def _put_latest(rows: dict[str, Row], name: str, row: Row) -> None:
-    before = rows.get(name)
-    if before is None or before.sequence <= row.sequence:
-        rows[name] = row
-
-
-class _Description(NamedTuple):
-    """What a driver says of the store when it opens the journal."""
-
-    study: dict[str, Any]
-    script_hash: str
-    ids: int = 1
-    code_hash: str = ""
-    versions: dict[str, dict[str, str]] = {}  # noqa: RUF012
-
-
-def _read_records(path: Path) -> Iterator[Outcome | _Description]:
-    """Read what the journal beside a store holds, one after the other."""
-    ids = 1
-    for record in read_journal(journal_path(path)):
-        try:
-            if record[:1] == _DESCRIPTION:
-                described = _Description(**json.loads(record[1:]))
-                described.study.keys()
-                ids = described.ids
-                yield described
-            elif record[:1] == _OUTCOME:
-                outcome = unpack(memoryview(record)[1 + _SEQUENCE.size :])
-                (outcome.sequence,) = _SEQUENCE.unpack_from(record, 1)
-                if ids < IDS:
-                    outcome.id = simulation_id(outcome.parameters, outcome.replica)
-                yield outcome
-        except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
-            raise InputError(
-                f"{journal_path(path)}: holds what no driver wrote ({error}); move it away"
-            ) from error
-
-
-def _check_same_study(path: Path, study: dict[str, Any], described: _Description) -> None:
-    """Refuse file and journal that are not of the same study."""
-    if not _is_same(study, described.study):
-        differences = _differences(study, described.study, ("in the file", "in the journal"))
-        raise InputError(
-            f"{path}: holds another study than the journal beside it ({differences}): one of them "
-            f"was put there; move the wrong one away, and mind that {journal_path(path).name} may "
-            "hold the only copy of what is in it"
-        )
-
-
-def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(one.get(key) == other.get(key) for key in _IDENTITY)
 
 
 class Entry(NamedTuple):
@@ -281,7 +91,7 @@ class Store:
         self._published, self._unpublished = keep.n_published, keep.n_unpublished
         self._description = _description(study, modules, keep)
         self._is_changed = keep.published_as not in (None, self._description)
-        record = _DESCRIPTION + json.dumps({**self._description, "ids": IDS}).encode()
+        record = DESCRIPTION + json.dumps({**self._description, "ids": IDS}).encode()
         self._journal = Journal(journal_path(path), record, lambda: claim.is_ours)
         if keep.published_as is None:  # only the journal knows the study: twice, damage is local
             self._journal.append([(record,)])
@@ -306,7 +116,7 @@ class Store:
         if not entries:
             return
         records = [
-            (_OUTCOME + _SEQUENCE.pack(self._sequence + i), *entry.record)
+            (OUTCOME + SEQUENCE.pack(self._sequence + i), *entry.record)
             for i, entry in enumerate(entries, 1)
         ]
         try:
@@ -387,11 +197,11 @@ class Store:
         """Write the HDF5 file, out of the one before and the journal; give its number of rows."""
         with open_hdf5(self.path) as published:
             table = Table(published)
-            for record in _read_records(self.path):
+            for record in read_records(self.path):
                 if isinstance(record, Outcome):
                     table.add(record)
                 elif published:
-                    _check_same_study(self.path, published.study, record)
+                    check_same_study(self.path, published.study, record)
             if missing := self.statuses.keys() - table.ids:
                 raise ResumableError(
                     f"{self._journal.path}: {len(missing)} outcomes that were recorded cannot be "
@@ -491,12 +301,10 @@ def check_store(
     _check_writable(path)
     if not path.exists() and not _has_journal(path):
         return StoreContents(study.snapshot(), study.script_hash, {})
-    contents = _read(path, Head.of, Published.heads, _description(study, modules))
-    if not _is_same(contents.study, study.snapshot()):
-        differences = _differences(contents.study, study.snapshot(), ("there", "here"))
-        raise InputError(
-            f"{path}: the store of another study ({differences}); name another --store"
-        )
+    contents = read_rows(path, Head.of, Published.heads, _description(study, modules))
+    if not is_same(contents.study, study.snapshot()):
+        how = differences(contents.study, study.snapshot(), ("there", "here"))
+        raise InputError(f"{path}: the store of another study ({how}); name another --store")
     if contents.outcomes and not changed_script:
         _check_same_code(path, contents, study, modules)
     return contents
@@ -555,15 +363,6 @@ def _check_writable(path: Path) -> None:
             is_writable = os.access(place, os.W_OK)
             if place.stat().st_mode & 0o222 == 0 or not is_writable:
                 raise InputError(f"{place}: read-only; make it writable or name another --store")
-
-
-def _differences(one: dict[str, Any], other: dict[str, Any], places: tuple[str, str]) -> str:
-    """Say in which way the studies in two places are not the same."""
-    return ", ".join(
-        f"{key} {one.get(key)!r} {places[0]} and {other.get(key)!r} {places[1]}"
-        for key in _IDENTITY
-        if one.get(key) != other.get(key)
-    )
 
 
 def open_store(

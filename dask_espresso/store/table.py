@@ -28,6 +28,14 @@ _MAX_COLUMNS = 1000
 
 ID_TYPE = "S16"  # of ids in an array
 
+
+def places_of(ids: np.ndarray[Any, Any], order: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Give the place of each id in an order of ids, -1 where it has none."""
+    by_id = np.argsort(order)
+    found = by_id[np.searchsorted(order, ids, sorter=by_id) % len(order)]
+    return np.where(order[found] == ids, found, -1)
+
+
 # numbers of rows, and what stands there
 _Cells = tuple["array[int]", list[Any]]
 
@@ -42,7 +50,14 @@ class Table:
     ----------
     published : Published, optional
         The HDF5 file, open as long as the table is used.
+
+    Attributes
+    ----------
+    places : array of int or None
+        Each row's place in the order that they were sorted by, -1 for those that have none.
     """
+
+    places: np.ndarray[Any, Any] | None = None
 
     def __init__(self, published: Published | None = None) -> None:
         self._published = published
@@ -98,13 +113,10 @@ class Table:
     def sort(self, order: np.ndarray[Any, Any]) -> None:
         """Put the rows in this order of their ids, and those of other ids behind them."""
         ids = list(self._rows)
-        wanted = np.array(ids, ID_TYPE)
-        by_id = np.argsort(order)
-        found = by_id[np.searchsorted(order, wanted, sorter=by_id) % len(order)]
-        places = np.where(order[found] == wanted, found, len(order))
-        self._rows = {
-            ids[i]: self._rows[ids[i]] for i in np.argsort(places, kind="stable").tolist()
-        }
+        places = places_of(np.array(ids, ID_TYPE), order)
+        in_order = np.argsort(np.where(places < 0, len(order), places), kind="stable")
+        self._rows = {ids[i]: self._rows[ids[i]] for i in in_order.tolist()}
+        self.places = places[in_order]
 
     def paths(self, role: str) -> list[Path]:
         """Give the paths of the columns of one role; with REST last, where some have none.

@@ -13,7 +13,7 @@ from ..identity import canonical_json
 from ..inputs.study import Study
 from ..outcome import Status
 from ..process.modules import Module
-from ..store.hdf5 import Head, StoreContents
+from ..store.contents import Head, StoreContents
 from ..store.store import check_store, is_of
 
 _LISTED = 3  # values of a parameter

@@ -1,37 +1,31 @@
-"""What a store says: its status, a table of its results, and their plot."""
+"""What a store says: a table of its results, and their plot."""
 
 from __future__ import annotations
 
-import collections
-import contextlib
 import io
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 
-from ..cluster.roster import JobReport, Roster, read_roster
 from ..errors import InputError
 from ..inputs.study import Study
-from ..outcome import Outcome, Status
-from ..process.conversation import brief
+from ..outcome import Outcome
 from ..script.statistics import pool
-from ..store.claim import describe_owner
 from ..store.columns import Path as ColumnPath
 from ..store.columns import flatten
-from ..store.hdf5 import StoreContents
+from ..store.contents import StoreContents
 from ..store.names import column_names
 from ..store.store import read_store
-from ..walltime import format_duration
 from .dependence import missing_dependence
 from .export import check_free, write_output
+from .texts import literal, say
 from .versions import Versions
 
 if TYPE_CHECKING:
@@ -41,7 +35,6 @@ if TYPE_CHECKING:
 
 # parameters that the reference curve is in units of
 _UNITS = frozenset({"kT", "temperature", "epsilon", "sigma"})
-_MAX_REASONS = 20  # that a person reads; programs get all
 _MAX_NAMES = 20  # that a message lists
 _LONG_LABEL = 30  # characters
 _LARGEST = 1e300  # matplotlib needs room for margins and ticks, and floats end at 1.8e308
@@ -180,92 +173,6 @@ def _groups(
     return [(versions.marks(group[0]), group) for group in groups.values()]
 
 
-def status_report(path: Path) -> dict[str, Any]:
-    """Say how far a study is.
-
-    Parameters
-    ----------
-    path : Path
-        The store.
-
-    Returns
-    -------
-    dict
-        ``total``, ``done``, ``failed``, ``timed out``, ``lost``, ``not finite`` and ``pending``
-        simulations, ``cpu_time`` and ``elapsed_time`` in seconds summed over them, ``driver`` (who
-        is at work on it, or None), its worker ``jobs`` and what keeps them from coming up
-        (``problem``), outcomes by ``versions`` of the code, what is to be said where they are
-        ``mixed``, the ``reasons`` why simulations are not done, the most frequent first, and
-        ``warnings`` of seeds and parameters that change nothing.
-    """
-    contents, study = _read(path)
-    wanted = [contents.outcomes.get(simulation.id) for simulation in study.simulations()]
-    there = [outcome for outcome in wanted if outcome is not None]
-    versions = Versions(there, contents.versions)
-    roster = Roster()
-    with contextlib.suppress(OSError):
-        roster = read_roster(path) if contents.owner else roster
-    statuses = collections.Counter(outcome.status for outcome in there)
-    reasons = collections.Counter(
-        f"{o.status.label}: {brief(o.error)}" for o in there if not o.is_done
-    )
-    return {
-        "store": str(path),
-        "study": study.name,
-        "engine": sorted({f"{o.engine} {o.engine_version}".strip() for o in there}),
-        "versions": dict(versions.code),
-        "mixed": versions.describe(),
-        "total": study.count,
-        **{status.label: statuses[status] for status in Status},
-        "pending": study.count - len(there),
-        "not in the study now": len(contents.outcomes) - len(there),
-        "cpu_time": math.fsum(o.cpu_time for o in there if math.isfinite(o.cpu_time)),
-        "elapsed_time": math.fsum(o.elapsed_time for o in there if math.isfinite(o.elapsed_time)),
-        "driver": contents.owner or None,
-        "jobs": [asdict(job) for job in roster.jobs],
-        "problem": roster.problem,
-        "reasons": dict(reasons.most_common()),
-        "warnings": missing_dependence(study, wanted),
-    }
-
-
-def print_status(report: dict[str, Any], console: Console) -> None:
-    """Print what :func:`status_report` gives."""
-    table = Table("", "simulations", box=None, pad_edge=False)
-    labels = [status.label for status in Status]
-    for label in [*labels, "pending", "total", "not in the study now"]:
-        if report[label] or label in ("done", "total"):
-            table.add_row(label, str(report[label]))
-    table.columns[1].justify = "right"
-    engines = ", ".join(filter(None, report["engine"]))
-    _say(console, f"{report['study']} ({engines})" if engines else report["study"])
-    console.print(table)
-    hours = report["cpu_time"] / 3600
-    console.print(
-        f"{hours:.3g} core-hours, {format_duration(report['elapsed_time'])} of simulations"
-    )
-    if report["driver"]:
-        _say(console, f"running: {describe_owner(report['driver'])}")
-    if report["jobs"] or report["problem"]:
-        roster = Roster(tuple(JobReport(**job) for job in report["jobs"]), report["problem"])
-        for line in roster.describe().splitlines():
-            _say(console, line)
-    for line in report["mixed"]:
-        _say(console, line)
-    reasons = list(report["reasons"].items())
-    for reason, count in reasons[:_MAX_REASONS]:
-        _say(console, f"{count} x {reason}")
-    if (more := len(reasons) - _MAX_REASONS) > 0:
-        count = sum(count for _, count in reasons[_MAX_REASONS:])
-        _say(console, f"{count} x {more} more kinds: --json lists them")
-    for warning in report["warnings"]:
-        _say(console, f"warning: {warning}")
-
-
-def _say(console: Console, text: str) -> None:
-    console.out(literal(text), highlight=False)
-
-
 def print_table(path: Path, console: Console) -> list[str]:
     """Print a row a point: its swept parameters and its results, replicas of a version pooled.
 
@@ -297,7 +204,7 @@ def print_table(path: Path, console: Console) -> list[str]:
     if lines:
         console.out("\n".join(map(_GAP.join, lines)), highlight=False)
     if left_out := names[len(shown) - first :]:
-        _say(console, f"no room for {_some(left_out)}; widen the terminal, or write into a file")
+        say(console, f"no room for {_some(left_out)}; widen the terminal, or write into a file")
     said = [*versions.describe(), *_note(path, contents, study)]
     if others := _no_numbers(rows):
         said.append(
@@ -377,17 +284,6 @@ def _is_given_back(rows: list[Point], name: str) -> bool:
         for outcome in point.outcomes
         if outcome.result and _is_number(outcome.result.get(name))
     )
-
-
-def literal(text: str) -> str:
-    """Write what has no picture, or acts on terminals, as backslash escapes.
-
-    Examples
-    --------
-    >>> literal(chr(0xD800)) == chr(92) + "ud800"
-    True
-    """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
 
 from ..outcome import Outcome
+from ..store.reader import Reader
 
 _SHOWN = 8  # digits of a version
 
@@ -32,12 +35,23 @@ class Versions:
         self.code = collections.Counter(filter(None, map(self._code_of, in_order)))
         self.engine = collections.Counter(filter(None, map(_engine_of, in_order)))
 
+    @classmethod
+    def read(cls, reader: Reader, files: Mapping[str, Mapping[str, str]]) -> Versions:
+        """Find the versions of what a reader reads."""
+        versions = cls((), files)
+        versions.code = _count(reader, ("code_hash", "script_hash"), versions._code)
+        versions.engine = _count(reader, ("engine", "engine_version"), _engine)
+        return versions
+
     def _code_of(self, outcome: Outcome) -> str:
+        return self._code(outcome.code_hash, outcome.script_hash)
+
+    def _code(self, code_hash: str, script_hash: str) -> str:
         """Give the version of the code; where only the script is known, the one that has it."""
-        if outcome.code_hash or not outcome.script_hash:
-            return outcome.code_hash
-        with_it = [v for v, files in self._files.items() if outcome.script_hash in files.values()]
-        return with_it[0] if len(with_it) == 1 else outcome.script_hash[:16]
+        if code_hash or not script_hash:
+            return code_hash
+        with_it = [v for v, files in self._files.items() if script_hash in files.values()]
+        return with_it[0] if len(with_it) == 1 else script_hash[:16]
 
     def marks(self, outcome: Outcome) -> dict[str, str]:
         """Give what tells an outcome from those of other versions; empty texts are not known."""
@@ -71,5 +85,25 @@ class Versions:
 
 
 def _engine_of(outcome: Outcome) -> str:
-    version = outcome.engine_version
-    return f"{outcome.engine} {version}".strip() if version else ""
+    return _engine(outcome.engine, outcome.engine_version)
+
+
+def _engine(engine: str, version: str) -> str:
+    return f"{engine} {version}".strip() if version else ""
+
+
+def _count(
+    reader: Reader, names: tuple[str, str], version: Callable[[str, str], str]
+) -> collections.Counter[str]:
+    """Count the outcomes of each version, which two fields tell, in the order of recording."""
+    (one, ones), (other, others) = map(reader.coded, names)
+    both = ones * len(other) + others
+    if len(one) * len(other) > 1:
+        both = both[np.argsort(reader.field("sequence"), kind="stable")]
+    codes, firsts, counts = np.unique(both, return_index=True, return_counts=True)
+    found: collections.Counter[str] = collections.Counter()
+    for i in np.argsort(firsts).tolist():
+        place, other_place = divmod(int(codes[i]), len(other))
+        if name := version(one[place], other[other_place]):
+            found[name] += int(counts[i])
+    return found

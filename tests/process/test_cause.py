@@ -6,8 +6,7 @@ import textwrap
 
 import pytest
 
-from dask_espresso.process.cause import cause
-from dask_espresso.process.conversation import brief
+from dask_espresso.process.cause import brief, cause
 
 LINE = "-" * 74
 BY_ORDER = f"""\

@@ -1,0 +1,65 @@
+"""What a store holds, as far as it was read."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ..outcome import Outcome, Status
+
+
+class Head(NamedTuple):
+    """As much of an outcome as a driver has to know."""
+
+    status: Status
+    sequence: int
+    script_hash: str
+    code_hash: str
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Head:
+        """Give what a driver has to know of an outcome."""
+        hashes = map(sys.intern, (outcome.script_hash, outcome.code_hash))
+        return cls(outcome.status, outcome.sequence, *hashes)
+
+
+Row = TypeVar("Row", Outcome, Head)
+
+
+@dataclasses.dataclass
+class StoreContents(Generic[Row]):
+    """All that a store holds.
+
+    Attributes
+    ----------
+    study : dict
+        The study as it was run last; see :meth:`dask_espresso.inputs.study.Study.from_snapshot`.
+    script_hash : str
+        SHA-256 of the script as it was run last.
+    outcomes : dict of str to Outcome, or to Head
+        By the simulation's id; in the order of the study where published.
+    owner : dict
+        The driver that is at work on it now: host, pid, job_id; empty where none is.
+    code_hash : str
+        Version of the script and the modules that it imports as they were run last; empty where
+        that was before modules were recorded.
+    versions : dict of str to dict
+        The files of each version of the code, and their hashes.
+    published_as : dict or None
+        What the HDF5 file says of all this, as :func:`~dask_espresso.store.hdf5.write_hdf5`
+        takes it; None where there is no
+        file.
+    n_published, n_unpublished : int
+        Outcomes in the HDF5 file, and records of outcomes in the journal.
+    """
+
+    study: dict[str, Any]
+    script_hash: str
+    outcomes: dict[str, Row]
+    code_hash: str = ""
+    versions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    owner: dict[str, Any] = dataclasses.field(default_factory=dict)
+    published_as: dict[str, Any] | None = None
+    n_published: int = 0
+    n_unpublished: int = 0

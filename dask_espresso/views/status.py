@@ -1,0 +1,131 @@
+"""How far a study is."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import functools
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ..cluster.roster import JobReport, Roster, read_roster
+from ..outcome import Outcome, Status
+from ..process.cause import brief
+from ..store.arrays import Values
+from ..store.claim import describe_owner
+from ..store.contents import StoreContents
+from ..store.reader import Reader
+from ..store.reading import look
+from ..walltime import format_duration
+from .dependence import find_missing
+from .texts import say
+from .versions import Versions
+
+_MAX_REASONS = 20  # that a person reads; programs get all
+
+
+def status_report(path: Path) -> dict[str, Any]:
+    """Say how far a study is.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+
+    Returns
+    -------
+    dict
+        ``total``, ``done``, ``failed``, ``timed out``, ``lost``, ``not finite`` and ``pending``
+        simulations, ``cpu_time`` and ``elapsed_time`` in seconds summed over them, ``driver`` (who
+        is at work on it, or None), its worker ``jobs`` and what keeps them from coming up
+        (``problem``), outcomes by ``versions`` of the code, what is to be said where they are
+        ``mixed``, the ``reasons`` why simulations are not done, the most frequent first, and
+        ``warnings`` of seeds and parameters that change nothing.
+    """
+    return look(path, functools.partial(_report, path))
+
+
+def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dict[str, Any]:
+    study, versions = reader.study, Versions.read(reader, contents.versions)
+    roster = Roster()
+    with contextlib.suppress(OSError):
+        roster = read_roster(path) if contents.owner else roster
+    statuses = collections.Counter(reader.field("status").tolist())
+    return {
+        "store": str(path),
+        "study": study.name,
+        "engine": _engines(reader),
+        "versions": dict(versions.code),
+        "mixed": versions.describe(),
+        "total": study.count,
+        **{status.label: statuses[status] for status in Status},
+        "pending": study.count - len(reader),
+        "not in the study now": reader.n_others,
+        "cpu_time": _total(reader.field("cpu_time")),
+        "elapsed_time": _total(reader.field("elapsed_time")),
+        "driver": contents.owner or None,
+        "jobs": [asdict(job) for job in roster.jobs],
+        "problem": roster.problem,
+        "reasons": dict(_reasons(reader).most_common()),
+        "warnings": find_missing(reader),
+    }
+
+
+def _engines(reader: Reader) -> list[str]:
+    """Give all engines, each with its version."""
+    (engines, ours), (versions, theirs) = reader.coded("engine"), reader.coded("engine_version")
+    pairs = np.unique(np.stack([ours, theirs]), axis=1).T.tolist()
+    return sorted({f"{engines[one]} {versions[other]}".strip() for one, other in pairs})
+
+
+def _total(seconds: Values) -> float:
+    return math.fsum(seconds[np.isfinite(seconds)].tolist())
+
+
+def _reasons(reader: Reader) -> collections.Counter[str]:
+    """Count the reasons why simulations are not done."""
+    statuses = reader.field("status")
+    rows = np.flatnonzero(statuses != int(Status.DONE))
+    failures = zip(statuses[rows].tolist(), reader.texts("error", rows), strict=True)
+    return collections.Counter(
+        f"{Status(status).label}: {brief(error)}" for status, error in failures
+    )
+
+
+def print_status(report: dict[str, Any], console: Console) -> None:
+    """Print what :func:`status_report` gives."""
+    table = Table("", "simulations", box=None, pad_edge=False)
+    labels = [status.label for status in Status]
+    for label in [*labels, "pending", "total", "not in the study now"]:
+        if report[label] or label in ("done", "total"):
+            table.add_row(label, str(report[label]))
+    table.columns[1].justify = "right"
+    engines = ", ".join(filter(None, report["engine"]))
+    say(console, f"{report['study']} ({engines})" if engines else report["study"])
+    console.print(table)
+    hours = report["cpu_time"] / 3600
+    console.print(
+        f"{hours:.3g} core-hours, {format_duration(report['elapsed_time'])} of simulations"
+    )
+    if report["driver"]:
+        say(console, f"running: {describe_owner(report['driver'])}")
+    if report["jobs"] or report["problem"]:
+        roster = Roster(tuple(JobReport(**job) for job in report["jobs"]), report["problem"])
+        for line in roster.describe().splitlines():
+            say(console, line)
+    for line in report["mixed"]:
+        say(console, line)
+    reasons = list(report["reasons"].items())
+    for reason, count in reasons[:_MAX_REASONS]:
+        say(console, f"{count} x {reason}")
+    if (more := len(reasons) - _MAX_REASONS) > 0:
+        count = sum(count for _, count in reasons[_MAX_REASONS:])
+        say(console, f"{count} x {more} more kinds: --json lists them")
+    for warning in report["warnings"]:
+        say(console, f"warning: {warning}")
