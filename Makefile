@@ -18,9 +18,9 @@ run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and
 	$(BIN)/dask-espresso show lj_pressure_lammps.h5
 	$(BIN)/dask-espresso plot lj_pressure_lammps.h5 -o lj_pressure_lammps.png
 
-# Four at a time: they mostly wait. Whoever has done its own takes of the others'.
+# Four at a time: they mostly wait.
 test: $(VENV)/ready           ## the whole test suite; with PYPRESSO=… also on a real ESPResSo
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # Prints one table, with what test-network tries; FAULTS= is a form of some minutes, FAULTS=--help
 # says what else there is.

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from dask_espresso.engines import Engine
@@ -61,6 +62,10 @@ with (
 
 pytest.register_assert_rewrite("processes")
 
+hypothesis.settings.register_profile(
+    "suite", deadline=None
+)  # machines are shared, and slow at times
+hypothesis.settings.load_profile("suite")
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and all that is started here
 
 

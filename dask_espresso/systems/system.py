@@ -83,8 +83,9 @@ class System(abc.ABC):
     def __init__(self, name: str) -> None:
         self.name = name
         # dask-jobqueue wants a section with defaults, also of a batch system that it does not know
-        defaults = {"shebang": "#!/usr/bin/env bash", **dask.config.get("jobqueue.local")}
-        dask.config.update_defaults({"jobqueue": {self.section: defaults}})
+        if not dask.config.get(f"jobqueue.{self.section}", None):
+            defaults = {"shebang": "#!/usr/bin/env bash", **dask.config.get("jobqueue.local")}
+            dask.config.update_defaults({"jobqueue": {self.section: defaults}})
 
     @property
     def section(self) -> str:

@@ -41,8 +41,10 @@ def test_all_is_well(tmp_path, monkeypatch):
     assert file_of("jobqueue", "slurm", "cores") is None
 
 
-@pytest.mark.parametrize("command", [["status", "s.h5"], ["run", "study.yaml"], ["show", "s.h5"]])
-def test_every_command_says_so_in_one_line(tmp_path, command):
+@pytest.mark.parametrize(
+    "command", [["run", "study.yaml"], ["job-script", "slurm"], ["check", "--profile=slurm"]]
+)
+def test_every_command_that_needs_dask_says_so_in_one_line(tmp_path, command):
     path = tmp_path / "dask.yaml"
     path.write_text("a: [")
     done = subprocess.run(
