@@ -32,6 +32,7 @@ from .warm import NoWarmStartError
 
 _IMPORTS = SIMULATIONS / "imports.py"
 _ODD_LIMIT = 15.0  # seconds, where a launcher hardly fits
+_CLOCK_LAG = 0.05  # seconds; the time that C tells is of its last tick
 _MAX_NAMES = 3  # that a reason lists
 _ABORT, _ABORT_CODE, _ABORT_LIMIT = SIMULATIONS / "abort.py", 3, 10.0  # seconds
 
@@ -168,7 +169,7 @@ def _difference_of_imports(engine: Engine) -> str:
     forked = run_forked(engine, _IMPORTS, parameters, PROBE_LIMIT)
     if not forked.failure() and not KNOWN.issuperset(map(top_of, engine.preload)):
         # what is made from the time in seconds is to differ as well
-        parameters["after"] = math.floor(forked.output.payload()["time"]) + 1
+        parameters["after"] = math.floor(forked.output.payload()["time"]) + 1 + _CLOCK_LAG
     fresh = run_process(
         replace(engine, start="spawn"), _IMPORTS, parameters, time_limit=PROBE_LIMIT
     )
