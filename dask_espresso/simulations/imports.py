@@ -10,10 +10,9 @@ modules have been imported before it was forked.
 import os
 import time
 
-from dask_espresso.fingerprint import draw_from_libc
-
 import dask_espresso
 from dask_espresso import preload
+from dask_espresso.fingerprint import draw_from_libc
 
 scratch = os.path.dirname(os.getcwd())
 params = dask_espresso.get_data_from_stdin()
