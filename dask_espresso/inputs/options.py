@@ -31,7 +31,7 @@ from ..systems.kinds import (
 from ..systems.table import system_of
 from ..systems.worker_job import section_of, site_default
 from .dask_files import file_of
-from .document import unknown
+from .wording import unknown
 
 if TYPE_CHECKING:
     from ..systems.system import System

@@ -20,10 +20,11 @@ from ..paths import located
 from ..systems.table import SYSTEMS, system_of, systems_with_drivers
 from ..systems.worker_job import worker_job
 from ..walltime import parse_duration
-from .document import Document, unknown, without_unit
+from .document import Document, without_unit
 from .engine_settings import EngineSettings, check_variables
 from .options import check_batch, check_local, option_names, whole
 from .shipped import file_or_template, profile_names
+from .wording import unknown
 
 if TYPE_CHECKING:
     from ..systems.system import System

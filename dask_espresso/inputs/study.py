@@ -23,8 +23,9 @@ from ..files import file_hash, open_file
 from ..identity import canonical_json, id_of, simulation_seed
 from ..paths import expand
 from ..walltime import parse_duration
-from .document import Document, unknown, without_unit
+from .document import Document, without_unit
 from .shipped import SIMULATIONS, file_or_template, study_names
+from .wording import unknown
 
 logger = logging.getLogger(__name__)
 

@@ -9,15 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_espresso.errors import InputError
-from dask_espresso.inputs.document import (
-    BadValueError,
-    Document,
-    describe,
-    dotted,
-    parse_value,
-    unknown,
-)
+from dask_espresso.errors import BadValueError, InputError, describe
+from dask_espresso.inputs.document import Document
+from dask_espresso.inputs.plain_yaml import Reader, dotted
+from dask_espresso.inputs.wording import unknown
 
 
 @pytest.fixture
@@ -245,7 +240,11 @@ def test_replaced_values_name_where_they_come_from(load):
         other.validate(Outer)
 
 
-def test_parse_value():
+def parse_value(text, origin):
+    return Reader(origin, with_line=False).read(text)
+
+
+def test_values_of_the_command_line_have_no_lines():
     assert parse_value("[1e-3, x]", "--set a=…") == [0.001, "x"]
     with pytest.raises(InputError, match=r"^--set a=…: '\*a' makes an anchor"):
         parse_value("{x: *a}", "--set a=…")
