@@ -13,7 +13,8 @@ import numpy as np
 import yaml
 
 import dask_espresso
-from dask_espresso.outcome import Outcome, pack
+from dask_espresso.outcome import Outcome
+from dask_espresso.record import pack
 from dask_espresso.store.store import Entry, open_store
 
 from .report import Table

@@ -28,10 +28,11 @@ from .feed import Feed
 from .files import describe_error
 from .inputs.profile import Profile, load_profile
 from .inputs.study import Study, load_study
-from .outcome import Status, pack
+from .outcome import Status
 from .paths import expand
 from .process.order import Order, Workload
 from .process.task import Batch, ScriptChangedError, run_simulations
+from .record import pack
 from .signals import StopRequest, stop_requests
 from .store.store import Entry, Store, open_store
 from .tally import InterruptedRunError, Summary, Tally

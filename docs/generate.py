@@ -9,7 +9,7 @@ from dask_espresso.cli import main
 from dask_espresso.inputs.engine_settings import EngineSettings
 from dask_espresso.inputs.profile import Profile
 from dask_espresso.inputs.study import Study
-from dask_espresso.outcome import Outcome
+from dask_espresso.outcome import ATTRIBUTES, Outcome
 
 _ATTRIBUTE = re.compile(r"(?m)^    (\w[\w, ]*) : (.+)\n((?:        .+\n)+)")
 _NO_COLUMNS = ("id", "parameters", "result")
@@ -35,10 +35,12 @@ def keys(model):
 
 def columns():
     """Give a table of the columns that every store has."""
-    lines = ["| column | type | meaning |", "|---|---|---|"]
-    for name, kind, meaning in attributes(Outcome):
-        if name not in _NO_COLUMNS:
-            lines.append(f"| `{name}` | {kind} | {meaning} |")
+    described = [row for row in attributes(Outcome) if row[0] not in _NO_COLUMNS]
+    undescribed = {*ATTRIBUTES} - {*_NO_COLUMNS} - {name for name, _, _ in described}
+    assert not undescribed, f"not described: {undescribed}"
+    lines = ["| column | type | units | meaning |", "|---|---|---|---|"]
+    for name, kind, meaning in described:
+        lines.append(f"| `{name}` | {kind} | {ATTRIBUTES[name].get('units', '')} | {meaning} |")
     return "\n".join(lines)
 
 

@@ -21,7 +21,9 @@ from distributed.utils import sync
 from ..engines import Engine
 from ..errors import SimulationError
 from ..files import file_hash
-from ..outcome import Outcome, Status, named, not_finite, pack, storable
+from ..outcome import Outcome, Status
+from ..record import pack
+from ..values import named, not_finite, storable
 from .order import Order, Workload
 from .probe import probe
 from .run import run_process, warm_start

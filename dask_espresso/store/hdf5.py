@@ -18,7 +18,7 @@ from .. import __version__
 from ..errors import InputError
 from ..files import close_file, open_file, replace_file
 from ..identity import IDS, simulation_id
-from ..outcome import DEFAULTS, Outcome, Status
+from ..outcome import ATTRIBUTES, DEFAULTS, Outcome, Status
 from .arrays import Column, is_plain_text, read_array, read_texts
 from .columns import ABSENT, DIMENSION, ColumnWriter, find_columns, read_column, untabulate
 from .columns import Path as ColumnPath
@@ -32,23 +32,6 @@ from .table import OUTCOME_FIELDS, Table
 FORMAT = 2  # in the first, other programs found zeros and empty texts where nothing was
 _MANY = 10  # times as long takes a text that is read alone
 _VERSIONS = "_code/versions"  # in a group, so that it is no variable
-_ATTRIBUTES: dict[str, dict[str, Any]] = {
-    "status": {
-        "flag_values": [int(status) for status in Status],
-        "flag_meanings": " ".join(status.label.replace(" ", "_") for status in Status),
-    },
-    "replica": {"long_name": "number of the replica"},
-    "seed": {"long_name": "the simulation's own seed"},
-    "attempts": {"long_name": "number of times it was started"},
-    "exit_code": {"long_name": "exit code, or minus the number of a signal"},
-    "started": {"units": "seconds since 1970-01-01", "calendar": "standard"},
-    "elapsed_time": {"units": "s"},
-    "cpu_time": {"units": "s"},
-    "peak_memory": {"units": "B", "long_name": "largest resident memory of one process"},
-    "script_hash": {"long_name": "SHA-256 of the script"},
-    "code_hash": {"long_name": "version of the script and the modules that it imports"},
-    "sequence": {"long_name": "order of recording"},
-}
 
 
 class Published:
@@ -313,7 +296,7 @@ def _write_columns(file: h5py.File, table: Table) -> None:
     writer = ColumnWriter(file, list(table.ids), set(names.values()))
     for role in ("parameter", "result", "outcome"):
         for path, values in table.columns(role, paths[role]):
-            attributes = _ATTRIBUTES.get(path[0]) if role == "outcome" else None
+            attributes = ATTRIBUTES[path[0]] if role == "outcome" else None
             writer.write(names[role, path], role, path, values, attributes)
             if role == "outcome" and path[0] in CODED:
                 write_codes(file, path[0], values)

@@ -17,7 +17,8 @@ from ..errors import InputError
 from ..files import aside_of, followed
 from ..identity import IDS, simulation_id
 from ..inputs.study import Study
-from ..outcome import Outcome, unpack
+from ..outcome import Outcome
+from ..record import unpack
 from .claim import holder
 from .contents import Row, StoreContents
 from .hdf5 import Published, open_hdf5

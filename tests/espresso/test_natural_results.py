@@ -5,9 +5,10 @@ import pytest
 
 from dask_espresso.engines import Engine
 from dask_espresso.files import file_hash
-from dask_espresso.outcome import Status, pack, unpack
+from dask_espresso.outcome import Status
 from dask_espresso.process.order import Order, Workload
 from dask_espresso.process.task import simulate
+from dask_espresso.record import pack, unpack
 
 pytestmark = pytest.mark.espresso
 

@@ -37,9 +37,10 @@ from dask_espresso.__main__ import program
 from dask_espresso.cluster import transfers, workers
 from dask_espresso.cluster.certificates import temporary_security
 from dask_espresso.cluster.cluster import Cluster
-from dask_espresso.outcome import Outcome, Status, pack
+from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.probe import Probe
 from dask_espresso.process.task import Batch
+from dask_espresso.record import pack
 from dask_espresso.store import claim, store
 
 # the calls at which a fault may happen; "tear" writes half of what these get

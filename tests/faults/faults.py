@@ -27,7 +27,8 @@ from test_simulation_faults import PRELUDE
 from trial import REAL_TIMEOUT, SIMULATIONS, STUDY, HangError, ImpossibleError, Trial, until
 
 from dask_espresso.errors import InputError
-from dask_espresso.outcome import Status, unpack
+from dask_espresso.outcome import Status
+from dask_espresso.record import unpack
 from dask_espresso.store.journal import read_journal
 from dask_espresso.store.store import read_store
 

@@ -25,12 +25,13 @@ from processes import is_running, wait_until
 from dask_espresso.engines import Engine
 from dask_espresso.files import file_hash
 from dask_espresso.inputs.shipped import SIMULATIONS
-from dask_espresso.outcome import Status, pack, unpack
+from dask_espresso.outcome import Status
 from dask_espresso.process.environment import SCRIPT
 from dask_espresso.process.order import Order, Workload
 from dask_espresso.process.run import run_process
 from dask_espresso.process.task import simulate
 from dask_espresso.process.warm import close_all
+from dask_espresso.record import pack, unpack
 
 LATE = 20  # seconds after its time limit in which a simulation has to be gone
 MARK = ("DASK_ESPRESSO_TEST", uuid.uuid4().hex)  # in the environment of all that is started here

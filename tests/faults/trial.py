@@ -20,7 +20,7 @@ import psutil
 import xarray
 
 from dask_espresso.errors import DaskEspressoError
-from dask_espresso.outcome import pack
+from dask_espresso.record import pack
 from dask_espresso.store.store import read_store
 
 SIMULATIONS = 24

@@ -17,7 +17,8 @@ with atheris.instrument_imports(include=["dask_espresso", "yaml"]):
     from dask_espresso.inputs.profile import load_profile
     from dask_espresso.inputs.shipped import folder
     from dask_espresso.inputs.study import load_study
-    from dask_espresso.outcome import Outcome, pack, unpack
+    from dask_espresso.outcome import Outcome
+    from dask_espresso.record import pack, unpack
     from dask_espresso.script.transport import PayloadScanner, TransportError, encode_transport_data
     from dask_espresso.store.journal import read_journal
 

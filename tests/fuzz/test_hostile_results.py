@@ -16,9 +16,10 @@ from pydantic import ValidationError
 
 from dask_espresso.cli import main
 from dask_espresso.inputs.study import Study
-from dask_espresso.outcome import Outcome, Status, not_finite, storable
+from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.table import Table
+from dask_espresso.values import not_finite, storable
 
 NAMES = ["x", "x_sem", "status", "simulation", "a.b", "result.x", "_c", "-x", "é", "粒", "'", "^"]
 NAMES += ["[/b]", "[bold]", ":smile:", "$", "$a$", "{", "\ud800", "\n", "\x1b[31m", "result"]

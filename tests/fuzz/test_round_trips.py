@@ -16,15 +16,17 @@ from dask_espresso.errors import InputError
 from dask_espresso.files import file_hash
 from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.inputs.study import load_study
-from dask_espresso.outcome import Outcome, Status, not_finite, pack, unpack
+from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.order import Order, Workload
 from dask_espresso.process.task import _checked_result, simulate
+from dask_espresso.record import pack, unpack
 from dask_espresso.script.transport import (
     PayloadScanner,
     decode_transport_data,
     encode_transport_data,
 )
 from dask_espresso.store.store import Entry, open_store, read_store
+from dask_espresso.values import not_finite
 
 
 def same(one, other):

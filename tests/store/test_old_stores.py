@@ -14,7 +14,8 @@ import xarray
 from test_store import same
 
 from dask_espresso.inputs.study import load_study
-from dask_espresso.outcome import Outcome, Status, pack
+from dask_espresso.outcome import Outcome, Status
+from dask_espresso.record import pack
 from dask_espresso.store.store import Entry, open_store, read_store
 
 STORES = Path(__file__).parent / "stores"

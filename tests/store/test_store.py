@@ -18,12 +18,14 @@ from dask_espresso.cluster.roster import Roster, read_roster
 from dask_espresso.errors import InputError, ResumableError
 from dask_espresso.files import aside_of
 from dask_espresso.inputs.study import load_study
-from dask_espresso.outcome import Outcome, Status, named, pack, storable
+from dask_espresso.outcome import Outcome, Status
+from dask_espresso.record import pack
 from dask_espresso.script.transport import decode_transport_data, encode_transport_data
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.journal import Journal, read_journal
 from dask_espresso.store.store import Entry, claim_path, journal_path, open_store, read_store
 from dask_espresso.store.table import Table
+from dask_espresso.values import named, storable
 
 STUDY = {"name": "test", "engine": "python", "seed": 1}
 
@@ -105,7 +107,7 @@ def test_results_come_back_equal_through_transport_and_store(tmp_path_factory, r
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.text(min_size=1), values, max_size=4))
 def test_results_come_back_equal_through_the_journal(result):
-    from dask_espresso.outcome import unpack
+    from dask_espresso.record import unpack
 
     outcome = Outcome(id="1", parameters={"a": [1, {"b": 2.5}]}, result=result)
     back = unpack(b"".join(pack(outcome)))

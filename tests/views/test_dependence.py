@@ -8,7 +8,9 @@ from click.testing import CliRunner
 
 from dask_espresso.cli import main
 from dask_espresso.inputs.study import Study
-from dask_espresso.outcome import Outcome, Status, pack, storable, unpack
+from dask_espresso.outcome import Outcome, Status
+from dask_espresso.record import pack, unpack
+from dask_espresso.values import storable
 from dask_espresso.views.dependence import missing_dependence
 
 

@@ -14,9 +14,10 @@ from click.testing import CliRunner
 
 from dask_espresso.cli import main
 from dask_espresso.errors import InputError
-from dask_espresso.outcome import Outcome, Status, storable
+from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.table import Table
+from dask_espresso.values import storable
 from dask_espresso.views.export import export_store
 
 STUDY = {"name": "s", "engine": "python", "script": "s.py", "seed": 1}

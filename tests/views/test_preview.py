@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from dask_espresso.cli import main
 from dask_espresso.inputs.study import load_study, store_name
-from dask_espresso.outcome import Outcome, Status, pack
+from dask_espresso.outcome import Outcome, Status
+from dask_espresso.record import pack
 from dask_espresso.store.store import Entry, open_store, read_store
 
 PARAMETERS = {"a": 1, "x": [1, 2, 3, 4]}

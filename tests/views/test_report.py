@@ -15,10 +15,11 @@ from rich.console import Console
 from dask_espresso.cli import main
 from dask_espresso.errors import InputError
 from dask_espresso.inputs.study import Study
-from dask_espresso.outcome import Outcome, Status, storable
+from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.store import read_store
 from dask_espresso.store.table import Table
+from dask_espresso.values import storable
 from dask_espresso.views.report import format_with_error, plot_store, print_table
 
 SURROGATE = "\ud800"

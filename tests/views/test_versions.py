@@ -12,9 +12,10 @@ from dask_espresso.cli import main
 from dask_espresso.errors import InputError
 from dask_espresso.inputs.profile import EngineSettings, Profile
 from dask_espresso.inputs.study import load_study
-from dask_espresso.outcome import Outcome, Status, pack
+from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.order import Order, Workload
 from dask_espresso.process.task import ScriptChangedError, run_simulations, simulate
+from dask_espresso.record import pack
 from dask_espresso.store.journal import Journal
 from dask_espresso.store.store import Entry, check_store, open_store, read_store
 
