@@ -12,7 +12,9 @@ import dask_espresso
 PACKAGE = Path(dask_espresso.__file__).parent
 FLOORS = (  # from the top
     {"__main__"},
-    {"cli", "starter"},
+    {"cli"},
+    {"commands"},
+    {"starter"},
     {"driver"},
     {"feed", "tally"},
     {"check"},
@@ -43,7 +45,6 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SCREENS = 350  # lines
 LONG = {
     "check/worker_checks.py": 515,
-    "cli.py": 587,
     "cluster/cluster.py": 516,
     "inputs/study.py": 594,
     "process/conversation.py": 366,

@@ -32,11 +32,12 @@ import numpy as np
 from distributed import Security
 from distributed.config import initialize_logging
 
-from dask_espresso import cli, driver
+from dask_espresso import driver
 from dask_espresso.__main__ import program
 from dask_espresso.cluster import transfers, workers
 from dask_espresso.cluster.certificates import temporary_security
 from dask_espresso.cluster.cluster import Cluster
+from dask_espresso.commands import run as run_command
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.probe import Probe
 from dask_espresso.process.task import Batch
@@ -249,7 +250,7 @@ def install(options):
     store.Store.record = noting
     store._MIN_PUBLISH = options.publish_after
     if options.real:
-        cli._quiet_dask = functools.partial(_quiet, cli._quiet_dask)
+        run_command.quiet_dask = functools.partial(_quiet, run_command.quiet_dask)
     else:
         driver.open_cluster = stand_in
         workers.Transfers = StandInTransfers

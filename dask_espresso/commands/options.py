@@ -1,0 +1,78 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import InputError
+from ..paths import expand
+
+
+class _ExpandedPath(click.Path):
+    """A path in which ``~`` and variables are replaced, also where no shell has done so."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        try:
+            value = expand(str(value))
+        except ValueError as error:
+            name = param.human_readable_name if param else "path"
+            raise InputError(f"{name}: {error}") from None
+        return super().convert(value, param, ctx)
+
+
+PATH = _ExpandedPath(path_type=Path)
+
+
+def _check_name(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
+    """Refuse what has no name to give to the files beside it."""
+    if not path.name:
+        raise InputError(f"{path}: no store; name a file, as in study.h5")
+    return path
+
+
+STORE = click.argument("store", type=PATH, callback=_check_name)
+PROFILE = click.option(
+    "--profile", metavar="PROFILE", help="Where to run: a profile's file. Default: this machine."
+)
+SET = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE",
+    help="Replace a parameter of the study, such as n_steps=200 or volume_fraction=[0.1,0.3], "
+    "for a quick look.",
+)  # fmt: skip
+
+RUN_STORE = click.option(
+    "--store", metavar="FILE.h5", type=PATH,
+    help="Where the results go. Default: the study's name, with what is --set.",
+)  # fmt: skip
+RETRY_FAILED = click.option(
+    "--retry-failed", is_flag=True, help="Run again what did not end as done."
+)
+CHANGED_SCRIPT = click.option(
+    "--changed-script", type=click.Choice(["keep", "rerun"]),
+    help="If the script has changed since: keep what is recorded, or run everything again.",
+)  # fmt: skip
+
+
+def overrides(settings: tuple[str, ...]) -> dict[str, str]:
+    """Give what --set says, a text a parameter.
+
+    Examples
+    --------
+    >>> overrides(("n_steps=200", "volume_fraction=[0.1, 0.3]"))
+    {'n_steps': '200', 'volume_fraction': '[0.1, 0.3]'}
+    """
+    overrides: dict[str, str] = {}
+    for setting in settings:
+        name, sign, value = setting.partition("=")
+        if not sign:
+            raise InputError(f"--set {setting}: write NAME=VALUE")
+        if name in overrides:
+            raise InputError(
+                f"--set {setting}: {name} is set twice; write one, or --set {name}=[…] for several"
+            )
+        overrides[name] = value
+    return overrides

@@ -1,0 +1,195 @@
+"""Running a study, here or as a job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import InputError
+from ..streams import check_output
+from .options import CHANGED_SCRIPT, PROFILE, RETRY_FAILED, RUN_STORE, SET, overrides
+from .terminal import agrees, console, is_watched, quiet_dask, warn
+
+if TYPE_CHECKING:
+    from ..inputs.profile import Profile
+    from ..inputs.study import Study
+
+
+@click.command()
+@click.argument("study")
+@PROFILE
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would run, or why nothing would, and run nothing."
+)
+@RUN_STORE
+@SET
+@RETRY_FAILED
+@CHANGED_SCRIPT
+def run(
+    study: str,
+    profile: str | None,
+    dry_run: bool,
+    store: Path | None,
+    settings: tuple[str, ...],
+    retry_failed: bool,
+    changed_script: str | None,
+) -> None:
+    """Run what of STUDY is not in its store yet.
+
+    Exit status: 0 all done, 1 some simulations did not end as done, 2 the
+    input is wrong, 75 interrupted; running it again goes on.
+
+    \b
+    Example:
+      dask-espresso run lj_pressure.yaml --profile slurm.yaml --set n_steps=200
+    """
+    quiet_dask()
+    from ..inputs.profile import load_profile
+    from ..inputs.study import load_study
+
+    loaded, chosen = load_study(study, overrides(settings)), load_profile(profile)
+    from ..driver import InterruptedRunError, run_study  # they take longest, and may not be needed
+    from ..views.progress import display_for
+    from ..walltime import format_duration
+
+    path = store or _default_store(loaded, settings)
+    to_run = _preview(
+        path, loaded, chosen, is_all=dry_run, may_ask=not dry_run,
+        retry_failed=retry_failed, changed_script=changed_script,
+    )  # fmt: skip
+    if dry_run:
+        _refuse_as_run_would(loaded, chosen, to_run)
+        return
+    with display_for(console) as display:
+        try:
+            summary = run_study(
+                loaded, chosen, path, retry_failed=retry_failed,
+                changed_script=changed_script, display=display,
+            )  # fmt: skip
+        except InterruptedRunError as error:
+            summary = error.summary
+    counts = ", ".join(f"{n} {status.label}" for status, n in sorted(summary.recorded.items()))
+    click.echo(
+        f"{path}: {counts or 'nothing recorded'} of {summary.total}; this run recorded "
+        f"{summary.started} in {format_duration(summary.elapsed_time)}"
+    )
+    warn(f"warning: {said}" for said in summary.warnings)
+    if summary.exit_status == 75:
+        click.echo(f"stopped by {summary.interrupted}; the same command goes on")
+    elif summary.exit_status:
+        click.echo(f"see why: dask-espresso status {path}; again: --retry-failed")
+    sys.exit(summary.exit_status)
+
+
+@click.command()
+@click.argument("study")
+@PROFILE
+@click.option("--dry-run", is_flag=True, help="Show the job, and neither write nor submit it.")
+@RUN_STORE
+@SET
+@RETRY_FAILED
+@CHANGED_SCRIPT
+def submit(
+    study: str,
+    profile: str | None,
+    dry_run: bool,
+    store: Path | None,
+    settings: tuple[str, ...],
+    retry_failed: bool,
+    changed_script: str | None,
+) -> None:
+    """Submit the driver as a job, which runs what of STUDY is not in its store yet.
+
+    The job does what `dask-espresso run` does with the same options, for
+    profiles of slurm, slurm-allocation and htcondor. Its file is written
+    into the current directory, under the study's name.
+
+    \b
+    Example:
+      dask-espresso submit lj_pressure.yaml --profile slurm.yaml --dry-run
+    """
+    from ..cluster.submission import driver_job
+    from ..inputs.profile import load_profile
+    from ..inputs.study import load_study
+
+    loaded, chosen = load_study(study, overrides(settings)), load_profile(profile)
+    path = store or _default_store(loaded, settings)
+    arguments = [study, "--profile", str(profile)]
+    arguments += ["--store", str(store)] if store else []
+    arguments += [word for setting in settings for word in ("--set", setting)]
+    arguments += ["--retry-failed"] if retry_failed else []
+    arguments += ["--changed-script", changed_script] if changed_script else []
+    job = driver_job(loaded.name, chosen, arguments)
+    # what would stop the driver at once is better said now
+    _preview(
+        path, loaded, chosen, is_all=False, may_ask=not dry_run,
+        retry_failed=retry_failed, changed_script=changed_script,
+    )  # fmt: skip
+    if dry_run:
+        click.echo(f"{job.text}\n{job.path} would be submitted with: {job.command}")
+        check_output()
+        return
+    job_id = job.submit()
+    click.echo(f"submitted job {job_id}: {job.path}")
+    click.echo(f"watch it: {job.watch} {job_id}; dask-espresso status {path}")
+    click.echo(f"its log:  {job.log_of(job_id)}")
+    click.echo(f"stop it:  {job.cancel} {job_id}; submitting it again goes on")
+
+
+def _default_store(study: Study, settings: tuple[str, ...]) -> Path:
+    """Name the store, and say so where it is not the study's own."""
+    from ..inputs.study import store_name
+
+    path = Path(store_name(study, overrides(settings)))
+    if settings:
+        warn([f"with --set, results go to {path}, a store of their own; --store names another"])
+    return path
+
+
+def _preview(
+    path: Path, study: Study, profile: Profile, *, is_all: bool, may_ask: bool, **options: Any
+) -> int:
+    """Say what a run would do, or only what it would no longer count; ask before the latter.
+
+    Returns
+    -------
+    int
+        How many simulations would run.
+
+    Raises
+    ------
+    InputError
+        If the study cannot be run into the store, or the user does not want it to.
+    """
+    from ..process.modules import find_modules
+    from ..views.preview import preview
+
+    modules = find_modules(study.script_path, profile.engine(study.engine))
+    found = preview(path.absolute(), study, modules, **options)
+    if is_all:
+        click.echo(f"{path}: {found}")
+    elif found.dropped:
+        warn([f"{path}: {found}; they stay in the store, but are no longer part of the study"])
+        if may_ask and is_watched() and not agrees():
+            raise InputError(
+                f"{path}: nothing was run, and nothing changed; put the study back as it was, or "
+                "name another --store for this one"
+            )
+    return found.new + found.again
+
+
+def _refuse_as_run_would(study: Study, profile: Profile, to_run: int) -> None:
+    """Refuse what a run would refuse at once, as far as that can be known here."""
+    from dataclasses import replace
+
+    from ..check.limits import check_time_limit
+    from ..process.probe import probe
+
+    check_time_limit(study, profile)
+    if to_run and profile.cluster == "local":
+        found = probe(replace(profile.engine(study.engine), start="spawn"))
+        if found.error:
+            raise InputError(found.error)

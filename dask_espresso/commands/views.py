@@ -1,0 +1,87 @@
+"""Looking at what a store holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..streams import check_output
+from .options import PATH, STORE
+from .terminal import output_console, warn
+
+
+@click.command()
+@STORE
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(store: Path, as_json: bool) -> None:
+    """Say how far the study in STORE is; also while it runs.
+
+    \b
+    Example:
+      dask-espresso status lj_pressure.h5
+    """
+    from ..views.status import print_status, status_report
+
+    report = status_report(store)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(report, indent=2))
+    else:
+        print_status(report, output_console())
+    check_output()
+
+
+@click.command()
+@STORE
+def show(store: Path) -> None:
+    """Show a table of results: a row a point, its replicas pooled.
+
+    \b
+    Example:
+      dask-espresso show lj_pressure.h5
+    """
+    from ..views.report import print_table
+
+    warn(print_table(store, output_console()))
+    check_output()
+
+
+@click.command()
+@STORE
+@click.option("-o", "--output", type=PATH,
+              help="A .png, .pdf or .svg. Default: the store with .png.")  # fmt: skip
+@click.option("-x", "x_name", metavar="PARAMETER", help="Default: the first one swept.")
+@click.option("-y", "y_name", metavar="RESULT", help="Default: the first number.")
+def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | None) -> None:
+    """Plot a result against a parameter, with error bars.
+
+    Replicas are pooled. A reference curve is drawn where the study names one.
+
+    \b
+    Example:
+      dask-espresso plot lj_pressure.h5 -o curve.pdf
+    """
+    from ..views.report import plot_store
+
+    path = output or store.with_suffix(".png")
+    notes = plot_store(store, path, x_name, y_name)
+    click.echo(f"wrote {path}")
+    warn(notes)
+
+
+@click.command()
+@STORE
+@click.argument("file", type=PATH)
+def export(store: Path, file: Path) -> None:
+    """Write every simulation as a row of FILE: .csv, .json or .parquet.
+
+    \b
+    Example:
+      dask-espresso export lj_pressure.h5 lj_pressure.csv
+    """
+    from ..views.export import export_store
+
+    rows = export_store(store, file)
+    click.echo(f"wrote {file}: {rows} rows")
