@@ -15,7 +15,6 @@ import shlex
 import signal
 import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, spawn
@@ -36,6 +35,7 @@ from ..systems.queue import Queue, cancel
 from ..systems.system import System
 from ..systems.table import SYSTEMS, system_of
 from .certificates import temporary_security, write_jobs
+from .dashboard import make_pages_when_asked, no_word_on_pages, page_on_loopback
 from .keeper import Keeper
 from .roster import Roster
 from .safe_worker import safe_children
@@ -252,34 +252,21 @@ def _local_cluster(profile: Profile, ranks: int) -> LocalCluster:
     if options["local_directory"]:
         options["local_directory"] = expand(options["local_directory"])
     for key in options.keys() & {"dashboard_address", "worker_dashboard_address"}:
-        options[key] = _on_loopback(options[key])
-    with _refusals(profile, "no worker can be started on this machine"), _no_word_on_pages():
+        options[key] = page_on_loopback(options[key])
+    scheduler = {"dashboard_address": options["dashboard_address"]}
+    scheduler |= options.get("scheduler_kwargs") or {}
+    options["scheduler_kwargs"] = {**scheduler, "dashboard": False}
+    with _refusals(profile, "no worker can be started on this machine"), no_word_on_pages():
         try:
             with _signals_are_for_the_driver():
                 cluster = LocalCluster(**options)
         except RuntimeError:  # a worker has died at its start, perhaps for once
             with _signals_are_for_the_driver():
                 cluster = LocalCluster(**options)
+    make_pages_when_asked(cluster, scheduler)
     _tell_of_another_port(profile, cluster, "dashboard_address")
     cluster.shutdown_on_close = False  # at Python's end: it would wait for one that stands still
     return cluster
-
-
-def _on_loopback(page: Any) -> Any:
-    """Have a page of which only the port is said listen on loopback, where Dask takes all there is.
-
-    It asks nobody for a certificate.
-    """
-    host, _, port = str(page).rpartition(":")
-    return f"127.0.0.1:{port}" if port.isdigit() and not host else page
-
-
-@contextlib.contextmanager
-def _no_word_on_pages() -> Iterator[None]:
-    """Keep back what Dask says of a page whose port is in use: it is said in other words."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Port \d+ is already in use")
-        yield
 
 
 def _tell_of_another_port(profile: Profile, cluster: Any, *keys: str) -> None:
@@ -419,18 +406,19 @@ def _jobqueue_cluster(
         arguments["worker_extra_args"] += ["--nthreads", str(threads)]
     scheduler = {"dashboard_address": "127.0.0.1:0"}
     scheduler |= profile.options.get("scheduler_options") or {}
-    scheduler["dashboard_address"] = _on_loopback(scheduler["dashboard_address"])
-    arguments["scheduler_options"] = scheduler
+    scheduler["dashboard_address"] = page_on_loopback(scheduler["dashboard_address"])
+    arguments["scheduler_options"] = {**scheduler, "dashboard": False}
     arguments["security"] = security
     arguments["protocol"] = "tls://"
     made, queue = batch_system(profile)
-    with _refusals(profile, "dask-jobqueue makes no worker jobs of them"), _no_word_on_pages():
+    with _refusals(profile, "dask-jobqueue makes no worker jobs of them"), no_word_on_pages():
         if logs := log_directory(profile):
             stack.enter_context(_no_new_directory(logs))
             logs.mkdir(parents=True, exist_ok=True)
             stack.callback(remove_if_empty, logs)  # also one that a killed driver has left
         _one_job(profile, made)  # a cluster that fails halfway complains once more at its end
         cluster = JobQueueCluster(job_cls=made, **arguments)
+    make_pages_when_asked(cluster, scheduler)
     _tell_of_another_port(profile, cluster, "scheduler_options", "dashboard_address")
     # its paths stand in the worker's command line, which a shell reads
     cluster.new_spec["options"]["security"] = _quoted(security)

@@ -1,8 +1,11 @@
 """The link to Dask's dashboard that is printed is one that answers."""
 
+import json
 import re
 import socket
+import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -10,7 +13,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from dask_espresso.cluster.cluster import open_cluster
-from dask_espresso.cluster.dashboard import describe_dashboard, is_elsewhere
+from dask_espresso.cluster.dashboard import LaterPages, describe_dashboard, is_elsewhere
 from dask_espresso.inputs.profile import load_profile
 
 LOCAL = "cluster: local\noptions: {threads_per_worker: 1}\n"
@@ -33,6 +36,8 @@ def described(tmp_path, monkeypatch):
         Path("profile.yaml").write_text(text)
         with open_cluster(load_profile("profile.yaml")) as cluster:
             found = [describe_dashboard(cluster.client, elsewhere=is_it) for is_it in (False, True)]
+            pages = cluster.client.cluster.scheduler.http_application.applications
+            assert {*map(type, pages)} <= {LaterPages}
             for said in filter(None, found):
                 link = re.search(r"http://127\.0\.0\.1:\d+/status", said).group()
                 with urllib.request.urlopen(link.replace("status", "health"), timeout=20) as page:
@@ -73,6 +78,36 @@ def test_another_scheduler_has_its_own_link(kind):
     ):
         expected = "" if kind else f"dashboard: {client.dashboard_link}"
         assert describe_dashboard(client, elsewhere=True) == expected
+
+
+def test_the_pages_are_made_when_somebody_asks(slurm):
+    Path("p.yaml").write_text(SLURM)
+    with open_cluster(load_profile("p.yaml")) as cluster, ThreadPoolExecutor() as threads:
+        link = describe_dashboard(cluster.client, elsewhere=False).partition(": ")[2]
+        applications = cluster.client.cluster.scheduler.http_application.applications
+        assert [*map(type, applications)] == [LaterPages]
+        asked = [link, link.replace("status", "workers"), link.replace("status", "")]
+        for page in threads.map(fetched, asked):
+            assert b"bokeh" in page
+        assert "BokehTornado" in str(applications)
+        plots = json.loads(fetched(link.replace("status", "individual-plots.json")))
+        assert "/individual-task-stream" in plots.values()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            fetched(link.replace("status", "nothing"))
+
+
+def test_the_plots_are_listed_before_anybody_has_looked(slurm):
+    """As the Dask extension of JupyterLab asks for them."""
+    Path("p.yaml").write_text(SLURM)
+    with open_cluster(load_profile("p.yaml")) as cluster:
+        link = describe_dashboard(cluster.client, elsewhere=False).partition(": ")[2]
+        plots = json.loads(fetched(link.replace("status", "individual-plots.json")))
+        assert "/individual-task-stream" in plots.values()
+
+
+def fetched(link):
+    with urllib.request.urlopen(link, timeout=60) as page:
+        return page.read()
 
 
 @LEFT
