@@ -23,7 +23,7 @@ from .cluster.engine_trial import described, try_engine
 from .cluster.roster import Roster, read_roster, write_roster
 from .cluster.transfers import Arrival
 from .cluster.workers import NO_SCHEDULER, Workers, loss_of_scheduler
-from .errors import DaskEspressoError, InputError, ResumableError
+from .errors import DaskEspressoError, InputError, ResumableError, ScriptChangedError
 from .feed import Feed
 from .files import describe_error
 from .inputs.profile import Profile, load_profile
@@ -31,7 +31,7 @@ from .inputs.study import Study, load_study
 from .outcome import Status
 from .paths import expand
 from .process.order import Order, Workload
-from .process.task import Batch, ScriptChangedError, run_simulations
+from .process.task import Batch, run_simulations
 from .record import pack
 from .signals import StopRequest, stop_requests
 from .store.store import Entry, Store, open_store

@@ -43,6 +43,10 @@ class BadValueError(ValueError):
         self.at = at
 
 
+class ScriptChangedError(RuntimeError):
+    """Script or modules are not those that the run began with; the message says what to do."""
+
+
 def describe(value: Any) -> str:
     """Say what a value is, as a writer of YAML sees it."""
     if value is None:

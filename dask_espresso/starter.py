@@ -11,7 +11,7 @@ from pathlib import Path
 from .engines import Engine, engine_command
 from .errors import InputError
 from .inputs.shipped import SIMULATIONS, template
-from .process.probe import probe
+from .process.simulator import Simulator
 
 _OWN_NAME, _OWN_SCRIPT = "my_study", "simulation.py"
 
@@ -82,7 +82,7 @@ def _own_study(path: Path) -> str:
 def _choice(wanted: str | None) -> tuple[str, str]:
     """Choose the engine, and say why, and what is missing."""
     espresso = Engine("espresso", module="espressomd")
-    found = probe(espresso)
+    found = Simulator().probe(espresso)
     missing = "no pypresso in the PATH, and python3 cannot import espressomd"
     if shutil.which("pypresso"):
         missing = "the pypresso in the PATH does not start"

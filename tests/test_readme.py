@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from simulators import run_process
 
 from dask_espresso.cli import main
 from dask_espresso.driver import run_study
 from dask_espresso.inputs.profile import load_profile
 from dask_espresso.inputs.study import load_study
-from dask_espresso.process.run import run_process
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -48,7 +48,6 @@ LONG = {
     "cluster/cluster.py": 504,
     "inputs/study.py": 594,
     "process/conversation.py": 366,
-    "process/warm.py": 397,
     "script/forkserver.py": 579,
     "script/supervisor.py": 390,
     "script/transport.py": 659,

@@ -33,8 +33,8 @@ from ..outcome import Outcome, Status
 from ..process.cause import brief
 from ..process.modules import find_modules
 from ..process.order import Order, Workload
-from ..process.probe import Probe, probe
-from ..process.task import simulate
+from ..process.probe import Probe
+from ..process.task import probe_engine, simulate_one
 from ..store.claim import Claim
 from ..store.journal import Journal
 from ..store.reading import claim_path, journal_path
@@ -364,7 +364,7 @@ def _check_simulation(worker: Worker) -> None:
     order = Order.of(one)
     setting.report.wait(f"simulation {_named(one, study)}, at most {format_duration(limit)}")
     workload = replace(Workload.of(study, setting.profile), time_limit=limit)
-    outcome = worker.call(simulate, workload, order, within=limit + _ANSWER)
+    outcome = worker.call(simulate_one, workload, order, within=limit + _ANSWER)
     if outcome.status is Status.TIMED_OUT and study.time_limit is None:
         setting.report.note(
             f"simulation {one.id} was not done after {format_duration(limit)}, and was stopped; "
@@ -495,11 +495,11 @@ def _file_system(path: str) -> str:
 
 def _start(engine: Engine) -> _Start:
     started = time.monotonic()
-    found = probe(replace(engine, start="spawn"))
+    found = probe_engine(replace(engine, start="spawn"))
     elapsed_time = time.monotonic() - started
     command = engine_command(engine)
     program = " ".join([shutil.which(command[0]) or command[0], *command[1:]])
-    return _Start(found if found.error else probe(engine), program, elapsed_time)
+    return _Start(found if found.error else probe_engine(engine), program, elapsed_time)
 
 
 WORKER_CHECKS = (

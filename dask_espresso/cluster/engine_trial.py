@@ -9,7 +9,8 @@ from distributed import Future, KilledWorker
 
 from ..engines import Engine
 from ..errors import InputError, ResumableError
-from ..process.probe import Probe, probe
+from ..process.probe import Probe
+from ..process.task import probe_engine
 from .workers import NO_SCHEDULER, Workers
 
 _TICK = 0.05  # seconds between looks at the workers
@@ -62,7 +63,7 @@ def _try_once(
     workers: Workers, engine: Engine, key: str, look: Callable[[], bool], is_begun: bool
 ) -> Probe | None:
     """Give what was found; None if that came to nothing, for reasons of the worker."""
-    crew, asked = workers.crew, workers.submit(key, probe, engine)
+    crew, asked = workers.crew, workers.submit(key, probe_engine, engine)
     while look():
         _refuse_unreachable(workers, is_begun)
         arrivals, ended = workers.news(_TICK)

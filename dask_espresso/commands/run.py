@@ -186,10 +186,10 @@ def _refuse_as_run_would(study: Study, profile: Profile, to_run: int) -> None:
     from dataclasses import replace
 
     from ..check.limits import check_time_limit
-    from ..process.probe import probe
+    from ..process.simulator import Simulator
 
     check_time_limit(study, profile)
     if to_run and profile.cluster == "local":
-        found = probe(replace(profile.engine(study.engine), start="spawn"))
+        found = Simulator().probe(replace(profile.engine(study.engine), start="spawn"))
         if found.error:
             raise InputError(found.error)

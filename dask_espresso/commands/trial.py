@@ -79,14 +79,14 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
     from ..inputs.study import load_study
     from ..process.cause import brief
     from ..process.order import Order, Workload
-    from ..process.probe import probe
-    from ..process.task import simulate
+    from ..process.simulator import Simulator
     from ..walltime import format_duration
 
     loaded = load_study(study, overrides(settings))
     workload = Workload.of(loaded, load_profile(profile))
     engine = replace(workload.engine, start="spawn")  # one is quickest as a fresh process
-    found = probe(engine)
+    simulator = Simulator()  # which starts no warm process: there is nothing to close
+    found = simulator.probe(engine)
     if found.error:
         raise InputError(found.error)
     order = Order.of(next(loaded.simulations()))
@@ -97,7 +97,7 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
         click.echo(f"launcher   {found.launcher}, {engine.ranks} ranks")
     for name, value in order.script_parameters.items():
         click.echo(f"  {name} = {value!r}")
-    outcome = simulate(replace(workload, engine=engine), order, on_output=_pass_on)
+    outcome = simulator.simulate(replace(workload, engine=engine), order, on_output=_pass_on)
     click.echo(
         f"{outcome.status.label} in {format_duration(outcome.elapsed_time)}, "
         f"CPU {outcome.cpu_time:.2f} s, memory {(outcome.peak_memory or 0) / 2**20:.0f} MiB"

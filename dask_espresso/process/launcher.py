@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import shutil
 import subprocess
@@ -44,7 +43,6 @@ def kind(text: str) -> str:
     return next((name for name, words in _KINDS.items() if re.search(words, text, re.I)), "")
 
 
-@functools.lru_cache(maxsize=32)
 def kind_of_program(program: str) -> str:
     """Say which MPI a launcher is of; empty for others, such as Slurm's srun."""
     try:

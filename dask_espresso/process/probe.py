@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,15 +17,10 @@ from .run import (
     PROBE,
     PROBE_LIMIT,
     NoScratchError,
-    mpi_of,
+    Runner,
     probe_parameters,
     process_command,
     process_environment,
-    rank_launcher,
-    run_forked,
-    run_probe,
-    run_process,
-    warm_start,
 )
 from .warm import NoWarmStartError
 
@@ -62,11 +56,10 @@ class Probe:
     launcher: str = ""
 
 
-@functools.lru_cache(maxsize=32)
-def probe(engine: Engine) -> Probe:
+def probe(runner: Runner, engine: Engine) -> Probe:
     """Find out whether the engine works on this machine, its version, and how to start it."""
     try:
-        return _probe_ranks(engine) if engine.ranks > 1 else _probe_one(engine)
+        return _probe_ranks(runner, engine) if engine.ranks > 1 else _probe_one(runner, engine)
     except _EngineError as error:
         return Probe(error=f"engine {engine.name!r}, {error}")
 
@@ -75,16 +68,16 @@ class _EngineError(RuntimeError):
     """An engine cannot be used as it is; the message says why, and what to do."""
 
 
-def _probe_one(engine: Engine) -> Probe:
-    found = _found(engine, run_probe(replace(engine, start="spawn")))
+def _probe_one(runner: Runner, engine: Engine) -> Probe:
+    found = _found(engine, runner.run_probe(replace(engine, start="spawn")))
     version = str(found["version"])
     if not engine.may_fork:
         return Probe(version=version)
-    reason = _difference(engine, found)
+    reason = _difference(runner, engine, found)
     if reason and engine.start == "fork":
         raise _EngineError(f"start: fork: {reason}; write `start: auto`")
     if reason:
-        warm_start(engine).give_up(reason)
+        runner.warm_start(engine).give_up(reason)
     return Probe(version=version, start="spawn" if reason else "fork", reason=reason)
 
 
@@ -101,22 +94,22 @@ def _found(engine: Engine, report: ProcessReport) -> dict[str, Any]:
     return found
 
 
-def _probe_ranks(engine: Engine) -> Probe:
+def _probe_ranks(runner: Runner, engine: Engine) -> Probe:
     """See that all ranks of an engine find each other."""
-    alone = run_probe(replace(engine, ranks=1, start="spawn"))
+    alone = runner.run_probe(replace(engine, ranks=1, start="spawn"))
     if alone.exit_code is None and not alone.timed_out:  # there is no such engine
         _found(engine, alone)
-    launcher = rank_launcher(engine, process_environment(engine, Path(), ""))[0]
-    theirs, mpi = kind_of_program(launcher), mpi_of(engine)
+    launcher = runner.rank_launcher(engine)[0]
+    theirs, mpi = kind_of_program(launcher), runner.mpi_of(engine)
     is_odd = not does_fit(launcher, mpi)
-    report = run_probe(replace(engine, start="spawn"), _ODD_LIMIT if is_odd else PROBE_LIMIT)
+    report = runner.run_probe(replace(engine, start="spawn"), _ODD_LIMIT if is_odd else PROBE_LIMIT)
     failure = report.failure()
     if not failure and report.output.payload()["ranks"] in (engine.ranks, None):
         version = str(report.output.payload()["version"])
         return Probe(version=version, launcher=f"{launcher} ({theirs})" if theirs else launcher)
     if not failure or is_odd:
         seen = "" if failure else f"the engine sees {report.output.payload()['ranks']}: "
-        raise _EngineError(f"ranks: {engine.ranks}: {seen}{_misfit(engine, launcher)}")
+        raise _EngineError(f"ranks: {engine.ranks}: {seen}{_misfit(runner, engine, launcher)}")
     if alone.failure():
         _found(engine, report)
     raise _EngineError(
@@ -125,9 +118,9 @@ def _probe_ranks(engine: Engine) -> Probe:
     )
 
 
-def _misfit(engine: Engine, launcher: str) -> str:
+def _misfit(runner: Runner, engine: Engine, launcher: str) -> str:
     """Say why several ranks do not find each other, and what to write."""
-    mpi, environment = mpi_of(engine), process_environment(engine, Path(), "")
+    mpi, environment = runner.mpi_of(engine), process_environment(engine, Path(), "")
     said = f"its launcher is {launcher} ({kind_of_program(launcher) or 'of no known MPI'})"
     if not mpi:
         return f"{said}, the engine has no MPI; write `ranks: 1`"
@@ -138,19 +131,19 @@ def _misfit(engine: Engine, launcher: str) -> str:
     return f"{said}; write the `launcher` of the same MPI, with all that it needs, or `ranks: 1`"
 
 
-def _difference(engine: Engine, fresh: dict[str, Any]) -> str:
+def _difference(runner: Runner, engine: Engine, fresh: dict[str, Any]) -> str:
     """Say in what a forked process is not like a fresh one; empty if they are the same."""
     try:
-        forked = run_forked(engine, PROBE, probe_parameters(engine), PROBE_LIMIT)
+        forked = runner.run_forked(engine, PROBE, probe_parameters(engine), PROBE_LIMIT)
         if failure := forked.failure():
             return f"a forked process fails: {brief(failure)}"
-        if run_forked(engine, _ABORT, {}, _ABORT_LIMIT).exit_code != _ABORT_CODE:
+        if runner.run_forked(engine, _ABORT, {}, _ABORT_LIMIT).exit_code != _ABORT_CODE:
             return "MPI_Abort does not end a forked process"
         found = forked.output.payload()
         for name, value in fresh.items():
             if (other := found.get(name)) != value:
                 return f"a forked process has other {name}{_which(value, other)} than a fresh one"
-        return _difference_of_imports(engine)
+        return _difference_of_imports(runner, engine)
     except (NoWarmStartError, NoScratchError) as error:
         return str(error)
 
@@ -163,16 +156,14 @@ def _which(one: Any, other: Any) -> str:
     return f" ({', '.join(names[:_MAX_NAMES])})"
 
 
-def _difference_of_imports(engine: Engine) -> str:
+def _difference_of_imports(runner: Runner, engine: Engine) -> str:
     """Say what importing the engine's modules makes anew in each process; empty if nothing."""
     parameters: dict[str, Any] = {"preload": engine.preload}
-    forked = run_forked(engine, _IMPORTS, parameters, PROBE_LIMIT)
+    forked = runner.run_forked(engine, _IMPORTS, parameters, PROBE_LIMIT)
     if not forked.failure() and not KNOWN.issuperset(map(top_of, engine.preload)):
         # what is made from the time in seconds is to differ as well
         parameters["after"] = math.floor(forked.output.payload()["time"]) + 1 + _CLOCK_LAG
-    fresh = run_process(
-        replace(engine, start="spawn"), _IMPORTS, parameters, time_limit=PROBE_LIMIT
-    )
+    fresh = runner.run(replace(engine, start="spawn"), _IMPORTS, parameters, time_limit=PROBE_LIMIT)
     for report in (fresh, forked):
         if failure := report.failure():
             return f"what its modules hold cannot be compared: {brief(failure)}"

@@ -30,51 +30,128 @@ from .conversation import (
 )
 from .environment import SCRIPT, simulation_environment
 from .launcher import fitting
-from .warm import WarmEngine, WarmStart
+from .memo import Memo
+from .warm import WarmEngine
+from .warm_start import WarmStart
 
 PROBE, PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
 
 
-def run_process(
-    engine: Engine,
-    script: str | os.PathLike[str],
-    parameters: Any,
-    *,
-    time_limit: float | None = None,
-    directory: str | os.PathLike[str] | None = None,
-    on_output: Callable[[bytes], None] | None = None,
-) -> ProcessReport:
-    """Run one simulation process to its end.
+class Runner:
+    """Runs simulation processes of any engine, and keeps what makes the next one quick.
 
-    Parameters
-    ----------
-    engine : Engine
-        How to start it.
-    script : path
-        The simulation script.
-    parameters
-        What the script's ``get_data_from_stdin()`` gives.
-    time_limit : float, optional
-        In seconds; then SIGTERM, and two seconds later SIGKILL.
-    directory : path, optional
-        Working directory, by default a fresh one that is removed afterwards.
-    on_output : callable, optional
-        Called with everything printed but the payload, as it comes.
-
-    Returns
-    -------
-    ProcessReport
-        Never raises for anything that the simulation does, or that this machine lacks.
+    That is the warm processes, which end with :meth:`close`, and what was found of engines.
     """
-    try:
-        with _order(engine, script, parameters, time_limit, directory, on_output) as order:
-            if engine.may_fork:
-                return warm_start(engine).run(order)
-            return _spawn(engine, order)
-    except NoScratchError as error:
-        return ProcessReport(error=f"no directory to run in can be made ({error})")
-    except BadValueError as error:
-        return ProcessReport(error=f"it did not start: {error}")
+
+    def __init__(self) -> None:
+        self.warm_start = Memo(self._new_warm_start)
+        self._launchers = Memo(self._find_launcher, is_lasting=lambda found: found[1])
+        self._probes = Memo(self._run_probe, is_lasting=lambda report: not report.failure())
+
+    def close(self) -> None:
+        """End the warm processes; others take their place when they are needed."""
+        for warm_start in self.warm_start.found():
+            warm_start.close()
+
+    def run(
+        self,
+        engine: Engine,
+        script: str | os.PathLike[str],
+        parameters: Any,
+        *,
+        time_limit: float | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        on_output: Callable[[bytes], None] | None = None,
+        version: str = "",
+    ) -> ProcessReport:
+        """Run one simulation process to its end.
+
+        Parameters
+        ----------
+        engine : Engine
+            How to start it.
+        script : path
+            The simulation script.
+        parameters
+            What the script's ``get_data_from_stdin()`` gives.
+        time_limit : float, optional
+            In seconds; then SIGTERM, and two seconds later SIGKILL.
+        directory : path, optional
+            Working directory, by default a fresh one that is removed afterwards.
+        on_output : callable, optional
+            Called with everything printed but the payload, as it comes.
+        version : str
+            Of script and modules: what one version has shown of itself is not held against another.
+
+        Returns
+        -------
+        ProcessReport
+            Never raises for anything that the simulation does, or that this machine lacks.
+        """
+        try:
+            with _order(engine, script, parameters, time_limit, directory, on_output) as order:
+                if engine.may_fork:
+                    return self.warm_start(engine).run(order, version)
+                return self._spawn(engine, order)
+        except NoScratchError as error:
+            return ProcessReport(error=f"no directory to run in can be made ({error})")
+        except BadValueError as error:
+            return ProcessReport(error=f"it did not start: {error}")
+
+    def run_forked(
+        self, engine: Engine, script: Path, parameters: Any, time_limit: float
+    ) -> ProcessReport:
+        """Run a trial as a forked process.
+
+        Raises
+        ------
+        NoWarmStartError, NoScratchError
+            If that is not possible.
+        """
+        with _order(engine, script, parameters, time_limit) as order:
+            return self.warm_start(engine).fork(order)
+
+    def run_probe(self, engine: Engine, time_limit: float = PROBE_LIMIT) -> ProcessReport:
+        """Run the script that tells what an engine is, once for each engine."""
+        return self._probes((engine, time_limit))
+
+    def mpi_of(self, engine: Engine) -> dict[str, str] | None:
+        """Give the MPI library of an engine, as one rank of it finds it; None if not known."""
+        report = self.run_probe(replace(engine, ranks=1, start="spawn"))
+        mpi: dict[str, str] | None = None if report.failure() else report.output.payload()["mpi"]
+        return mpi
+
+    def rank_launcher(self, engine: Engine) -> list[str]:
+        """Give what starts several ranks; without words of the user's, what fits the engine."""
+        return self._launchers(engine)[0]
+
+    def _find_launcher(self, engine: Engine) -> tuple[list[str], bool]:
+        """Give the launcher of an engine, and whether there is no better one to be found."""
+        environment = process_environment(engine, Path(), "")
+        words = [word.replace("{ranks}", str(engine.ranks)) for word in engine.launcher]
+        if engine.launcher != DEFAULT_LAUNCHER:
+            return _absolute(words, environment), True
+        program, mpi = process_command(engine, environment)[0], self.mpi_of(engine)
+        words[0] = fitting(mpi, program, environment.get("PATH")) or words[0]
+        return _absolute(words, environment), mpi is not None
+
+    def _run_probe(self, asked: tuple[Engine, float]) -> ProcessReport:
+        engine, time_limit = asked
+        return self.run(engine, PROBE, probe_parameters(engine), time_limit=time_limit)
+
+    def _new_warm_start(self, engine: Engine) -> WarmStart:
+        server = WarmEngine(
+            functools.partial(process_command, engine),
+            functools.partial(process_environment, engine),
+            engine.preload,
+        )
+        spawn = functools.partial(self._spawn, engine)
+        return WarmStart(server, spawn, insists=engine.start == "fork")
+
+    def _spawn(self, engine: Engine, order: ProcessOrder) -> ProcessReport:
+        """Run a simulation as a fresh process."""
+        launcher = self.rank_launcher(engine) if engine.ranks > 1 else []
+        return spawn(engine, order, launcher)
 
 
 class NoScratchError(RuntimeError):
@@ -111,21 +188,6 @@ def _order(
                 subprocess.run([*command, "--", scratch], check=False, capture_output=True)
 
 
-def warm_start(engine: Engine) -> WarmStart:
-    """Give this process's one warm start of an engine, which starts when it is first needed."""
-    return _warm_starts(engine)
-
-
-@functools.cache
-def _warm_starts(engine: Engine) -> WarmStart:
-    server = WarmEngine(
-        lambda environment: process_command(engine, environment),
-        functools.partial(process_environment, engine),
-        engine.preload,
-    )
-    return WarmStart(server, functools.partial(_spawn, engine), insists=engine.start == "fork")
-
-
 def process_environment(engine: Engine, scratch: Path, mark: str) -> dict[str, str]:
     """Give the environment of one process, with the mark by which all that it starts is found."""
     # MPI and others leave files in TMPDIR if they are killed
@@ -138,22 +200,13 @@ def process_command(engine: Engine, environment: Mapping[str, str]) -> list[str]
     return _absolute(list(engine_command(engine)), environment)
 
 
-def rank_launcher(engine: Engine, environment: Mapping[str, str]) -> list[str]:
-    """Give what starts several ranks; without words of the user's own, what fits the engine."""
-    words = [word.replace("{ranks}", str(engine.ranks)) for word in engine.launcher]
-    if engine.launcher == DEFAULT_LAUNCHER:
-        program = process_command(engine, environment)[0]
-        words[0] = fitting(mpi_of(engine), program, environment.get("PATH")) or words[0]
-    return _absolute(words, environment)
-
-
 def _absolute(command: list[str], environment: Mapping[str, str]) -> list[str]:
     # a path relative to here would otherwise be looked up in the simulation's directory
     found = shutil.which(command[0], path=environment.get("PATH"))
     return [os.path.abspath(found) if found else command[0], *command[1:]]  # noqa: PTH100
 
 
-def _spawn(engine: Engine, order: ProcessOrder) -> ProcessReport:
+def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessReport:
     """Run a simulation as a fresh process, under a supervisor of its own."""
     with Pipes() as pipes:
         request_read, request_write = os.pipe()
@@ -179,7 +232,7 @@ def _spawn(engine: Engine, order: ProcessOrder) -> ProcessReport:
             command = [*process_command(engine, environment), order.script]
             if engine.ranks > 1:
                 starter = [sys.executable, "-I", "-S", str(SCRIPT / "rank.py"), order.scratch]
-                command = [*rank_launcher(engine, environment), *starter, *command]
+                command = [*launcher, *starter, *command]
             request = {
                 "command": command,
                 "environment": environment,
@@ -203,31 +256,6 @@ def _spawn(engine: Engine, order: ProcessOrder) -> ProcessReport:
 def _changes(environment: Mapping[str, str]) -> dict[str, str]:
     """Give what this process's own environment has not, or has otherwise."""
     return {name: value for name, value in environment.items() if os.environ.get(name) != value}
-
-
-def run_forked(engine: Engine, script: Path, parameters: Any, time_limit: float) -> ProcessReport:
-    """Run a trial as a forked process.
-
-    Raises
-    ------
-    NoWarmStartError, NoScratchError
-        If that is not possible.
-    """
-    with _order(engine, script, parameters, time_limit) as order:
-        return warm_start(engine).fork(order)
-
-
-def mpi_of(engine: Engine) -> dict[str, str] | None:
-    """Give the MPI library of an engine, as one rank of it finds it; None if that is not known."""
-    report = run_probe(replace(engine, ranks=1, start="spawn"))
-    mpi: dict[str, str] | None = None if report.failure() else report.output.payload()["mpi"]
-    return mpi
-
-
-@functools.lru_cache(maxsize=32)
-def run_probe(engine: Engine, time_limit: float = PROBE_LIMIT) -> ProcessReport:
-    """Run the script that tells what an engine is, once for each engine."""
-    return run_process(engine, PROBE, probe_parameters(engine), time_limit=time_limit)
 
 
 def probe_parameters(engine: Engine) -> dict[str, Any]:

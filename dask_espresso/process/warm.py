@@ -1,15 +1,13 @@
-"""Warm start, seen from the worker: the engine process that forks, its slots, and when to use them.
+"""Warm start, seen from the worker: the engine process that forks, and its slots.
 
 The other side is :mod:`dask_espresso.script.forkserver`.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import json
-import logging
 import os
 import select
 import shutil
@@ -18,7 +16,6 @@ import subprocess
 import threading
 import time
 import uuid
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -34,8 +31,6 @@ from .conversation import (
 )
 from .environment import SCRIPT
 
-logger = logging.getLogger(__name__)
-
 _PROGRAM = SCRIPT / "forkserver.py"
 _MAX_MESSAGE = 1 << 17  # bytes
 _START_TIMEOUT = 300.0  # seconds; many nodes that import from one file system can take long
@@ -45,88 +40,6 @@ _END_TIMEOUT = 8.0  # seconds, somewhat longer than the server waits for its slo
 
 class NoWarmStartError(RuntimeError):
     """Simulations of this engine, or of this script, cannot be forked; the message says why."""
-
-
-class WarmStart:
-    """Simulations of one engine on this worker, forked where that comes to the same.
-
-    Parameters
-    ----------
-    server : WarmEngine
-        Forks them.
-    spawn : callable
-        Runs one as a fresh process.
-    insists : bool
-        Whether they are forked in any case.
-
-    Notes
-    -----
-    The first simulation of a script that fails when it is forked is run once more as a fresh
-    process: if that ends otherwise, the script is not forked any more.
-    """
-
-    def __init__(
-        self,
-        server: WarmEngine,
-        spawn: Callable[[ProcessOrder], ProcessReport],
-        *,
-        insists: bool,
-    ) -> None:
-        self._server = server
-        self._spawn = spawn
-        self._insists = insists
-        self._reasons: dict[str, str] = {}  # not to fork, by script; "" is for all of them
-        self._trusted: set[str] = set()
-
-    def reason(self, script: str = "") -> str:
-        """Say why simulations are not forked; empty if they are, or none was tried yet."""
-        return self._reasons.get("") or self._reasons.get(script, "")
-
-    def give_up(self, reason: str, script: str = "") -> None:
-        """Fork no simulation any more, or none of this script."""
-        if script not in self._reasons:
-            logger.info("%s: a fresh process each: %s", script or "all simulations", reason)
-            self._reasons[script] = reason
-            if not script:
-                self._server.close()
-
-    def fork(self, order: ProcessOrder) -> ProcessReport:
-        """Run a simulation as a forked process.
-
-        Raises
-        ------
-        NoWarmStartError
-            If that is not possible.
-        """
-        return self._server.run(order)
-
-    def run(self, order: ProcessOrder) -> ProcessReport:
-        """Run a simulation."""
-        if self.reason(order.script) and not self._insists:
-            return self._spawn(order)
-        try:
-            report = self.fork(order)
-        except NoWarmStartError as error:
-            if self._insists:
-                return ProcessReport(error=f"the engine did not start: {error}")
-            self.give_up(str(error), order.script)
-            return self._spawn(order)
-        if self._insists or order.script in self._trusted:
-            return report
-        return self._checked(order, report)
-
-    def _checked(self, order: ProcessOrder, report: ProcessReport) -> ProcessReport:
-        """See whether a forked process failed because it was forked."""
-        if report.failure():
-            fresh = self._spawn(order)
-            if report.exit_code is None and not report.timed_out:  # it was struck from outside
-                return fresh
-            if (fresh.exit_code, fresh.timed_out) != (report.exit_code, report.timed_out):
-                reason = f"forked it fails ({report.reason()}), as a fresh process it does not"
-                self.give_up(reason, order.script)
-            report = fresh
-        self._trusted.add(order.script)
-        return report
 
 
 class WarmEngine:
@@ -152,7 +65,8 @@ class WarmEngine:
         self._lock = threading.Lock()
         self._server: _Server | None = None
         self._idle: list[_Slot] = []
-        _engines.add(self)
+        self._busy: set[_Slot] = set()
+        self._is_wanted = True
 
     def run(self, order: ProcessOrder) -> ProcessReport:
         """Fork a simulation, and give the report on it.
@@ -168,50 +82,59 @@ class WarmEngine:
             report = slot.run(order)
             is_usable = slot.is_usable
         finally:
-            if is_usable:
-                self._idle.append(slot)
-            else:
-                slot.close()
+            self._give_back(slot, is_usable=is_usable)
         return report
 
     def _take(self) -> _Slot:
         """Give a slot that has nothing to do."""
         with self._lock:
-            while self._idle:
-                slot = self._idle.pop()
-                if slot.is_alive():
-                    return slot
-                slot.close()
-            if self._server and not self._server.is_alive():
-                self._server.close()
-                self._server = None
-            if not self._server:
-                self._server = self._start_server()
-            try:
-                return self._server.fork()
-            except OSError as error:
-                self._server.close()
-                self._server = None
-                raise NoWarmStartError(f"the warm engine process is gone ({error})") from error
+            self._is_wanted = True
+            slot = self._idle_slot() or self._new_slot()
+            self._busy.add(slot)
+            return slot
+
+    def _idle_slot(self) -> _Slot | None:
+        while self._idle:
+            slot = self._idle.pop()
+            if slot.is_alive():
+                return slot
+            slot.close()
+        return None
+
+    def _new_slot(self) -> _Slot:
+        if self._server and not self._server.is_alive():
+            self._end_server()
+        if not self._server:
+            self._server = self._start_server()
+        try:
+            return self._server.fork()
+        except OSError as error:
+            self._end_server()
+            raise NoWarmStartError(f"the warm engine process is gone ({error})") from error
+
+    def _give_back(self, slot: _Slot, *, is_usable: bool) -> None:
+        # without the lock, under which a server may start for long
+        if is_usable:
+            self._idle.append(slot)
+        else:
+            slot.close()
+        self._busy.discard(slot)
+        if not self._is_wanted:
+            self.close()
 
     def close(self) -> None:
-        """End the engine process and its slots."""
+        """End the engine process and its slots; those that are busy first run to their end."""
         with self._lock:
+            self._is_wanted = False
             while self._idle:
                 self._idle.pop().close()
-            if self._server:
-                self._server.close()
-                self._server = None
+            if not self._busy:
+                self._end_server()
 
-
-_engines: weakref.WeakSet[WarmEngine] = weakref.WeakSet()
-
-
-@atexit.register
-def close_all() -> None:
-    """End all engine processes of this one, as at its own end."""
-    for engine in list(_engines):
-        engine.close()
+    def _end_server(self) -> None:
+        if self._server:
+            self._server.close()
+            self._server = None
 
 
 class _Server:

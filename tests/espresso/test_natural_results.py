@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from simulators import simulate
 
 from dask_espresso.engines import Engine
 from dask_espresso.files import file_hash
 from dask_espresso.outcome import Status
 from dask_espresso.process.order import Order, Workload
-from dask_espresso.process.task import simulate
 from dask_espresso.record import pack, unpack
 
 pytestmark = pytest.mark.espresso

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from simulators import close_all, probe, run_process
 
 from dask_espresso.inputs.engine_settings import EngineSettings
 from dask_espresso.inputs.profile import Profile
-from dask_espresso.process.probe import probe
-from dask_espresso.process.run import run_process
-from dask_espresso.process.warm import close_all
 
 pytestmark = pytest.mark.espresso
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from simulators import probe, run_process
 
 from dask_espresso.inputs.engine_settings import EngineSettings
 from dask_espresso.inputs.profile import Profile
 from dask_espresso.inputs.shipped import SIMULATIONS
-from dask_espresso.process.probe import probe
-from dask_espresso.process.run import run_process
 
 pytestmark = pytest.mark.espresso
 

@@ -4,14 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from simulators import close_all, probe, run_process
 
 from dask_espresso.identity import LARGEST_SEED
 from dask_espresso.inputs.engine_settings import EngineSettings
 from dask_espresso.inputs.profile import Profile
 from dask_espresso.inputs.shipped import SIMULATIONS
-from dask_espresso.process.probe import probe
-from dask_espresso.process.run import run_process
-from dask_espresso.process.warm import close_all
 
 pytestmark = pytest.mark.espresso
 

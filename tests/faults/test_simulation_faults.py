@@ -21,6 +21,7 @@ import psutil
 import pytest
 from distributed import Client, LocalCluster
 from processes import is_running, wait_until
+from simulators import close_all, simulate
 
 from dask_espresso.engines import Engine
 from dask_espresso.files import file_hash
@@ -28,9 +29,7 @@ from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.outcome import Status
 from dask_espresso.process.environment import SCRIPT
 from dask_espresso.process.order import Order, Workload
-from dask_espresso.process.run import run_process
-from dask_espresso.process.task import simulate
-from dask_espresso.process.warm import close_all
+from dask_espresso.process.task import simulate_one
 from dask_espresso.record import pack, unpack
 
 LATE = 20  # seconds after its time limit in which a simulation has to be gone
@@ -417,10 +416,11 @@ def test_full_scratch_directory(write_script, scratch):
         from dask_espresso.engines import Engine
         from dask_espresso.files import file_hash
         from dask_espresso.process.order import Order, Workload
-        from dask_espresso.process.task import simulate
+        from dask_espresso.process.simulator import Simulator
         for script in ({str(path)!r}, str(SIMULATIONS / "echo.py")):
             workload = Workload(Engine("python"), script, file_hash(script), None)
-            outcome = simulate(workload, Order("id", {{"n": 1}}, replica=0, seed=1, attempt=1))
+            order = Order("id", {{"n": 1}}, replica=0, seed=1, attempt=1)
+            outcome = Simulator().simulate(workload, order)
             print(outcome.error or outcome.result["n"] == 1)
     """
     command = [*SMALL_DISK, sys.executable, "-c", textwrap.dedent(worker)]
@@ -457,8 +457,8 @@ def test_nothing_outlives_its_worker(engine, write_script, tmp_path, scratch, nu
     before = set(scratch.iterdir())
     code = f"""
         from dask_espresso.engines import Engine
-        from dask_espresso.process.run import run_process
-        run_process({engine!r}, {str(path)!r}, {{"file": {str(file)!r}}})
+        from dask_espresso.process.run import Runner
+        Runner().run({engine!r}, {str(path)!r}, {{"file": {str(file)!r}}})
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)]) as worker:
         family = wait_for_families(file)
@@ -478,7 +478,11 @@ def test_nothing_outlives_a_dask_worker_that_is_killed(write_script, tmp_path):
     ):
         (worker,) = client.run(os.getpid).values()
         futures = [
-            client.submit(run_process, engine, path, {"file": str(file)})
+            client.submit(
+                simulate_one,
+                Workload(engine, str(path), file_hash(path), None),
+                Order(str(file), {"file": str(file)}, replica=0, seed=1, attempt=1),
+            )
             for engine, file in zip(engines, files, strict=True)
         ]
         family = wait_for_families(*files)

@@ -10,6 +10,7 @@ import pytest
 from fuzzing import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from simulators import simulate
 
 from dask_espresso.engines import Engine
 from dask_espresso.errors import InputError
@@ -18,7 +19,7 @@ from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.order import Order, Workload
-from dask_espresso.process.task import _checked_result, simulate
+from dask_espresso.process.simulator import _checked_result
 from dask_espresso.record import pack, unpack
 from dask_espresso.script.transport import (
     PayloadScanner,

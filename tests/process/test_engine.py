@@ -12,13 +12,12 @@ import numpy as np
 import psutil
 import pytest
 from processes import is_running, wait_until
+from simulators import probe, run_process
 
 from dask_espresso.engines import Engine
 from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.process.conversation import BoundedText
 from dask_espresso.process.environment import simulation_environment
-from dask_espresso.process.probe import probe
-from dask_espresso.process.run import run_process
 
 
 def test_parameters_in_result_out(python):
@@ -132,9 +131,9 @@ def start_worker(path):
     code = f"""
         import os
         from dask_espresso.engines import Engine
-        from dask_espresso.process.run import run_process
-        run_process(Engine("python"), {str(path)!r}, {{}},
-                    on_output=lambda data: os.write(1, data))
+        from dask_espresso.process.run import Runner
+        Runner().run(Engine("python"), {str(path)!r}, {{}},
+                     on_output=lambda data: os.write(1, data))
     """
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE

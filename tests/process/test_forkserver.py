@@ -17,12 +17,10 @@ import numpy as np
 import psutil
 import pytest
 from processes import wait_until
+from simulators import close_all, probe, run_process, warm_start
 
 from dask_espresso.engines import Engine
 from dask_espresso.inputs.shipped import SIMULATIONS
-from dask_espresso.process.probe import probe
-from dask_espresso.process.run import run_process, warm_start
-from dask_espresso.process.warm import close_all
 
 PRELOAD = ("xml.etree.ElementTree", "numpy")
 FORK = Engine("python", command=(sys.executable,), start="fork", preload=PRELOAD)
@@ -191,10 +189,10 @@ def test_signals_that_the_worker_ignores(script):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         from dask_espresso.engines import Engine
-        from dask_espresso.process.run import run_process
+        from dask_espresso.process.run import Runner
         for start in ("spawn", "fork"):
             engine = Engine("python", command=(sys.executable,), start=start)
-            print(run_process(engine, {str(path)!r}, {{}}).log, end="")
+            print(Runner().run(engine, {str(path)!r}, {{}}).log, end="")
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
@@ -335,10 +333,11 @@ def test_slot_that_dies_costs_its_simulation_only(script):
 WORKER = """
     import os, sys, threading
     from dask_espresso.engines import Engine
-    from dask_espresso.process.run import run_process
+    from dask_espresso.process.run import Runner
     engine = Engine("python", command=(sys.executable,), start="fork", preload=("numpy",))
+    runner = Runner()
     def run():
-        run_process(engine, sys.argv[1], {}, on_output=lambda data: os.write(1, data))
+        runner.run(engine, sys.argv[1], {}, on_output=lambda data: os.write(1, data))
     threads = [threading.Thread(target=run, daemon=True) for _ in range(3)]
     for thread in threads: thread.start()
     for thread in threads: thread.join()
@@ -507,6 +506,25 @@ def test_threads_do_not_wait_for_each_other(script):
         assert not run_process(FORK, SIMULATIONS / "echo.py", {}).failure()
     assert long.is_alive()
     long.join()
+
+
+def test_what_is_busy_runs_to_its_end(script):
+    """Where other simulations of its engine are not forked any more, say."""
+    path = script("""
+        import dask_espresso, time
+        print("runs", flush=True)
+        time.sleep(1)
+        print(dask_espresso.encode_transport_data(1))
+    """)
+    has_begun = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(run_process, FORK, path, {}, on_output=lambda _: has_begun.set())
+        assert has_begun.wait(30)
+        before = server()
+        close_all()
+        assert not busy.done()
+        assert busy.result().output.payload() == 1
+    assert wait_until(lambda: is_gone(before))
 
 
 def importing(tmp_path, name, code, *, preload=()):

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 from processes import is_running
+from simulators import probe, run_process
 
 from dask_espresso.engines import Engine
 from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.process.launcher import fitting, kind, kind_of_program
-from dask_espresso.process.probe import probe
-from dask_espresso.process.run import run_process
 
 BIN = Path(sys.executable).parent
 MPIRUN = str(BIN / "mpirun")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from simulators import run_process
 
 import dask_espresso
 from dask_espresso.engines import Engine
 from dask_espresso.identity import LARGEST_SEED
-from dask_espresso.process.run import run_process
 from dask_espresso.views.plot import wca_pressure
 
 PACKAGE = Path(dask_espresso.__file__).parent

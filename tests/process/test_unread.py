@@ -1,9 +1,9 @@
 """What a script asks its parameters for, and that these are a dict all the same."""
 
 import pytest
+from simulators import run_process
 
 from dask_espresso.inputs.shipped import SIMULATIONS
-from dask_espresso.process.run import run_process
 
 PARAMETERS = {"a": 1, "b": {"c": [2]}, "seed": 3}
 

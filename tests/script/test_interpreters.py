@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 from environments import new_environment
+from simulators import run_process
 
 from dask_espresso.engines import Engine
-from dask_espresso.process.run import run_process
 
 SCRIPT = """
     import dask_espresso, numpy as np

@@ -6,9 +6,9 @@ import types
 
 import numpy as np
 import pytest
+from simulators import run_process
 
 from dask_espresso.process.environment import SCRIPT
-from dask_espresso.process.run import run_process
 from dask_espresso.script.transport import (
     PayloadScanner,
     TransportError,

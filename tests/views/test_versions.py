@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from simulators import simulate, simulator
 
 from dask_espresso.cli import main
-from dask_espresso.errors import InputError
+from dask_espresso.errors import InputError, ScriptChangedError
 from dask_espresso.inputs.profile import EngineSettings, Profile
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.order import Order, Workload
-from dask_espresso.process.task import ScriptChangedError, run_simulations, simulate
+from dask_espresso.process.task import run_orders
 from dask_espresso.record import pack
 from dask_espresso.store.journal import Journal
 from dask_espresso.store.store import Entry, check_store, open_store, read_store
@@ -206,14 +207,14 @@ def test_workers_run_no_other_code_than_is_recorded(here, monkeypatch, start, pr
     (module,) = before.modules
     change(Path(module.path), "def f(x): return 2 * x\n")
     with pytest.raises(ScriptChangedError, match=r"helper\.py: changed while"):
-        run_simulations(before, [order])
+        run_orders(simulator, before, [order])
     after = Workload.of(study, profile)
     outcome = simulate(after, order)
     assert (outcome.result, outcome.code_hash) == ({"y": 2}, after.code_hash)
     assert after.code_hash != before.code_hash
     Path(module.path).unlink()
     with pytest.raises(ScriptChangedError, match=r"helper\.py: cannot be read on"):
-        run_simulations(after, [order])
+        run_orders(simulator, after, [order])
 
 
 def test_a_run_with_a_module_that_changed(here, workers):
