@@ -31,7 +31,7 @@ from .inputs.study import Study, load_study
 from .outcome import Status
 from .paths import expand
 from .process.order import Order, Workload
-from .process.task import Batch, run_simulations
+from .process.task import TaskResults, run_simulations
 from .record import pack
 from .signals import StopRequest, stop_requests
 from .store.store import Entry, Store, open_store
@@ -275,14 +275,14 @@ class Driver:
             return []
         return self._take_failure(arrival.future)
 
-    def _entries(self, batch: Batch, orders: tuple[Order, ...]) -> list[Entry]:
+    def _entries(self, task: TaskResults, orders: tuple[Order, ...]) -> list[Entry]:
         """Give what is to be recorded of a task that a worker has run, or has begun to run."""
-        self._say_why_fresh(batch.note)
-        results = [(Status(status), elapsed_time) for status, _, elapsed_time in batch.results]
+        self._say_why_fresh(task.note)
+        results = [(Status(status), elapsed_time) for status, _, elapsed_time in task.results]
         ends = self._feed.ran(orders, results)
         entries = (
             Entry(order.id, Status(status), record)
-            for order, (status, record, _) in zip(orders, batch.results, strict=False)
+            for order, (status, record, _) in zip(orders, task.results, strict=False)
         )
         return list(itertools.compress(entries, ends))
 

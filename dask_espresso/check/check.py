@@ -31,10 +31,10 @@ from ..systems.queue import Queue
 from ..systems.refusals import is_final
 from ..walltime import format_duration
 from .findings import (
+    Case,
     DeadEndError,
     FaultError,
-    Report,
-    Setting,
+    Findings,
     go_through,
     interfaces,
     log_tail,
@@ -50,7 +50,7 @@ _LEAVE = 60.0  # seconds in which a cancelled job is gone
 
 
 def check_profile(
-    profile: Profile, study: Study | None = None, *, timeout: float = 600.0, report: Report
+    profile: Profile, study: Study | None = None, *, timeout: float = 600.0, findings: Findings
 ) -> None:
     """Find out whether a profile works, with one worker, and a study on it.
 
@@ -62,7 +62,7 @@ def check_profile(
         One simulation of it is run.
     timeout : float
         How long to wait for the worker, in seconds.
-    report : Report
+    findings : Findings
         Takes what is found.
 
     Raises
@@ -72,9 +72,9 @@ def check_profile(
     """
     names = [study.engine] if study else profile.engines
     engines = [profile.engine(name) for name in names]
-    setting = Setting(profile, study, engines, timeout, report)
+    case = Case(profile, study, engines, timeout, findings)
     with _quiet_keeper(), _interruptible():
-        go_through(_CHECKS, setting, setting)
+        go_through(_CHECKS, case, case)
 
 
 @contextlib.contextmanager
@@ -114,49 +114,49 @@ def _interruptible() -> Iterator[None]:
 # ---- before there is a worker --------------------------------------------------------------------
 
 
-def _check_configuration(setting: Setting) -> None:
-    profile, report = setting.profile, setting.report
+def _check_configuration(case: Case) -> None:
+    profile, findings = case.profile, case.findings
     name = f"profile {profile.path.name}" if profile.path else "no profile"
-    if setting.is_batch:
+    if case.is_batch:
         cores = profile.option("cores")
         most = "up to " if isinstance(profile.jobs, Jobs) else ""
         jobs = f"{most}{many(profile.max_jobs, 'worker job')} of {many(cores, 'core')}"
-        count = profile.max_jobs * profile.slots(setting.ranks)
-        slots = f"{most}{many(count, 'simulation')}{of_ranks(setting)} at a time"
-        report.ok(f"{name}: {profile.cluster}, {jobs}: {slots}")
+        count = profile.max_jobs * profile.slots(case.ranks)
+        slots = f"{most}{many(count, 'simulation')}{of_ranks(case)} at a time"
+        findings.ok(f"{name}: {profile.cluster}, {jobs}: {slots}")
     else:
         where = "this machine" if profile.cluster == "local" else f"the scheduler {profile.cluster}"
-        report.ok(f"{name}: {where}")
-    if setting.study is None:
-        report.note(
+        findings.ok(f"{name}: {where}")
+    if case.study is None:
+        findings.note(
             "no study was named: neither its script nor its time limit is checked, and no "
             "simulation is run"
         )
 
 
-def _check_study(setting: Setting) -> None:
-    study, walltime = setting.study, setting.profile.walltime
+def _check_study(case: Case) -> None:
+    study, walltime = case.study, case.profile.walltime
     if study is None:
         return
-    check_time_limit(study, setting.profile)
+    check_time_limit(study, case.profile)
     said = f"study {study.name}: {many(study.count, 'simulation')}"
     if study.time_limit is None:
-        setting.report.note(
+        case.findings.note(
             f"{said} without a time limit: one that hangs keeps its slot for ever; add "
             "`time_limit: 10 min`, or what is long enough, to the study"
         )
         return
     said += f" of at most {format_duration(study.time_limit)}"
     fits = f", which fit into the worker jobs' {format_duration(walltime)}" if walltime else ""
-    setting.report.ok(said + fits)
+    case.findings.ok(said + fits)
 
 
-def _check_commands(setting: Setting) -> None:
-    system = setting.profile.system
+def _check_commands(case: Case) -> None:
+    system = case.profile.system
     if not system:
         return
     try:
-        job_class, _ = batch_system(setting.profile)
+        job_class, _ = batch_system(case.profile)
     except InputError as error:
         raise DeadEndError(str(error)) from error
     programs = [shlex.split(command)[0] for command in system.commands(job_class)]
@@ -164,22 +164,22 @@ def _check_commands(setting: Setting) -> None:
     if missing:
         raise DeadEndError(
             f"{' and '.join(missing)} not found in the PATH; run this where jobs of "
-            f"{setting.profile.cluster} are submitted, such as a login node, or load its module"
+            f"{case.profile.cluster} are submitted, such as a login node, or load its module"
         )
-    setting.report.ok(f"commands: {', '.join(str(shutil.which(name)) for name in programs)}")
+    case.findings.ok(f"commands: {', '.join(str(shutil.which(name)) for name in programs)}")
 
 
-def _check_queue(setting: Setting) -> None:
-    if not setting.profile.system:
+def _check_queue(case: Case) -> None:
+    if not case.profile.system:
         return
-    _, queue = batch_system(setting.profile)
-    if not setting.profile.system.shows_queue:
-        setting.report.note(
-            f"the queue of {setting.profile.cluster} is not looked at: a worker job that does not "
+    _, queue = batch_system(case.profile)
+    if not case.profile.system.shows_queue:
+        case.findings.note(
+            f"the queue of {case.profile.cluster} is not looked at: a worker job that does not "
             "come up is noticed by its worker alone, and later"
         )
         return
-    setting.report.ok(f"the queue answers; it has {many(len(_look(queue)), 'job')} of yours")
+    case.findings.ok(f"the queue answers; it has {many(len(_look(queue)), 'job')} of yours")
 
 
 def _look(queue: Queue) -> dict[str, Any]:
@@ -198,57 +198,57 @@ async def _looked(queue: Queue) -> dict[str, Any] | None:
 # ---- the worker job ------------------------------------------------------------------------------
 
 
-def _check_worker(setting: Setting) -> None:
-    one = setting.profile.model_copy(update={"jobs": 1})
+def _check_worker(case: Case) -> None:
+    one = case.profile.model_copy(update={"jobs": 1})
     left = remove_leftovers(Path.cwd())
-    with open_cluster(one, ranks=setting.ranks, names=left) as cluster:
+    with open_cluster(one, ranks=case.ranks, names=left) as cluster:
         if cluster.keeper:
             cluster.keeper.work_left = 1
-        worker = _first_worker(setting, cluster)
-        go_through(WORKER_CHECKS, worker, setting)
+        worker = _first_worker(case, cluster)
+        go_through(WORKER_CHECKS, worker, case)
         if cluster.keeper:
-            setting.note_jobs(cluster.keeper.roster)
+            case.note_jobs(cluster.keeper.roster)
 
 
-def _first_worker(setting: Setting, cluster: Cluster) -> Worker:
+def _first_worker(case: Case, cluster: Cluster) -> Worker:
     """Wait for a worker, and pass on what the batch system says meanwhile."""
     started = time.monotonic()
     said, trouble_since = Roster().describe(), math.inf
     while not (workers := cluster.client.nthreads()):
         now = time.monotonic()
         roster = cluster.keeper.roster if cluster.keeper else Roster()
-        setting.note_jobs(roster)
+        case.note_jobs(roster)
         if roster.describe() != said:
             said = roster.describe()
-            setting.report.wait(said)
+            case.findings.wait(said)
         trouble_since = min(trouble_since, now) if roster.problem else math.inf
         # while another job is on its way there is hope
         is_hopeless = now - trouble_since > _PERSISTS and not roster.jobs
         is_hopeless |= bool(cluster.keeper and cluster.keeper.dead_end)
-        if is_hopeless or now - started > setting.timeout:
-            raise FaultError(_no_worker(setting, cluster, roster, now - started))
+        if is_hopeless or now - started > case.timeout:
+            raise FaultError(_no_worker(case, cluster, roster, now - started))
         time.sleep(_LOOK)
     after = format_duration(time.monotonic() - started)
     if cluster.keeper:
-        setting.note_jobs(cluster.keeper.roster)
-        setting.report.ok(f"worker job {', '.join(setting.jobs)} came up after {after}")
+        case.note_jobs(cluster.keeper.roster)
+        case.findings.ok(f"worker job {', '.join(case.jobs)} came up after {after}")
     else:
-        setting.report.ok(many(len(workers), "worker"))
-    return Worker(setting, cluster, min(workers))
+        case.findings.ok(many(len(workers), "worker"))
+    return Worker(case, cluster, min(workers))
 
 
-def _no_worker(setting: Setting, cluster: Cluster, roster: Roster, waited: float) -> str:
+def _no_worker(case: Case, cluster: Cluster, roster: Roster, waited: float) -> str:
     """Say why there is no worker, as far as that is known, and what to do."""
     after, address = f"no worker after {format_duration(waited)}", cluster.client.scheduler.address
-    if not setting.is_batch:
+    if not case.is_batch:
         return f"{after}; start one with `dask worker {address}`"
     if "refused" in roster.problem:
-        profile = setting.profile.path or "PROFILE"
+        profile = case.profile.path or "PROFILE"
         return (
             f"{roster.problem}; correct the `options` of the profile; the job that was submitted: "
             f"`dask-espresso job-script {profile}`"
         )
-    said, tail = f"{after}: {roster.describe()}", log_tail(setting)
+    said, tail = f"{after}: {roster.describe()}", log_tail(case)
     if roster.problem and not re.search("connect|timed out|without its worker", said + tail, re.I):
         return said + tail
     if {job.state for job in roster.jobs} == {"waiting"}:
@@ -262,28 +262,28 @@ def _no_worker(setting: Setting, cluster: Cluster, roster: Roster, waited: float
     )
 
 
-def _check_leaving(setting: Setting) -> None:
+def _check_leaving(case: Case) -> None:
     """See that the worker jobs are gone, and their logs with them where all went well."""
-    if not setting.jobs:
+    if not case.jobs:
         return
-    _, queue = batch_system(setting.profile)
+    _, queue = batch_system(case.profile)
     end = time.monotonic() + _LEAVE
-    while left := _left(queue, setting.jobs):
+    while left := _left(queue, case.jobs):
         if time.monotonic() > end:
             raise FaultError(
                 f"still in the queue {format_duration(_LEAVE)} after they were cancelled: worker "
                 f"jobs {', '.join(left)}; cancel them"
             )
         time.sleep(10 * _LOOK)
-    files = setting.log_files()
-    if files and setting.report.faults:
-        setting.report.note(f"the worker jobs are gone; their logs are in {files[0].parent}")
+    files = case.log_files()
+    if files and case.findings.faults:
+        case.findings.note(f"the worker jobs are gone; their logs are in {files[0].parent}")
         return
     for path in files:  # HTCondor writes down a job's end when the keeper has removed its files
         path.unlink(missing_ok=True)
     if files:
         remove_if_empty(files[0].parent)
-    setting.report.ok("the worker job is gone, and nothing of it is left")
+    case.findings.ok("the worker job is gone, and nothing of it is left")
 
 
 def _left(queue: Queue, jobs: Mapping[str, str]) -> list[str]:

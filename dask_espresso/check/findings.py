@@ -29,7 +29,7 @@ _CAUSE = re.compile(r"\s*(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout)\b: 
 _CLOCK_REMEDY = "the clock of that machine is behind this one's; have the clocks set (NTP)"
 
 
-class Report:
+class Findings:
     """Says what the checks find, as they find it.
 
     Parameters
@@ -75,14 +75,14 @@ class DeadEndError(FaultError):
 
 
 @dataclass
-class Setting:
+class Case:
     """What is checked."""
 
     profile: Profile
     study: Study | None
     engines: Sequence[Engine]
     timeout: float
-    report: Report
+    findings: Findings
     failed: set[Callable[..., None]] = field(default_factory=set)
     jobs: dict[str, str] = field(default_factory=dict)  # names of the worker jobs seen, by id
 
@@ -109,21 +109,21 @@ class Setting:
         return [path for path in directory.glob("*") if ours.search(path.name)] if directory else []
 
 
-def of_ranks(setting: Setting) -> str:
+def of_ranks(case: Case) -> str:
     """Give what follows a number of simulations, where each is of several MPI ranks."""
-    return f" of {setting.ranks} ranks" if setting.ranks > 1 else ""
+    return f" of {case.ranks} ranks" if case.ranks > 1 else ""
 
 
-def go_through(checks: Iterable[Callable[..., None]], subject: Any, setting: Setting) -> None:
+def go_through(checks: Iterable[Callable[..., None]], subject: Any, case: Case) -> None:
     """Make checks one after the other; one that fails does not hide the others."""
     for check in checks:
         try:
             check(subject)
         except Exception as error:  # whatever a worker comes up with is a finding, too
-            setting.failed.add(check)
+            case.failed.add(check)
             expected = isinstance(error, FaultError | DaskEspressoError)
             said = str(error) or "no reason given"
-            setting.report.fail(said if expected else f"{type(error).__name__}: {said}")
+            case.findings.fail(said if expected else f"{type(error).__name__}: {said}")
             if isinstance(error, DeadEndError):
                 return
 
@@ -156,12 +156,12 @@ def on_loopback(address: str) -> str:
     )
 
 
-def log_tail(setting: Setting) -> str:
+def log_tail(case: Case) -> str:
     """Give what a worker job has printed, if anything: of the last job.
 
     That are the lines which say why, the cause first, or else the last ones.
     """
-    files = [path for path in setting.log_files() if path.suffix != ".log"]  # HTCondor's own
+    files = [path for path in case.log_files() if path.suffix != ".log"]  # HTCondor's own
     files.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for path in sorted(files, key=lambda path: not path.suffix.startswith(".e")):
         with contextlib.suppress(OSError):

@@ -40,9 +40,9 @@ from ..store.journal import Journal
 from ..store.reading import claim_path, journal_path
 from ..walltime import format_duration
 from .findings import (
+    Case,
     DeadEndError,
     FaultError,
-    Setting,
     is_loopback,
     log_tail,
     many,
@@ -74,7 +74,7 @@ _T = TypeVar("_T")
 class Worker:
     """A worker that has registered."""
 
-    setting: Setting
+    case: Case
     cluster: Cluster
     address: str
 
@@ -104,7 +104,7 @@ class Worker:
     def _gone(self) -> str:
         return (
             "the worker has died; the batch system may have ended its job, for its memory or its "
-            f"time{log_tail(self.setting)}"
+            f"time{log_tail(self.case)}"
         )
 
 
@@ -114,22 +114,22 @@ def _check_network(worker: Worker) -> None:
         addresses = worker.ask(psutil.net_if_addrs)
     except Exception as error:
         raise DeadEndError(unreachable(here, there, str(error))) from error
-    report = worker.setting.report
+    findings = worker.case.findings
     ends = (
         f"worker {there}{_on_interface(there, addresses)}",
         f"scheduler {here}{_on_interface(here, psutil.net_if_addrs())}",
     )
     is_encrypted = here.startswith("tls://")
-    report.ok(f"{' and '.join(ends)} reach each other{', encrypted' * is_encrypted}")
-    if worker.setting.profile.cluster == "local":
+    findings.ok(f"{' and '.join(ends)} reach each other{', encrypted' * is_encrypted}")
+    if worker.case.profile.cluster == "local":
         return
     if not is_encrypted:
-        report.note(
+        findings.note(
             "connections are not encrypted: everyone in this network can run programs as you; "
             "start the scheduler with TLS"
         )
     if is_loopback(here):
-        report.note(on_loopback(here))
+        findings.note(on_loopback(here))
 
 
 def _on_interface(address: str, networks: dict[str, list[Any]]) -> str:
@@ -151,13 +151,13 @@ def _check_clocks(worker: Worker) -> None:
     round_trip, ahead = min(samples)
     said = f"{format_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} this one"
     if abs(ahead) - round_trip / 2 > _CLOCK_TOLERANCE:
-        worker.setting.report.note(
+        worker.case.findings.note(
             f"the worker's clock is {said}: start times in the store are wrong by that, "
             "simulations may start too late in their job to end, and a worker that is behind may "
             "take this run's certificate for not valid yet; have the machines' clocks set (NTP)"
         )
     else:
-        worker.setting.report.ok(
+        worker.case.findings.ok(
             f"clocks agree to {max(abs(ahead), round_trip / 2):.2f} s; "
             f"a message there and back takes {1000 * round_trip:.0f} ms"
         )
@@ -174,16 +174,16 @@ def _check_versions(worker: Worker) -> None:
     if differing := _differing(_MUST_AGREE, sides):
         remedy = (
             f"set `python: {sys.executable}` under `options`"
-            if worker.setting.is_batch
+            if worker.case.is_batch
             else "start scheduler and workers from this installation"
         )
         raise DeadEndError(
             f"versions differ: {differing} ({python}); {remedy}, or install the same there"
         )
     listed = ", ".join(f"{name} {_version(name, sides['here'])}" for name in _MUST_AGREE)
-    worker.setting.report.ok(f"versions agree: {listed}; the worker's Python is {python}")
+    worker.case.findings.ok(f"versions agree: {listed}; the worker's Python is {python}")
     if differing := _differing(_SHOULD_AGREE, sides):
-        worker.setting.report.note(
+        worker.case.findings.note(
             f"versions differ: {differing}; the same ones on both sides spare surprises"
         )
 
@@ -225,14 +225,14 @@ def _check_directory(worker: Worker) -> None:
         found = worker.call(_read, file.name)
     _try_store(directory)
     if found == content:
-        worker.setting.report.ok(f"the worker sees this directory, {directory}")
-    elif worker.setting.is_batch:
+        worker.case.findings.ok(f"the worker sees this directory, {directory}")
+    elif worker.case.is_batch:
         raise FaultError(
             f"the worker does not see this directory, {directory} ({found}); work in one that all "
             "nodes share"
         )
     else:
-        worker.setting.report.note(
+        worker.case.findings.note(
             f"the worker does not see this directory, {directory} ({found}); scripts must lie "
             "where it sees them"
         )
@@ -257,16 +257,16 @@ def _try_store(directory: Path) -> None:
 
 
 def _check_script(worker: Worker) -> None:
-    study = worker.setting.study
+    study = worker.case.study
     if study is None:
         return
     path = study.script_path
-    modules = find_modules(path, worker.setting.profile.engine(study.engine))
+    modules = find_modules(path, worker.case.profile.engine(study.engine))
     _check_code_file(worker, str(path), study.script_hash)
     for module in modules:
         _check_code_file(worker, module.path, module.hash)
     imported = f", and what it imports: {', '.join(m.name for m in modules)}" if modules else ""
-    worker.setting.report.ok(f"the worker sees the script, {path}{imported}")
+    worker.case.findings.ok(f"the worker sees the script, {path}{imported}")
 
 
 def _check_code_file(worker: Worker, path: str, expected: str) -> None:
@@ -285,7 +285,7 @@ def _check_code_file(worker: Worker, path: str, expected: str) -> None:
 
 
 def _check_scratch(worker: Worker) -> None:
-    scratch, report = worker.call(_scratch), worker.setting.report
+    scratch, findings = worker.call(_scratch), worker.case.findings
     elsewhere = (
         "`export TMPDIR=/DIRECTORY` under `job_script_prologue` in the profile's `options` takes "
         "another one"
@@ -295,37 +295,37 @@ def _check_scratch(worker: Worker) -> None:
             f"simulations cannot run in {scratch.path or 'any directory'} ({scratch.error}); "
             f"{elsewhere}"
         )
-    report.ok(
+    findings.ok(
         f"simulations run in {scratch.path} ({scratch.file_system}), "
         f"which has {format_bytes(scratch.free)} free"
     )
     slots = worker.cluster.client.nthreads()[worker.address]
     if scratch.free < slots * _LITTLE_SPACE:
-        report.note(
+        findings.note(
             f"{format_bytes(scratch.free)} is little for {slots} simulations at a time; {elsewhere}"
         )
     if _NETWORK_FILE_SYSTEM.match(scratch.file_system):
-        report.note(
+        findings.note(
             f"{scratch.path} is on a network file system ({scratch.file_system}): many short "
             f"simulations are slow there, and slow others down; {elsewhere}"
         )
     if scratch.file_system in _IN_MEMORY:
-        report.note(
+        findings.note(
             f"{scratch.path} is in memory ({scratch.file_system}): what simulations write there "
             f"counts against the memory of the job; {elsewhere}"
         )
 
 
 def _check_machine(worker: Worker) -> None:
-    machine, report = worker.call(_machine), worker.setting.report
+    machine, findings = worker.call(_machine), worker.case.findings
     each = machine.memory // machine.slots
-    simulations = many(machine.slots, "simulation") + of_ranks(worker.setting)
-    report.ok(
+    simulations = many(machine.slots, "simulation") + of_ranks(worker.case)
+    findings.ok(
         f"machine {machine.host}: {simulations} at a time on "
         f"{many(machine.cores, 'core')}, with {format_bytes(each)} of memory each"
     )
-    if machine.slots * worker.setting.ranks > machine.cores:
-        report.note(
+    if machine.slots * worker.case.ranks > machine.cores:
+        findings.note(
             f"{simulations} at a time share {many(machine.cores, 'core')}; "
             "does the job get the `cores` that the profile says?"
         )
@@ -333,20 +333,20 @@ def _check_machine(worker: Worker) -> None:
 
 def _check_engines(worker: Worker) -> None:
     errors = []
-    for engine in worker.setting.engines:
+    for engine in worker.case.engines:
         started = worker.call(_start, engine, within=_ENGINE_START)
         if started.found.error:
             errors.append(started.found.error)
             continue
         how = "; simulations are forked from a warm one" if started.found.start == "fork" else ""
-        worker.setting.report.ok(
+        worker.case.findings.ok(
             f"engine {engine.name} {started.found.version}, {started.program}, starts in "
             f"{format_duration(started.elapsed_time)}{_with_ranks(engine, started.found)}{how}"
         )
         if reason := started.found.reason:
-            worker.setting.report.note(f"simulations are fresh processes: {reason}")
+            worker.case.findings.note(f"simulations are fresh processes: {reason}")
     if errors:
-        load = "; modules are loaded under `job_script_prologue`" if worker.setting.is_batch else ""
+        load = "; modules are loaded under `job_script_prologue`" if worker.case.is_batch else ""
         raise FaultError("; ".join(errors) + load)
 
 
@@ -355,18 +355,18 @@ def _with_ranks(engine: Engine, found: Probe) -> str:
 
 
 def _check_simulation(worker: Worker) -> None:
-    setting, study = worker.setting, worker.setting.study
-    if study is None or setting.failed & {_check_script, _check_engines}:
+    case, study = worker.case, worker.case.study
+    if study is None or case.failed & {_check_script, _check_engines}:
         return
-    limit = study.time_limit or setting.timeout
+    limit = study.time_limit or case.timeout
     one = next(study.simulations())
     # its seed imports numpy.random, in which an interrupt is lost: before anybody is told to wait
     order = Order.of(one)
-    setting.report.wait(f"simulation {_named(one, study)}, at most {format_duration(limit)}")
-    workload = replace(Workload.of(study, setting.profile), time_limit=limit)
+    case.findings.wait(f"simulation {_named(one, study)}, at most {format_duration(limit)}")
+    workload = replace(Workload.of(study, case.profile), time_limit=limit)
     outcome = worker.call(simulate_one, workload, order, within=limit + _ANSWER)
     if outcome.status is Status.TIMED_OUT and study.time_limit is None:
-        setting.report.note(
+        case.findings.note(
             f"simulation {one.id} was not done after {format_duration(limit)}, and was stopped; "
             "a longer --timeout waits longer"
         )
@@ -374,16 +374,16 @@ def _check_simulation(worker: Worker) -> None:
     ended = f"simulation {one.id} {outcome.status.label}"
     memory = outcome.peak_memory or 0
     took = f"in {format_duration(outcome.elapsed_time)}, {format_bytes(memory)}"
-    given = f" --profile {path}" if (path := setting.profile.path) else ""
+    given = f" --profile {path}" if (path := case.profile.path) else ""
     why = f"{brief(outcome.error)}; find out more with `dask-espresso try {study.path}{given}`"
     if not outcome.status.has_result:
         raise FaultError(f"{ended}: {why}")
     if outcome.is_done:
-        setting.report.ok(f"{ended} {took}")
+        case.findings.ok(f"{ended} {took}")
     else:
-        setting.report.note(f"{ended} {took}: {why}")
+        case.findings.note(f"{ended} {took}: {why}")
     _warn_of_limits(worker, study, outcome)
-    setting.report.ok(_estimate(worker, study, outcome.elapsed_time))
+    case.findings.ok(_estimate(worker, study, outcome.elapsed_time))
 
 
 def _named(simulation: Simulation, study: Study) -> str:
@@ -394,15 +394,15 @@ def _named(simulation: Simulation, study: Study) -> str:
 
 def _warn_of_limits(worker: Worker, study: Study, outcome: Outcome) -> None:
     """Take note of limits that one simulation keeps, but others may not."""
-    report, machine = worker.setting.report, worker.call(_machine)
+    findings, machine = worker.case.findings, worker.call(_machine)
     if study.time_limit and outcome.elapsed_time > _NARROW * study.time_limit:
-        report.note(
+        findings.note(
             f"that is {outcome.elapsed_time / study.time_limit:.0%} of the study's `time_limit`; "
             "simulations that take longer than this one may not keep to it"
         )
-    memory = (outcome.peak_memory or 0) * machine.slots * worker.setting.ranks
+    memory = (outcome.peak_memory or 0) * machine.slots * worker.case.ranks
     if memory > machine.memory:
-        report.note(
+        findings.note(
             f"{machine.slots} such simulations at a time need "
             f"{format_bytes(memory)} of memory, of which the worker "
             f"has {format_bytes(machine.memory)}; ask for more `memory`, or for fewer `cores`"
@@ -411,11 +411,11 @@ def _warn_of_limits(worker: Worker, study: Study, outcome: Outcome) -> None:
 
 def _estimate(worker: Worker, study: Study, elapsed_time: float) -> str:
     """Say what the whole study takes if all simulations are like the first."""
-    slots = sum(worker.cluster.client.nthreads().values()) * worker.setting.profile.max_jobs
+    slots = sum(worker.cluster.client.nthreads().values()) * worker.case.profile.max_jobs
     rounds = math.ceil(study.count / slots)
-    hours = study.count * elapsed_time * worker.setting.ranks / 3600
+    hours = study.count * elapsed_time * worker.case.ranks / 3600
     cost = f", {hours:.1f} core hours" if hours >= 0.1 else ""
-    waiting = " and all jobs run" if worker.setting.is_batch else ""
+    waiting = " and all jobs run" if worker.case.is_batch else ""
     return (
         f"all {study.count} simulations take about {format_duration(rounds * elapsed_time)} with "
         f"{slots} at a time{cost}, if they are like this one{waiting}"

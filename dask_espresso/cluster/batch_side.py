@@ -11,7 +11,7 @@ from typing import Any
 
 from ..systems.batch import BatchError
 from ..systems.queue import Queue, QueuedJob, cancel
-from .diagnosis import WorkerJob
+from .diagnosis import KeptJob
 
 logger = logging.getLogger(f"{__package__}.keeper")  # whose hand it is: both are quiet in checks
 
@@ -36,7 +36,7 @@ class BatchSide:
 
     Attributes
     ----------
-    ending : dict of str to (WorkerJob, float)
+    ending : dict of str to (KeptJob, float)
         Jobs that were cancelled, and when; by id, until the queue no longer has them.
     is_blind : bool
         Whether the queue could not be seen at the last look.
@@ -49,7 +49,7 @@ class BatchSide:
         log_directory: Path | None,
         clock: Callable[[], float],
     ) -> None:
-        self.ending: dict[str, tuple[WorkerJob, float]] = {}
+        self.ending: dict[str, tuple[KeptJob, float]] = {}
         self.is_blind = False
         self._clock = clock
         self._scheduler = cluster.scheduler
@@ -57,14 +57,14 @@ class BatchSide:
         self._queue = queue
         self._log_directory = log_directory
 
-    async def submit(self, name: str) -> WorkerJob:
+    async def submit(self, name: str) -> KeptJob:
         """Submit a job of this name."""
         options = {**self._spec["options"], "job_name": name}
         address = getattr(self._scheduler, "contact_address", None) or self._scheduler.address
         job = await self._spec["cls"](address, name, **options)
         logger.info("submitted worker job %s (%s)", name, job.job_id)
         processes = self._spec["options"].get("processes") or 1
-        return WorkerJob(name, job, processes, submitted_at=self._clock())
+        return KeptJob(name, job, processes, submitted_at=self._clock())
 
     async def look(self) -> dict[str, QueuedJob] | None:
         """Give the jobs in the queue; None if it cannot be seen: that proves nothing about them."""
@@ -78,7 +78,7 @@ class BatchSide:
         self.is_blind = False
         return queue
 
-    async def cancel(self, jobs: Sequence[WorkerJob], names: tuple[str, ...] = ()) -> None:
+    async def cancel(self, jobs: Sequence[KeptJob], names: tuple[str, ...] = ()) -> None:
         """Cancel jobs, and all whose names begin so; what fails is tried again."""
         if not self._spec["cls"].cancel_command:  # no job of a batch system
             await asyncio.gather(*(job.job.close() for job in jobs))
@@ -86,7 +86,7 @@ class BatchSide:
             with contextlib.suppress(BatchError):
                 await cancel(self._queue, {job.id: job.name for job in jobs}, names)
 
-    async def end(self, job: WorkerJob) -> None:
+    async def end(self, job: KeptJob) -> None:
         """Cancel a job; it counts until the batch system no longer has it."""
         await self.cancel([job])  # also one that is gone: it may be about to be requeued
         if job.queued:
@@ -108,7 +108,7 @@ class BatchSide:
                 await self.cancel([job])
 
     async def cancel_all(
-        self, jobs: Sequence[WorkerJob], names: tuple[str, ...], may_come_late: bool
+        self, jobs: Sequence[KeptJob], names: tuple[str, ...], may_come_late: bool
     ) -> None:
         """Cancel jobs and all whose names begin so, until none is left in the queue."""
         settled = self._clock() + _LATE * may_come_late
@@ -125,7 +125,7 @@ class BatchSide:
         self,
         queue: Mapping[str, QueuedJob] | None,
         names: tuple[str, ...],
-        known: Collection[WorkerJob],
+        known: Collection[KeptJob],
     ) -> None:
         """Cancel what comes late, of a submission that failed or of a killed driver."""
         expected = {job.name for job in known} | {job.name for job, _ in self.ending.values()}
@@ -147,18 +147,18 @@ class BatchSide:
                     said = "cancelled worker jobs that a killed driver left: %s"
                     logger.info(said, ", ".join(ours))
 
-    def see_log(self, job: WorkerJob) -> str:
+    def see_log(self, job: KeptJob) -> str:
         """Say where a job's log is, if it has one."""
         return f"; see its log in {self._log_directory}" if self._logs(job) else ""
 
-    def remove_logs(self, job: WorkerJob) -> None:
+    def remove_logs(self, job: KeptJob) -> None:
         """Remove the output of a job that ended well; after its end, which is written down, too."""
         if job.is_well:
             with contextlib.suppress(OSError):
                 for path in self._logs(job):
                     path.unlink()
 
-    def _logs(self, job: WorkerJob) -> list[Path]:
+    def _logs(self, job: KeptJob) -> list[Path]:
         """Find the files that dask-jobqueue has a job write its output to."""
         if not self._log_directory:
             return []

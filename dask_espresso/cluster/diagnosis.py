@@ -82,7 +82,7 @@ class View:
 
 
 @dataclass
-class WorkerJob:
+class KeptJob:
     """A job that was submitted and is wanted.
 
     Times are monotonic, in seconds; None where it has not happened.
@@ -186,12 +186,12 @@ class Fault:
     has_log: bool = False
 
 
-def diagnose(job: WorkerJob, view: View, now: float) -> Fault | None:
+def diagnose(job: KeptJob, view: View, now: float) -> Fault | None:
     """Say why a job has to be replaced, if it has to be.
 
     Parameters
     ----------
-    job : WorkerJob
+    job : KeptJob
         Updated with the view.
     view : View
         Of this look.
@@ -218,7 +218,7 @@ def diagnose(job: WorkerJob, view: View, now: float) -> Fault | None:
     return None
 
 
-def _end_of(job: WorkerJob, now: float, is_short_lived: bool) -> Fault | None:
+def _end_of(job: KeptJob, now: float, is_short_lived: bool) -> Fault | None:
     if not job.job.job_id:  # the batch system may have taken it, or not
         said = " ".join(job.job.said.split()) or "nothing"
         message = f"is not in the queue, and its submission said: {said}"

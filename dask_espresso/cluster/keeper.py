@@ -20,7 +20,7 @@ from ..inputs.profile import Jobs
 from ..systems.queue import Queue
 from ..systems.refusals import is_final
 from .batch_side import BatchSide
-from .diagnosis import SETTLED, Fault, State, WorkerJob, diagnose
+from .diagnosis import SETTLED, Fault, KeptJob, State, diagnose
 from .roster import JobReport, Roster
 from .scheduler_side import SchedulerSide
 from .settings import setting
@@ -117,7 +117,7 @@ class Keeper:
         self._name = f"{beginning}-{uuid.uuid4().hex[:6]}-"  # of all jobs, and of nobody else's
         self._names: tuple[str, ...] = (self._name,)
         self._numbers = itertools.count(1)
-        self._jobs: list[WorkerJob] = []
+        self._jobs: list[KeptJob] = []
         self._patience = _Patience()
         self._last_look = clock()
         self._task: asyncio.Task[None] | None = None
@@ -221,7 +221,7 @@ class Keeper:
         until_retry = self._patience.until - self._clock()
         return min(interval, until_retry) if until_retry > 0 else interval
 
-    async def _replace(self, job: WorkerJob, fault: Fault) -> None:
+    async def _replace(self, job: KeptJob, fault: Fault) -> None:
         more = self._batch.see_log(job) if fault.has_log else ""
         said = f"worker job {job.id} {fault.reason}{more}"
         logger.log(logging.DEBUG if fault.is_regular else logging.WARNING, "%s", said)
@@ -303,7 +303,7 @@ def _number_of_jobs(limits: Jobs, work_left: int, slots: int) -> int:
     return min(max(needed, limits.minimum), limits.maximum) if work_left else 0
 
 
-def _without_work(jobs: list[WorkerJob], now: float) -> list[WorkerJob]:
+def _without_work(jobs: list[KeptJob], now: float) -> list[KeptJob]:
     """Give those that wait, and then those that have had nothing to do for a while."""
     waiting = [job for job in jobs if job.state is State.WAITING]
     idle = [j for j in jobs if j.idle_since is not None and now - j.idle_since > SETTLED]

@@ -10,7 +10,7 @@ from typing import Any
 from distributed.core import Status
 
 from ..systems.queue import QueuedJob
-from .diagnosis import View, WorkerJob
+from .diagnosis import KeptJob, View
 from .settings import setting
 
 _RETIRE_TIMEOUT = 30.0  # seconds in which a worker's results have been fetched
@@ -28,12 +28,12 @@ class SchedulerSide:
     def __init__(self, scheduler: Any) -> None:
         self._scheduler = scheduler
 
-    def workers(self, job: WorkerJob) -> list[Any]:
+    def workers(self, job: KeptJob) -> list[Any]:
         """Give those of a job that have registered."""
         names = job.worker_names
         return [ws for ws in self._scheduler.workers.values() if ws.name in names]
 
-    def view(self, job: WorkerJob, queue: dict[str, QueuedJob] | None) -> View:
+    def view(self, job: KeptJob, queue: dict[str, QueuedJob] | None) -> View:
         """Look at a job, here and in the queue, where that could be seen."""
         if queue is not None:
             job.look_up(queue)
@@ -60,12 +60,12 @@ class SchedulerSide:
         longest = 5 * (len(self._scheduler.workers) / 200 + 1)
         return max(setting("keeper.hung-after"), longest)
 
-    async def remove(self, job: WorkerJob, *, retire: bool) -> bool:
+    async def remove(self, job: KeptJob, *, retire: bool) -> bool:
         """Remove the workers of a job.
 
         Parameters
         ----------
-        job : WorkerJob
+        job : KeptJob
             Whose they are.
         retire : bool
             Whether their results are fetched first.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dask
 from dask.utils import parse_timedelta
 
-DEFAULTS = {
+SETTINGS = {
     "keeper.interval": "5s",
     "keeper.start-timeout": "5m",
     "keeper.hung-after": "60s",
@@ -16,4 +16,4 @@ DEFAULTS = {
 
 def setting(name: str) -> float:
     """Give a time in seconds, as it is set at the moment."""
-    return float(parse_timedelta(dask.config.get(f"dask-espresso.{name}", DEFAULTS[name])))
+    return float(parse_timedelta(dask.config.get(f"dask-espresso.{name}", SETTINGS[name])))

@@ -33,7 +33,7 @@ def check(study: str | None, profile: str | None, settings: tuple[str, ...], tim
     """
     quiet_dask()
     from ..check.check import check_profile
-    from ..check.findings import Report
+    from ..check.findings import Findings
     from ..inputs.profile import load_profile
     from ..inputs.study import load_study
     from ..walltime import parse_duration
@@ -45,12 +45,12 @@ def check(study: str | None, profile: str | None, settings: tuple[str, ...], tim
     except ValueError as error:
         raise InputError(f"--timeout {error}") from error
     loaded = load_study(study, overrides(settings)) if study else None
-    report = Report(_say_finding)
-    check_profile(load_profile(profile), loaded, timeout=patience, report=report)
-    if report.faults:
-        click.echo(f"{report.faults} FAIL: mend the first one first, and check again")
+    findings = Findings(_say_finding)
+    check_profile(load_profile(profile), loaded, timeout=patience, findings=findings)
+    if findings.faults:
+        click.echo(f"{findings.faults} FAIL: mend the first one first, and check again")
         sys.exit(1)
-    click.echo("it works; mind the notes" if report.notes else "it works")
+    click.echo("it works; mind the notes" if findings.notes else "it works")
 
 
 def _say_finding(mark: str, text: str) -> None:

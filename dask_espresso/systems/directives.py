@@ -22,10 +22,10 @@ JOBS = "how many jobs there are; write `jobs: N` in the profile, and remove it"
 LOGS = "where the output goes; write `log_directory: DIRECTORY` instead"
 TASKS = "the size of a worker job, which is one process on one node; write `cores: N` instead"
 NEVER = "with which no worker ever comes; remove it"
-WHOLE = "the memory of a worker job; write `memory`, of the whole job, instead"
+ALL_MEMORY = "the memory of a worker job; write `memory`, of the whole job, instead"
 
 
-def located(at: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+def for_option(at: Any, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function, and say of which option of a profile it is what it refuses."""
     try:
         return function(*arguments)

@@ -17,7 +17,7 @@ from ..signals import StoppedError
 from .batch import SUBMIT_TIMEOUT, BatchError, call
 from .queue import ListedQueue
 
-MARK = "# Written by `dask-espresso submit`"
+WRITTEN_BY = "# Written by `dask-espresso submit`"
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class DriverJob:
 
     def _write(self) -> None:
         try:
-            if self.path.exists() and MARK not in self.path.read_text(errors="replace"):
+            if self.path.exists() and WRITTEN_BY not in self.path.read_text(errors="replace"):
                 raise InputError(
                     f"{self.path}: is there already, and not from `dask-espresso submit`; "
                     "rename it, or submit from another directory"

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from ..errors import BadValueError, InputError, describe
 from ..walltime import parse_duration
 from .batch import BatchError, call
-from .directives import JOBS, LOGS, located
-from .driver_job import MARK, DriverJob, DriverRequest, filled
+from .directives import JOBS, LOGS, for_option
+from .driver_job import WRITTEN_BY, DriverJob, DriverRequest, filled
 from .jobqueue import HTCondorJob, WorkerJob
 from .kinds import CONTROL, check_characters, check_collection
 from .queue import ListedQueue, Queue, QueuedJob
@@ -188,9 +188,9 @@ class HTCondor(System):
         """Write limits of the run time in seconds, and refuse what options say, too."""
         directives, skips = job.get("job_extra_directives"), job.get("job_directives_skip") or ()
         if directives:
-            located("job_extra_directives", self._check_commands, directives, skips)
+            for_option("job_extra_directives", self._check_commands, directives, skips)
             job["job_extra_directives"] = {
-                name: located(("job_extra_directives", name), _value, name, value)
+                name: for_option(("job_extra_directives", name), _value, name, value)
                 for name, value in directives.items()
             }
 
@@ -254,7 +254,7 @@ class HTCondor(System):
         text = filled(
             request.template,
             {
-                r"#   condor_submit .*": f"{MARK}, and anew each time: condor_submit {path}",
+                r"#   condor_submit .*": f"{WRITTEN_BY}, and anew each time: condor_submit {path}",
                 r"# the Python .*\nexecutable .*": f"executable          = {program}",
                 r"arguments .*": f"arguments           = {_arguments(command[1:])}",
                 r"batch_name .*": f"batch_name          = {name}",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..walltime import Clock
-from .directives import JOBS, LOGS, NEVER, TASKS, WHOLE, Setting, parse, written
+from .directives import ALL_MEMORY, JOBS, LOGS, NEVER, TASKS, Setting, parse, written
 
 # what an option is in a profile; or why it has no place there
 MEANINGS = {
@@ -19,8 +19,8 @@ MEANINGS = {
     "--hold": NEVER,
     "--job-name": "job_name",
     "--mem": "job_mem",
-    "--mem-per-cpu": WHOLE,
-    "--mem-per-gpu": WHOLE,
+    "--mem-per-cpu": ALL_MEMORY,
+    "--mem-per-gpu": ALL_MEMORY,
     "--nodes": TASKS,
     "--ntasks": TASKS,
     "--ntasks-per-node": TASKS,

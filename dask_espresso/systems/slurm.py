@@ -16,8 +16,8 @@ from dask.utils import parse_bytes
 from ..errors import BadValueError, describe
 from . import sbatch
 from .batch import call
-from .directives import Setting, located
-from .driver_job import MARK, DriverJob, DriverRequest, filled
+from .directives import Setting, for_option
+from .driver_job import WRITTEN_BY, DriverJob, DriverRequest, filled
 from .jobqueue import SLURMJob, WorkerJob
 from .kinds import CONTROL, SCALAR, WHOLE, check_collection
 from .queue import ListedQueue, Queue, QueuedJob
@@ -168,7 +168,7 @@ class Slurm(System):
     def write_options(self, job: dict[str, Any]) -> None:
         """Write options as sbatch reads them; raises a BadValueError."""
         if "job_mem" in job:
-            job["job_mem"] = located("job_mem", _memory, job["job_mem"])
+            job["job_mem"] = for_option("job_mem", _memory, job["job_mem"])
         super().write_options(job)
 
     def origin_of_walltime(self, own: Mapping[str, Any]) -> str:
@@ -215,7 +215,7 @@ class Slurm(System):
         text = filled(
             request.template,
             {
-                "#   sbatch .*": f"{MARK}, and anew each time: sbatch {path}",
+                "#   sbatch .*": f"{WRITTEN_BY}, and anew each time: sbatch {path}",
                 "#SBATCH .*(?:\n#SBATCH .*)*": lines,
                 r"driver=\(.*\)": f"driver=({shlex.join(request.command)})",
             },

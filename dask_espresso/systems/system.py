@@ -11,7 +11,7 @@ import dask
 
 from ..errors import BadValueError, InputError
 from ..walltime import Clock
-from .directives import Setting, located, parse, resources, take_up
+from .directives import Setting, for_option, parse, resources, take_up
 from .driver_job import DriverJob, DriverRequest
 from .jobqueue import WorkerJob
 from .kinds import CONTROL, Kind, check_characters, check_collection
@@ -120,12 +120,12 @@ class System(abc.ABC):
     def read_directives(self, job: dict[str, Any], own: Mapping[str, Any]) -> None:
         """Make options of what directives say of a job; raises a BadValueError."""
         directives, skips = job.get("job_extra_directives"), job.get("job_directives_skip") or ()
-        left, taken = located("job_extra_directives", take_up, self, directives or (), skips)
+        left, taken = for_option("job_extra_directives", take_up, self, directives or (), skips)
         job["job_extra_directives"] = left
         if "walltime" not in taken and self.is_skipped(self.walltime_option, skips):
             job.pop("walltime", None)
         for option, (i, value) in taken.items():
-            read = located(("job_extra_directives", i), self._value, option, value)
+            read = for_option(("job_extra_directives", i), self._value, option, value)
             if own.get(option) is not None and read != self._value(option, str(own[option])):
                 raise BadValueError(
                     f"sets {value!r}, but `{option}` is {own[option]!r}; keep one of the two",
@@ -149,7 +149,7 @@ class System(abc.ABC):
     def write_options(self, job: dict[str, Any]) -> None:
         """Write options as the batch system reads them; raises a BadValueError."""
         if "walltime" in job:
-            job["walltime"] = located("walltime", self.clock.format, job["walltime"])
+            job["walltime"] = for_option("walltime", self.clock.format, job["walltime"])
 
     # ---- worker jobs -------------------------------------------------------------------------
 

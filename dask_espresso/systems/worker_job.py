@@ -14,7 +14,7 @@ import dask
 from ..errors import BadValueError, describe
 from ..paths import expand, expand_home
 from ..walltime import parse_duration
-from .directives import located
+from .directives import for_option
 
 if TYPE_CHECKING:
     from .system import System
@@ -77,14 +77,16 @@ def worker_job(system: System, options: Mapping[str, Any], names: frozenset[str]
     system.read_directives(job, options)
     for name in _PATHS:
         if name in job:
-            job[name] = located(name, expand, job[name])
+            job[name] = for_option(name, expand, job[name])
     for name in _IN_DIRECTIVES:
         if name in job:
-            located(name, _check_in_directive, str(job[name]), name, system)
-    job["local_directory"] = located("local_directory", _in_double_quotes, job["local_directory"])
-    job["python"] = located("python", _program, job["python"])
+            for_option(name, _check_in_directive, str(job[name]), name, system)
+    job["local_directory"] = for_option(
+        "local_directory", _in_double_quotes, job["local_directory"]
+    )
+    job["python"] = for_option("python", _program, job["python"])
     for i, text in enumerate(job.get("worker_extra_args") or ()):
-        located(("worker_extra_args", i), _check_words, text)
+        for_option(("worker_extra_args", i), _check_words, text)
     if "death_timeout" in job:
         job["death_timeout"] = f"{parse_duration(job['death_timeout']):g}"
     system.write_options(job)

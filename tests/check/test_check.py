@@ -19,7 +19,7 @@ from processes import is_running, wait_until
 
 from dask_espresso.check import check, worker_checks
 from dask_espresso.check.check import check_profile
-from dask_espresso.check.findings import FaultError, Report, Setting
+from dask_espresso.check.findings import Case, FaultError, Findings
 from dask_espresso.cli import main
 from dask_espresso.cluster import cluster, keeper
 from dask_espresso.engines import Engine
@@ -40,7 +40,7 @@ def here(tmp_path, monkeypatch):
 def report():
     """Give a report, and what it was told, as lines."""
     lines = []
-    report = Report(lambda mark, text: lines.append(f"{mark} {text}"))
+    report = Findings(lambda mark, text: lines.append(f"{mark} {text}"))
     return SimpleNamespace(of=report, lines=lines)
 
 
@@ -51,7 +51,7 @@ def run(study_file, report):
     def run(profile=None, study=STUDY, change=lambda study: None, timeout=60.0):
         loaded = load_study(study_file(study)) if study else None
         change(loaded)
-        check_profile(profile or Profile(), loaded, timeout=timeout, report=report.of)
+        check_profile(profile or Profile(), loaded, timeout=timeout, findings=report.of)
         return [line for line in report.lines if line.startswith("FAIL")]
 
     return run
@@ -425,10 +425,10 @@ def test_several_ranks_on_this_machine(run, report, monkeypatch):
 
 def answering(report, answer, engines=()):
     """Give a worker with two slots that always answers the same."""
-    setting = Setting(Profile(), None, engines, 60.0, report.of)
+    case = Case(Profile(), None, engines, 60.0, report.of)
     client = SimpleNamespace(nthreads=lambda: {"tcp://w": 2})
     return SimpleNamespace(
-        setting=setting,
+        case=case,
         address="tcp://w",
         cluster=SimpleNamespace(client=client),
         ask=lambda function: answer(),

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dask_espresso.cluster.diagnosis import State, View, WorkerJob, diagnose
+from dask_espresso.cluster.diagnosis import KeptJob, State, View, diagnose
 from dask_espresso.systems.queue import QueuedJob
 
 QUEUED = {
@@ -31,7 +31,7 @@ def view_of(queue, n_workers, is_leaving=False, is_silent=False, is_executing=Fa
 
 
 def job_of(job_id="1", said="", submitted_at=0.0):
-    return WorkerJob("job-1", SimpleNamespace(job_id=job_id, said=said), 2, submitted_at)
+    return KeptJob("job-1", SimpleNamespace(job_id=job_id, said=said), 2, submitted_at)
 
 
 # by the queue, and how many workers there are: before all have come, and after

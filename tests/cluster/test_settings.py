@@ -5,7 +5,7 @@ import dask
 import pytest
 from dask.utils import parse_timedelta
 
-from dask_espresso.cluster.settings import DEFAULTS, setting
+from dask_espresso.cluster.settings import SETTINGS, setting
 
 DOCS = Path(__file__).parents[2] / "docs" / "clusters.md"
 
@@ -13,10 +13,10 @@ DOCS = Path(__file__).parents[2] / "docs" / "clusters.md"
 def test_the_documented_settings_are_those_that_there_are():
     rows = re.findall(r"^\| `dask-espresso\.([a-z.-]+)` \| ([^|]+) \|", DOCS.read_text(), re.M)
     documented = {name: parse_timedelta(default.replace("min", "m")) for name, default in rows}
-    assert documented == {name: setting(name) for name in DEFAULTS}
+    assert documented == {name: setting(name) for name in SETTINGS}
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_is_looked_up_when_it_is_used(name):
     before = setting(name)
     section, key = name.split(".")

@@ -40,7 +40,7 @@ from dask_espresso.cluster.cluster import Cluster
 from dask_espresso.commands import run as run_command
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.probe import Probe
-from dask_espresso.process.task import Batch
+from dask_espresso.process.task import TaskResults
 from dask_espresso.record import pack
 from dask_espresso.store import claim, store
 
@@ -189,7 +189,9 @@ class StandIn:
             return Done(key, Probe(version="1"))
         time.sleep(self._pace * len(orders))
         outcomes = (outcome_of(order, workload) for order in orders)
-        return Done(key, Batch([(int(Status.DONE), pack(outcome), 0.3) for outcome in outcomes]))
+        return Done(
+            key, TaskResults([(int(Status.DONE), pack(outcome), 0.3) for outcome in outcomes])
+        )
 
 
 class StandInTransfers(transfers.Transfers):
