@@ -60,24 +60,14 @@ def write(path, *parts, mode="w"):
 
 
 write("reference/commands.md", "# Commands", *helps())
-write(
-    "reference/study.md",
-    "# Study",
-    "A YAML file of these keys. Values are YAML 1.2; a length of time has a unit, as in `10 min`.",
-    keys(Study),
-    "A list of values is swept, and so is a range: `{start: 0.1, stop: 0.5, step: 0.1}`, stop "
-    "included, or `num` in place of `step`. A list that is one value is written "
-    "`{value: [10, 10, 20]}`.",
-)
+write("reference/study.md", "## Keys", keys(Study), mode="a")
 write(
     "reference/profile.md",
-    "# Profile",
-    "A YAML file of these keys; a length of time has a unit, as in `24 h`.",
+    "## Keys",
     keys(Profile),
-    "`options` are the arguments of dask-jobqueue's class for this cluster, such as "
-    "`SLURMCluster`, or of `distributed.LocalCluster`; [On a cluster](../clusters.md) says more.",
     "## Engines",
     "Below `engines`, and the name of the engine:",
     keys(EngineSettings),
+    mode="a",
 )
 write("reference/store.md", columns(), mode="a")

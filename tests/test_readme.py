@@ -61,6 +61,7 @@ def test_studies_and_profiles_load(tmp_path, text):
 def test_the_first_study_has_as_many_simulations_as_it_says(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(blocks("yaml", PAGES[:1])[0].values[0])
+    (tmp_path / "simulation.py").touch()
     assert load_study(path).count == 42 * 4
 
 
