@@ -14,8 +14,6 @@ from click.testing import CliRunner
 
 from dask_espresso.cli import main
 from dask_espresso.inputs.shipped import folder
-from dask_espresso.store.store import read_store
-from dask_espresso.views.report import points
 
 STUDY = """
     name: s
@@ -178,9 +176,6 @@ def test_what_is_not_finite_is_left_out_of_means(not_finite, invoke, tmp_path):
     assert lines[1] == ["1", "2/2", "1.050(50)", "5"]
     assert lines[2] == ["2", "1/2", "2.000(10)", "5"]
     assert lines[4] == ["4", "0/2", "-", "-"]
-    rows = points(read_store(not_finite))
-    assert [row.values("y") for row in rows] == [[1.0, 1.1], [2.0], [3.0, 3.1], []]
-    assert len(rows[3].outcomes) == 2
     invoke("plot", not_finite, "-o", tmp_path / "curve.svg")
 
 

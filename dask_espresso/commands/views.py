@@ -42,7 +42,7 @@ def show(store: Path) -> None:
     Example:
       dask-espresso show lj_pressure.h5
     """
-    from ..views.report import print_table
+    from ..views.show import print_table
 
     warn(print_table(store, output_console()))
     check_output()
@@ -63,7 +63,7 @@ def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | Non
     Example:
       dask-espresso plot lj_pressure.h5 -o curve.pdf
     """
-    from ..views.report import plot_store
+    from ..views.picture import plot_store
 
     path = output or store.with_suffix(".png")
     notes = plot_store(store, path, x_name, y_name)

@@ -76,11 +76,14 @@ def blocking_error(samples: Any) -> float:
     return float(np.ldexp(max(errors[:n_trusted]), exponent))
 
 
-def _scaled(values: Any) -> Tuple[Any, int]:
-    """Give values / 2**exponent and the exponent, so that squares are neither 0 nor infinite."""
-    largest = np.max(np.abs(values), where=np.isfinite(values), initial=0.0)
-    exponent = int(np.frexp(largest)[1])
-    return np.ldexp(values, -exponent), exponent
+def _scaled(values: Any) -> Tuple[Any, Any]:
+    """Give values / 2**exponent and the exponent, so that squares are neither 0 nor infinite.
+
+    There is an exponent for each row of the last axis.
+    """
+    largest = np.max(np.abs(values), axis=-1, where=np.isfinite(values), initial=0.0, keepdims=True)
+    exponent = np.frexp(largest)[1]
+    return np.ldexp(values, -exponent), exponent[..., 0]
 
 
 def pool(means: Any, errors: Any) -> Tuple[float, float]:
@@ -135,15 +138,31 @@ def pool(means: Any, errors: Any) -> Tuple[float, float]:
             "means and errors have to be one-dimensional and of the same length, "
             f"they have shapes {of_means.shape} and {of_errors.shape}"
         )
-    n_replicas = len(of_means)
-    if n_replicas == 0:
+    if len(of_means) == 0:
         return float("nan"), float("nan")
+    mean, error = pool_rows(of_means[np.newaxis], of_errors[np.newaxis])
+    return float(mean[0]), float(error[0])
+
+
+def pool_rows(means: Any, errors: Any) -> Tuple[Any, Any]:
+    """Pool the replicas of several simulations, as :func:`pool` does those of one.
+
+    Parameters
+    ----------
+    means, errors : numpy.ndarray, shape (N, R)
+        A row a simulation, R > 0.
+
+    Returns
+    -------
+    means, errors : numpy.ndarray, shape (N,)
+    """
+    n_replicas = means.shape[1]
     if n_replicas == 1:
-        return float(of_means[0]), float(of_errors[0])
-    of_means, exponent = _scaled(of_means)
-    mean = float(np.ldexp(np.mean(of_means), exponent))
-    between = float(np.ldexp(np.std(of_means, ddof=1) / n_replicas**0.5, exponent))
-    of_errors, exponent = _scaled(of_errors)
-    within = float(np.ldexp(np.sqrt(np.sum(of_errors**2)) / n_replicas, exponent))
+        return means[:, 0], errors[:, 0]
+    of_means, exponent = _scaled(means)
+    mean = np.ldexp(np.mean(of_means, axis=1), exponent)
+    between = np.ldexp(np.std(of_means, axis=1, ddof=1) / n_replicas**0.5, exponent)
+    of_errors, exponent = _scaled(errors)
+    within = np.ldexp(np.sqrt(np.sum(of_errors**2, axis=1)) / n_replicas, exponent)
     # a nan `within` never wins, a nan `between` always stays
-    return mean, within if within > between else between
+    return mean, np.where(within > between, within, between)

@@ -21,10 +21,10 @@ class Column(NamedTuple):
     Attributes
     ----------
     kind : str
-        ``float``, ``int``, ``bool``, ``complex``, ``str`` (of which the texts are not read),
-        ``array`` (all of one shape) or ``object`` (anything).
+        ``float``, ``int``, ``bool``, ``complex``, ``str``, ``array`` (all of one shape) or
+        ``object`` (anything).
     values : array, shape (n, …)
-        One for each of n simulations; anything where there is none.
+        One for each of n simulations; anything where there is none, and where it was not read.
     states : array of uint8, shape (n,)
         0 where there is a value, 1 where there is none, 2 where it is None.
     """
@@ -37,16 +37,30 @@ class Column(NamedTuple):
         """Give these rows of it."""
         return Column(self.kind, self.values[rows], self.states[rows])
 
+    def without(self, rows: Values) -> Column:
+        """Give it with no value in some rows, which are marked by true."""
+        return self._replace(states=np.where(rows, 1, self.states).astype(np.uint8))
 
-def read_array(file: h5py.File, name: str) -> Column:
-    """Read back a column as arrays."""
+    def plain(self) -> list[Any]:
+        """Give the values as Python's own, ABSENT or None where there is none."""
+        values: list[Any] = self.values.tolist()
+        for row in np.flatnonzero(self.states).tolist():
+            values[row] = ABSENT if self.states[row] == 1 else None
+        return values
+
+
+def read_array(file: h5py.File, name: str, unread: Sequence[str] = ()) -> Column:
+    """Read back a column as arrays; only its states if it is of the kinds left unread."""
     dataset, kind = file[name], file[name].attrs["kind"]
+    kind = "array" if kind == "ragged" and "array" in unread else kind
     if kind not in ("float", "int", "bool", "complex", "str", "array"):
         return column_of(read_column(file, name))
     found = file.get(f"{STATES}/{name}")
-    states = np.zeros(len(dataset), np.uint8) if found is None else found[:]
+    states = np.zeros(_size(file, dataset), np.uint8) if found is None else found[:]
+    if kind in unread:
+        return Column(kind, np.zeros(len(states), bool), states)
     if kind == "str":
-        return Column(kind, np.zeros(len(dataset), bool), states)
+        return Column(kind, objects(read_column(file, name)), states)
     values = dataset[:]
     if kind == "array":
         values = restore(values, dataset.attrs["dtype"])
@@ -57,18 +71,21 @@ def read_array(file: h5py.File, name: str) -> Column:
     return Column(kind, values, states)
 
 
+def _size(file: h5py.File, dataset: h5py.Dataset) -> int:
+    """Give the number of simulations; arrays of several shapes stand one behind the other."""
+    return len(file[dataset.attrs["shapes"]] if "shapes" in dataset.attrs else dataset)
+
+
 def column_of(values: Sequence[Any]) -> Column:
     """Make a column of values, each of them a simulation's, None or ABSENT."""
     states = states_of(values)
     types = {type(v) for v in values if v is not ABSENT and v is not None}
     kind = _TYPES.get(next(iter(types)), "") if len(types) == 1 else ""
-    if kind == "str":
-        return Column(kind, np.zeros(len(values), bool), states)
-    if kind:
+    if kind in SCALARS:
         with contextlib.suppress(OverflowError):
             filled = [0 if state else value for value, state in zip(values, states, strict=True)]
             return Column(kind, np.array(filled, SCALARS[kind]), states)
-    return Column("object", objects(values), states)
+    return Column("str" if kind == "str" else "object", objects(values), states)
 
 
 def objects(values: Sequence[Any]) -> Values:

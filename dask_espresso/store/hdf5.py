@@ -31,6 +31,7 @@ from .table import OUTCOME_FIELDS, Table
 
 FORMAT = 2  # in the first, other programs found zeros and empty texts where nothing was
 _MANY = 10  # times as long takes a text that is read alone
+_NEEDED = ("status", "sequence")  # fields that every store has
 _VERSIONS = "_code/versions"  # in a group, so that it is no variable
 
 
@@ -91,10 +92,13 @@ class Published:
                 return [value or ABSENT for value in values]  # what was not known was once 0
             return values
 
-    def array(self, role: str, path: ColumnPath) -> Column:
-        """Read a column as an array, with what is missing beside it."""
+    def array(self, role: str, path: ColumnPath, unread: Sequence[str] = ()) -> Column:
+        """Read a column as an array, with what is missing beside it.
+
+        Only the latter if it is of the kinds that are left unread.
+        """
         with self._reading():
-            column = read_array(self._file, self._names[role][path])
+            column = read_array(self._file, self._names[role][path], unread)
             if len(column.states) != self.size:
                 raise ValueError(f"{'.'.join(path)} has {len(column.states)} values")
             return column
@@ -110,14 +114,14 @@ class Published:
             column = self.array("outcome", (name,))
             if column.values.dtype.kind in "if" and not column.states.any():
                 return column.values
-        return np.array(self._field(name))
+        return np.array(self.plain_field(name))
 
     def coded_field(self, name: str) -> tuple[list[Any], np.ndarray[Any, Any]]:
         """Read a field that has few values: these, and for each row which it has."""
         with self._reading():
             found = read_codes(self._file, name) if self._is_sealed else None
             if found is None:
-                return coded(self._field(name))
+                return coded(self.plain_field(name))
             values, codes = found
             if codes.shape != (self.size,) or codes.max(initial=0) >= max(len(values), 1):
                 raise ValueError(f"the index of {name} is wrong")
@@ -130,7 +134,7 @@ class Published:
         with self._reading():
             if wanted and _MANY * len(wanted) < self.size and is_plain_text(self._file, column):
                 return dict(zip(wanted, read_texts(self._file, column, wanted), strict=True))
-        values = self._field(name) if wanted else []
+        values = self.plain_field(name) if wanted else []
         return {row: values[row] for row in wanted}
 
     def places(self) -> np.ndarray[Any, Any] | None:
@@ -153,7 +157,7 @@ class Published:
 
     def heads(self) -> dict[str, Head]:
         """Read what a driver has to know of the outcomes."""
-        columns = [self._field(name) for name in Head._fields]
+        columns = [self.plain_field(name) for name in Head._fields]
         with self._reading():
             heads = (Head(Status(status), *rest) for status, *rest in zip(*columns, strict=True))
             return dict(zip(self.ids, heads, strict=True))
@@ -161,7 +165,7 @@ class Published:
     def outcomes(self) -> dict[str, Outcome]:
         """Read all outcomes."""
         names = [name for name in OUTCOME_FIELDS if (name,) in self.paths("outcome")]
-        fields = [self._field(name) for name in names]
+        fields = [self.plain_field(name) for name in names]
         parameters, results = self._dicts("parameter"), self._dicts("result")
         outcomes = {}
         with self._reading():
@@ -172,10 +176,10 @@ class Published:
                 outcomes[name] = Outcome(id=name, parameters=parameters[i], result=result, **values)
         return outcomes
 
-    def _field(self, name: str) -> list[Any]:
+    def plain_field(self, name: str) -> list[Any]:
         """Read a field of all outcomes; its default where it is not known."""
         default = DEFAULTS[name]
-        if default == "" and (name,) not in self.paths("outcome"):  # in stores of before
+        if name not in _NEEDED and (name,) not in self.paths("outcome"):  # in stores of before
             return [default] * self.size
         values = self.column("outcome", (name,))
         return [default if value is ABSENT else value for value in values]

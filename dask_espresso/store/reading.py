@@ -24,6 +24,7 @@ from .contents import Row, StoreContents
 from .hdf5 import Published, open_hdf5
 from .journal import read_journal
 from .reader import Reader
+from .rows import Rows
 
 T = TypeVar("T")
 
@@ -128,8 +129,23 @@ def look(path: str | os.PathLike[str], view: Callable[[Reader, StoreContents[Out
     InputError
         If there is no store, or the file is none or of a newer format.
     """
+
+    def read(rows: Rows, contents: StoreContents[Outcome]) -> T:
+        try:
+            study = Study.from_snapshot(contents.study)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        return view(Reader(study, rows), contents)
+
+    return look_at_rows(path, read)
+
+
+def look_at_rows(
+    path: str | os.PathLike[str], view: Callable[[Rows, StoreContents[Outcome]], T]
+) -> T:
+    """Look at a store as :func:`look`, at all that is there, whatever the study is."""
     place = store_path(path)
-    return _again_if_stale(place, lambda: _look_once(place, path, view))
+    return _again_if_stale(place, lambda: _look_once(place, view))
 
 
 def _again_if_stale(path: Path, read: Callable[[], T]) -> T:
@@ -143,19 +159,11 @@ def _again_if_stale(path: Path, read: Callable[[], T]) -> T:
     raise AssertionError
 
 
-def _look_once(
-    path: Path,
-    named: str | os.PathLike[str],
-    view: Callable[[Reader, StoreContents[Outcome]], T],
-) -> T:
+def _look_once(path: Path, view: Callable[[Rows, StoreContents[Outcome]], T]) -> T:
     recorded = _Recorded(path, lambda outcome: outcome)
     with open_hdf5(path) as published:
         contents = _contents_of(path, published, {}, recorded, None)
-        try:
-            study = Study.from_snapshot(contents.study)
-        except InputError as error:
-            raise InputError(f"{named}: {error}") from error
-        return view(Reader(study, published, recorded.rows.values()), contents)
+        return view(Rows(published, recorded.rows.values()), contents)
 
 
 def _read_once(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, KeysView, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OUTCOME_FIELDS = tuple(name for name in FIELDS if name not in ("id", "parameters", "result"))
 # fields that say nothing where they have this; of an empty error or log we know that it is empty
-_UNKNOWN = {
+UNKNOWN = {
     name: value
     for name, value in DEFAULTS.items()
     if (value in ("", None) or value != value) and name not in ("error", "log")
@@ -34,6 +34,26 @@ def places_of(ids: np.ndarray[Any, Any], order: np.ndarray[Any, Any]) -> np.ndar
     by_id = np.argsort(order)
     found = by_id[np.searchsorted(order, ids, sorter=by_id) % len(order)]
     return np.where(order[found] == ids, found, -1)
+
+
+def own_columns(there: Sequence[Path], count: Callable[[Path], int]) -> list[Path]:
+    """Give the leaves that have columns of their own; with REST last, where some have none.
+
+    That is so where there are too many of them, and for names that are too long.
+
+    Parameters
+    ----------
+    there : sequence of paths
+        All leaves.
+    count : callable
+        Says how many rows have one of them.
+    """
+    paths = [path for path in there if not is_long(path)]
+    if len(paths) > _MAX_COLUMNS:
+        counts = Counter({path: count(path) for path in paths})
+        most = {path for path, _ in counts.most_common(_MAX_COLUMNS)}
+        paths = [path for path in paths if path in most]
+    return paths if len(paths) == len(there) else [*paths, REST]
 
 
 # numbers of rows, and what stands there
@@ -129,12 +149,8 @@ class Table:
         if len(self._rows) < len(self._sequences):  # some are only of rows that were replaced
             rows = set(self._rows.values())
             there = [p for p in there if any(row in rows for row, _ in self._cells(role, p))]
-        paths = [path for path in there if not is_long(path)]
-        if len(paths) > _MAX_COLUMNS:
-            counts = self._counts(role, paths)
-            most = {path for path, _ in counts.most_common(_MAX_COLUMNS)}
-            paths = [path for path in paths if path in most]
-        return paths if len(paths) == len(there) else [*paths, REST]
+        counts = self._counts(role, there) if len(there) > _MAX_COLUMNS else {}
+        return own_columns(there, lambda path: counts[path])
 
     def _leaves(self, role: str) -> list[Path]:
         """Give the paths of all leaves of parameters or results, of rows that were replaced too."""
@@ -164,8 +180,8 @@ class Table:
         for path in paths:
             if path == REST:
                 yield REST, self._shared_column(role, paths)
-            elif role == "outcome" and path[0] in _UNKNOWN:
-                unknown = _UNKNOWN[path[0]]
+            elif role == "outcome" and path[0] in UNKNOWN:
+                unknown = UNKNOWN[path[0]]
                 values = self._column(role, path)
                 yield path, [ABSENT if v == unknown or v != v else v for v in values]
             else:

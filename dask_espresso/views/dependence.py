@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..outcome import Outcome
 from ..store.reader import Reader
 from ..store.reading import look
 from .sameness import Results
@@ -28,31 +27,19 @@ _Array = np.ndarray[Any, Any]
 _MAX_NAMES = 5  # that a sentence lists
 
 
-def missing_dependence(study: Study, outcomes: Sequence[Outcome | None]) -> list[str]:
-    """Say which dependence on seed and parameters is missing.
-
-    Parameters
-    ----------
-    study : Study
-        As it was run last.
-    outcomes : sequence of Outcome or None
-        Of its simulations, in their order; None for those that are not there yet.
-
-    Returns
-    -------
-    list of str
-        A sentence each; empty where there is nothing to say, or too little is known.
-    """
-    return find_missing(Reader.of(study, outcomes))
-
-
 def store_warnings(path: Path) -> list[str]:
     """Say which dependence is missing in a store."""
     return look(path, lambda reader, _: find_missing(reader))
 
 
 def find_missing(reader: Reader) -> list[str]:
-    """Say which dependence on seed and parameters is missing, as :func:`missing_dependence`."""
+    """Say which dependence on seed and parameters is missing.
+
+    Returns
+    -------
+    list of str
+        A sentence each; empty where there is nothing to say, or too little is known.
+    """
     results = Results(reader)
     unread = _never_read(reader, results.done)
     names = [name for name in unread if name != "seed"]

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import logging
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..files import replace_file
-from ..outcome import FIELDS, Outcome, Status
-from ..store.columns import ABSENT, DIMENSION, EXACT
-from ..store.names import ROLES, column_names
-from ..store.store import read_store
-from ..store.table import Table
+from ..outcome import Outcome, Status
+from ..store.arrays import Column, Values, column_of, objects
+from ..store.columns import ABSENT, DIMENSION, EXACT, REST
+from ..store.columns import Path as ColumnPath
+from ..store.contents import StoreContents
+from ..store.index import CODED
+from ..store.leaves import Leaves
+from ..store.names import column_names
+from ..store.reading import look_at_rows
+from ..store.rows import Rows
+from ..store.table import OUTCOME_FIELDS, UNKNOWN, own_columns
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 logger = logging.getLogger(__name__)
 
+_Table = dict[str, Column]
 _TO_QUOTE = re.compile(r'[,"\r\n]')
+_PIECE = 10_000  # rows that are written together
+_TEXTS = {"error", "host", "job_id", *CODED}  # fields that are no numbers
+_NUMBERS = ("float", "int", "bool")
 
 
 def export_store(path: Path, file: Path) -> int:
@@ -52,8 +66,7 @@ def export_store(path: Path, file: Path) -> int:
     if writer is None:
         raise InputError(f"{file}: write to one of {', '.join(writers)}")
     check_free(file, path)
-    outcomes = list(read_store(path).outcomes.values())
-    table = _table(outcomes)
+    table = look_at_rows(path, _table)
     write_output(file, writer(table))
     for name in _inexact(table):
         logger.warning(
@@ -61,17 +74,20 @@ def export_store(path: Path, file: Path) -> int:
             "others, but not with dtype_backend='numpy_nullable'",
             name,
         )
-    return len(outcomes)
+    return _size(table)
 
 
-def _inexact(table: dict[str, list[Any]]) -> list[str]:
+def _inexact(table: _Table) -> list[str]:
     """Name the columns of whole numbers that floats would change, and that have gaps."""
-    return [
-        name
-        for name, values in table.items()
-        if any(value is ABSENT or value is None for value in values)
-        and any(type(value) is int and abs(value) > EXACT for value in values)
-    ]
+    return [name for name, column in table.items() if column.states.any() and _is_beyond(column)]
+
+
+def _is_beyond(column: Column) -> bool:
+    """Say whether floats would change one of the whole numbers."""
+    if column.kind not in ("int", "object"):
+        return False
+    values = column.values[column.states == 0].tolist()
+    return any(type(value) is int and abs(value) > EXACT for value in values)
 
 
 def check_free(file: Path, store: Path) -> None:
@@ -104,7 +120,7 @@ def check_free(file: Path, store: Path) -> None:
         raise InputError(f"{file}: read-only; make it writable, or write to another file")
 
 
-def write_output(file: Path, content: bytes) -> None:
+def write_output(file: Path, content: Iterable[Buffer]) -> None:
     """Write a file at once; if that fails, what was there before still is.
 
     Raises
@@ -113,29 +129,74 @@ def write_output(file: Path, content: bytes) -> None:
         If it cannot be written.
     """
     try:
-        os.close(replace_file(file, [content]))
+        os.close(replace_file(file, content))
     except (OSError, RuntimeError) as error:  # links that lead in a circle are the latter
         raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _table(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
-    """Give named columns with one value an outcome, or ABSENT: what it is, gave, and how it went.
+def _table(rows: Rows, _contents: StoreContents[Outcome]) -> _Table:
+    """Give named columns with one value an outcome: what it is, gave, and how it went.
 
     Names are those of the store, with blanks and the like as they are.
     """
-    table = Table.of(outcomes)
-    paths = {role: table.paths(role) for role in ROLES}
-    names = column_names(paths, _plain)
-    columns: dict[str, list[Any]] = {DIMENSION: [outcome.id for outcome in outcomes]}
-    for role in ("parameter", "result", "outcome"):
-        for path, values in table.columns(role, paths[role]):
-            columns[names[role, path]] = [_plain(value) for value in values]
-    del columns["log"]
-    columns["status"] = [Status(number).label for number in columns["status"]]
-    for name in FIELDS:  # all of them there, in every row
-        if name in columns:
-            columns[name] = [None if value is ABSENT else value for value in columns[name]]
-    return columns
+    order = rows.latest()
+    leaves = {role: _leaves(rows, role, order) for role in ("parameter", "result")}
+    paths = {"outcome": [(name,) for name in OUTCOME_FIELDS]}
+    names = column_names({**paths, **leaves}, _plain)
+    table = {DIMENSION: Column("str", objects(rows.ids)[order], np.zeros(len(order), np.uint8))}
+    for role, columns in leaves.items():
+        table |= {names[role, path]: _with_plain_texts(c) for path, c in columns.items()}
+    fields = {name: _field(rows, name, order) for name in OUTCOME_FIELDS if name != "log"}
+    return table | {name: _with_plain_texts(column) for name, column in fields.items()}
+
+
+def _leaves(rows: Rows, role: str, order: Values) -> dict[ColumnPath, Column]:
+    """Give the columns of parameters or results, as they come in the rows."""
+    leaves = Leaves(rows, role, order)
+    columns = leaves.columns
+    there = leaves.in_order(lambda path: columns[path].states != 1)
+    own = own_columns(there, lambda path: int((columns[path].states != 1).sum()))
+    found = {path: columns[path] for path in own if path != REST}
+    if REST in own:
+        shared = [path for path in there if path not in found]
+        found[REST] = _shared([(path, columns[path].plain()) for path in shared], len(order))
+    return found
+
+
+def _shared(columns: list[tuple[ColumnPath, list[Any]]], size: int) -> Column:
+    """Give what has no column of its own: a list of paths and leaves a row."""
+    shared: list[list[Any]] = [[] for _ in range(size)]
+    for path, values in columns:
+        for row, value in enumerate(values):
+            if value is not ABSENT:
+                shared[row].append([list(path), value])
+    return column_of([leaves or ABSENT for leaves in shared])
+
+
+def _field(rows: Rows, name: str, order: Values) -> Column:
+    """Give a field of the outcomes; None where it is not known, in every row."""
+    if name == "status":
+        labels = [Status(number).label for number in rows.field(name)[order].tolist()]
+        return column_of(labels)
+    if name in _TEXTS:
+        values = rows.objects(name)[order].tolist()
+    else:
+        values = rows.field(name)[order].tolist()
+    unknown = UNKNOWN.get(name, ABSENT)
+    return column_of([None if v == unknown or v != v else v for v in values])
+
+
+def _with_plain_texts(column: Column) -> Column:
+    """Give a column with plain texts, those that are equal as one object."""
+    if column.kind not in ("str", "object"):
+        return column
+    known: dict[str, str] = {}
+    values = [
+        known.get(value) or known.setdefault(value, _plain(value)) if type(value) is str
+        else _plain(value)
+        for value in column.plain()
+    ]  # fmt: skip
+    return column._replace(values=objects(values))
 
 
 def _plain(value: Any) -> Any:
@@ -156,27 +217,59 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _csv(table: dict[str, list[Any]]) -> bytes:
-    stream = io.StringIO(newline="")
-    for row in (table, *zip(*table.values(), strict=True)):
-        stream.write(",".join(map(_cell, row)) + "\r\n")
-    return stream.getvalue().encode()
+def _size(table: _Table) -> int:
+    return len(table[DIMENSION].states)
+
+
+def _pieces(table: _Table) -> Iterator[_Table]:
+    """Give the table a piece at a time."""
+    for start in range(0, _size(table), _PIECE):
+        rows = np.arange(start, min(start + _PIECE, _size(table)))
+        yield {name: column.take(rows) for name, column in table.items()}
+
+
+def _values(column: Column) -> list[Any]:
+    """Give the values, or ABSENT, in the types that JSON has."""
+    values = column.plain()
+    return [*map(_plain, values)] if column.kind in ("array", "complex") else values
+
+
+def _csv(table: _Table) -> Iterator[bytes]:
+    yield (",".join(map(_cell, table)) + "\r\n").encode()
+    for piece in _pieces(table):
+        rows = zip(*map(_cells, piece.values()), strict=True)
+        yield "".join([",".join(row) + "\r\n" for row in rows]).encode()
+
+
+def _cells(column: Column) -> list[str]:
+    """Write a column of cells: nothing for what is missing."""
+    cells = list(map(str if column.kind in _NUMBERS else _cell, _values(column)))
+    for row in np.flatnonzero(column.states).tolist():
+        cells[row] = ""
+    return cells
 
 
 def _cell(value: Any) -> str:
-    """Write one cell: nothing for what is missing, and an empty text in quotes."""
-    if value is ABSENT or value is None:
-        return ""
-    text = _json_text(value) if isinstance(value, list | dict) else str(value)
+    """Write one cell, and an empty text in quotes."""
+    return _quoted(_json_text(value) if isinstance(value, list | dict) else str(value))
+
+
+@functools.lru_cache(maxsize=1024)
+def _quoted(text: str) -> str:
     return text if text and not _TO_QUOTE.search(text) else '"' + text.replace('"', '""') + '"'
 
 
-def _json(table: dict[str, list[Any]]) -> bytes:
-    rows = [
-        {name: _without_nan(v) for name, v in zip(table, row, strict=True) if v is not ABSENT}
-        for row in zip(*table.values(), strict=True)
-    ]
-    return json.dumps(rows, indent=1, allow_nan=False).encode()
+def _json(table: _Table) -> Iterator[bytes]:
+    before = "["
+    for piece in _pieces(table):
+        rows = zip(*map(_values, piece.values()), strict=True)
+        found = [
+            {name: _without_nan(v) for name, v in zip(table, row, strict=True) if v is not ABSENT}
+            for row in rows
+        ]
+        yield (before + json.dumps(found, indent=1, allow_nan=False)[1:-2]).encode()
+        before = ","
+    yield b"\n]" if before == "," else b"[]"
 
 
 def _json_text(value: Any) -> str:
@@ -194,7 +287,7 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-def _parquet(table: dict[str, list[Any]]) -> bytes:
+def _parquet(table: _Table) -> Iterator[bytes]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -202,10 +295,10 @@ def _parquet(table: dict[str, list[Any]]) -> bytes:
         raise InputError(
             "parquet needs pyarrow: pip install 'dask-espresso[analysis]', or write .csv"
         ) from error
-    arrays = {name: _arrow_array(pyarrow, values) for name, values in table.items()}
+    arrays = {name: _arrow_array(pyarrow, _values(c)) for name, c in table.items()}
     stream = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(arrays), stream)
-    return stream.getvalue()
+    yield stream.getvalue()
 
 
 def _arrow_array(pyarrow: Any, values: list[Any]) -> Any:

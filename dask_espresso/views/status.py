@@ -52,7 +52,7 @@ def status_report(path: Path) -> dict[str, Any]:
 
 
 def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dict[str, Any]:
-    study, versions = reader.study, Versions.read(reader, contents.versions)
+    study, versions = reader.study, Versions(reader, contents.versions)
     roster = Roster()
     with contextlib.suppress(OSError):
         roster = read_roster(path) if contents.owner else roster

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ..outcome import Outcome
+from ..store.arrays import Values
 from ..store.reader import Reader
 
 _SHOWN = 8  # digits of a version
 
 
 class Versions:
-    """The versions that some outcomes are of.
+    """The versions that the outcomes of a study are of.
 
     Parameters
     ----------
-    outcomes : iterable of Outcome
+    reader : Reader
     files : mapping
         The hashes of the files of each version of the code, as a store has them.
 
@@ -27,24 +27,21 @@ class Versions:
     code, engine : Counter
         Outcomes of each version of the code and of the engine, in the order of recording; without
         those of which it is not known.
+    marks : dict of str to (list of str, array of int)
+        What tells outcomes from those of other versions, by its name: the different texts, and
+        which of them each row has. An empty text is not known.
     """
 
-    def __init__(self, outcomes: Iterable[Outcome], files: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, reader: Reader, files: Mapping[str, Mapping[str, str]]) -> None:
         self._files = files
-        in_order = sorted(outcomes, key=lambda outcome: outcome.sequence)
-        self.code = collections.Counter(filter(None, map(self._code_of, in_order)))
-        self.engine = collections.Counter(filter(None, map(_engine_of, in_order)))
-
-    @classmethod
-    def read(cls, reader: Reader, files: Mapping[str, Mapping[str, str]]) -> Versions:
-        """Find the versions of what a reader reads."""
-        versions = cls((), files)
-        versions.code = _count(reader, ("code_hash", "script_hash"), versions._code)
-        versions.engine = _count(reader, ("engine", "engine_version"), _engine)
-        return versions
-
-    def _code_of(self, outcome: Outcome) -> str:
-        return self._code(outcome.code_hash, outcome.script_hash)
+        code = _names(reader, ("code_hash", "script_hash"), self._code)
+        engine = _names(reader, ("engine", "engine_version"), _engine)
+        self.code, self.engine = _count(reader, *code), _count(reader, *engine)
+        self.marks = {}
+        if len(self.code) > 1:
+            self.marks["version"] = _merged([name[:_SHOWN] for name in code[0]], code[1])
+        if len(self.engine) > 1:
+            self.marks["engine"] = engine
 
     def _code(self, code_hash: str, script_hash: str) -> str:
         """Give the version of the code; where only the script is known, the one that has it."""
@@ -52,15 +49,6 @@ class Versions:
             return code_hash
         with_it = [v for v, files in self._files.items() if script_hash in files.values()]
         return with_it[0] if len(with_it) == 1 else script_hash[:16]
-
-    def marks(self, outcome: Outcome) -> dict[str, str]:
-        """Give what tells an outcome from those of other versions; empty texts are not known."""
-        marks = {}
-        if len(self.code) > 1:
-            marks["version"] = self._code_of(outcome)[:_SHOWN]
-        if len(self.engine) > 1:
-            marks["engine"] = _engine_of(outcome)
-        return marks
 
     def describe(self) -> list[str]:
         """Say in a line each that there are several; nothing where there are not."""
@@ -84,26 +72,31 @@ class Versions:
         return f" (changed: {', '.join(changed)})" if changed else ""
 
 
-def _engine_of(outcome: Outcome) -> str:
-    return _engine(outcome.engine, outcome.engine_version)
-
-
 def _engine(engine: str, version: str) -> str:
     return f"{engine} {version}".strip() if version else ""
 
 
-def _count(
-    reader: Reader, names: tuple[str, str], version: Callable[[str, str], str]
-) -> collections.Counter[str]:
-    """Count the outcomes of each version, which two fields tell, in the order of recording."""
-    (one, ones), (other, others) = map(reader.coded, names)
-    both = ones * len(other) + others
-    if len(one) * len(other) > 1:
-        both = both[np.argsort(reader.field("sequence"), kind="stable")]
-    codes, firsts, counts = np.unique(both, return_index=True, return_counts=True)
-    found: collections.Counter[str] = collections.Counter()
-    for i in np.argsort(firsts).tolist():
-        place, other_place = divmod(int(codes[i]), len(other))
-        if name := version(one[place], other[other_place]):
-            found[name] += int(counts[i])
-    return found
+def _names(
+    reader: Reader, fields: tuple[str, str], version: Callable[[str, str], str]
+) -> tuple[list[str], Values]:
+    """Name the versions, which two fields tell, and say for each row which it is of."""
+    (one, ones), (other, others) = map(reader.coded, fields)
+    pairs, codes = np.unique(ones * len(other) + others, return_inverse=True)
+    places = [divmod(pair, len(other)) for pair in pairs.tolist()]
+    return _merged([version(one[i], other[j]) for i, j in places], codes)
+
+
+def _merged(names: list[str], codes: Values) -> tuple[list[str], Values]:
+    """Give those of the same name one number."""
+    numbers: dict[str, int] = {}
+    merged = np.array([numbers.setdefault(name, len(numbers)) for name in names], np.intp)
+    return list(numbers), merged[codes]
+
+
+def _count(reader: Reader, names: list[str], codes: Values) -> collections.Counter[str]:
+    """Count the outcomes of each version, in the order of recording."""
+    if len(names) > 1:
+        codes = codes[np.argsort(reader.field("sequence"), kind="stable")]
+    found, firsts, counts = np.unique(codes, return_index=True, return_counts=True)
+    in_order = [(names[found[i]], int(counts[i])) for i in np.argsort(firsts).tolist()]
+    return collections.Counter({name: count for name, count in in_order if name})

@@ -10,8 +10,14 @@ from dask_espresso.cli import main
 from dask_espresso.inputs.study import Study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.record import pack, unpack
+from dask_espresso.store.reader import Reader
+from dask_espresso.store.rows import Rows
 from dask_espresso.values import storable
-from dask_espresso.views.dependence import missing_dependence
+from dask_espresso.views.dependence import find_missing
+
+
+def missing_dependence(study, outcomes):
+    return find_missing(Reader(study, Rows(None, filter(None, outcomes))))
 
 
 def warnings_of(parameters, result, *, replicas=4, sweep="product", **fields):

@@ -20,7 +20,9 @@ from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.store import read_store
 from dask_espresso.store.table import Table
 from dask_espresso.values import storable
-from dask_espresso.views.report import format_with_error, plot_store, print_table
+from dask_espresso.views.picture import plot_store
+from dask_espresso.views.show import print_table
+from dask_espresso.views.texts import format_with_error
 
 SURROGATE = "\ud800"
 SVG = "{http://www.w3.org/2000/svg}"

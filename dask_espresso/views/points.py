@@ -1,0 +1,158 @@
+"""The points of a study: its sets of parameters, each with its replicas, which are pooled."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..script.statistics import pool_rows
+from ..store.arrays import Values
+from ..store.reader import Reader
+from .numbers import Numbers
+from .texts import told_apart
+from .versions import Versions
+
+if TYPE_CHECKING:
+    from ..inputs.study import Study
+
+
+class Points:
+    """The outcomes of a study in groups, each of one set of parameters.
+
+    Parameters
+    ----------
+    reader : Reader
+    versions : Versions, optional
+        Outcomes of these are groups by themselves, which are not to be pooled. Those that do not
+        know theirs get no group of their own.
+
+    Attributes
+    ----------
+    rows : array of int, shape (n,)
+        Rows of the reader, group after group, in each by replica.
+    groups : array of int, shape (n,)
+        The group of each of these.
+    firsts : array of int, shape (groups,)
+        The first row of each group.
+    swept : list of str
+        Names of the parameters that are not the same in all groups.
+    marks : dict of str to list of str
+        What tells the versions apart, a text a group, under names that no parameter has.
+    """
+
+    def __init__(self, reader: Reader, versions: Versions | None = None) -> None:
+        self._reader = reader
+        self.swept = reader.study.swept
+        marks = versions.marks if versions else {}
+        self.rows, self.groups = _grouped(_points(reader), *_combined(marks, len(reader)))
+        self.firsts = self.rows[_are_first(self.groups)]
+        self.marks = {
+            name if name not in reader.study.parameters else f"outcome.{name}": [
+                texts[code] for code in codes[self.firsts].tolist()
+            ]
+            for name, (texts, codes) in marks.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    def parameter(self, name: str) -> list[Any]:
+        """Give the value of a parameter in each group."""
+        values, codes = self.coded(name)
+        return [values[code] for code in codes.tolist()]
+
+    def coded(self, name: str) -> tuple[list[Any], Values]:
+        """Give the different values of a parameter, or a mark, and which of them each group has."""
+        if name in self.marks:
+            found: dict[str, int] = {}
+            codes = [found.setdefault(text, len(found)) for text in self.marks[name]]
+            return list(found), np.array(codes, np.intp)
+        return parameter_values(self._reader.study, name, self._reader.places[self.firsts])
+
+    def texts(self, name: str, groups: Values | None = None) -> list[str]:
+        """Write a parameter, or a mark, of groups so that different values look different."""
+        values, codes = self.coded(name)
+        used, codes = np.unique(codes if groups is None else codes[groups], return_inverse=True)
+        texts = told_apart([values[number] for number in used.tolist()])
+        return [texts[code] for code in codes.tolist()]
+
+    def count(self, rows: Values) -> Values:
+        """Count in each group the rows that are marked by true."""
+        return np.bincount(self.groups[rows[self.rows]], minlength=len(self))
+
+    def pooled(self, numbers: Numbers, name: str) -> tuple[Values, Values]:
+        """Give a result's mean over the replicas that are done and have it, and its standard error.
+
+        Both are NaN where they are not known; the mean is infinite if a value is beyond floats.
+        """
+        there = (numbers.done & numbers.have(name))[self.rows]
+        rows, groups = self.rows[there], self.groups[there]
+        values, errors = numbers.values(name)[rows], numbers.errors(name)[rows]
+        beyond = groups[~np.isfinite(values)]
+        values = np.where(np.isfinite(values), values, 0)
+        counts = np.bincount(groups, minlength=len(self))
+        starts = np.cumsum(counts) - counts
+        means, sems = np.full((2, len(self)), math.nan)
+        for count in np.unique(counts[counts > 0]).tolist():
+            alike = np.flatnonzero(counts == count)
+            of_group = starts[alike][:, np.newaxis] + np.arange(count)
+            means[alike], sems[alike] = pool_rows(values[of_group], errors[of_group])
+        means[beyond], sems[beyond] = math.inf, math.nan
+        return means, sems
+
+
+def _points(reader: Reader) -> Values:
+    """Give the point of each row, as the row that is its first."""
+    n_points = reader.study.count // reader.study.replicas
+    _, first, inverse = np.unique(reader.places % n_points, return_index=True, return_inverse=True)
+    return np.asarray(first[inverse])
+
+
+def _combined(marks: dict[str, tuple[list[str], Values]], size: int) -> tuple[Values, Values]:
+    """Give the marks of each row as one number, and whether any of them is not known."""
+    numbers, are_unknown = np.zeros(size, np.intp), np.zeros(size, bool)
+    for texts, codes in marks.values():
+        numbers = numbers * len(texts) + codes
+        are_unknown |= np.array([text == "" for text in texts], bool)[codes]
+    return numbers, are_unknown
+
+
+def _grouped(points: Values, marks: Values, are_unknown: Values) -> tuple[Values, Values]:
+    """Give the rows, group after group, and the group of each."""
+    rows = np.lexsort((are_unknown, points))
+    points, marks, are_unknown = points[rows], marks[rows], are_unknown[rows]
+    is_first = _are_first(points)
+    numbers = np.cumsum(is_first) - 1
+    marks = np.where(are_unknown, marks[is_first][numbers], marks)
+    keys = numbers * (marks.max(initial=0) + 1) + marks
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    groups = np.argsort(np.argsort(first))[inverse]
+    order = np.argsort(groups, kind="stable")
+    return rows[order], groups[order]
+
+
+def _are_first(groups: Values) -> Values:
+    """Say which are the first of their group, of those that stand one behind the other."""
+    is_first = np.ones(len(groups), bool)
+    is_first[1:] = groups[1:] != groups[:-1]
+    return is_first
+
+
+def parameter_values(study: Study, name: str, places: Values) -> tuple[list[Any], Values]:
+    """Give the different values of a parameter at places of a study, and which each place has."""
+    numbers, codes = np.unique(_value_numbers(study, name, places), return_inverse=True)
+    values = study.values(name)
+    return [values[number] for number in numbers.tolist()], codes
+
+
+def _value_numbers(study: Study, name: str, places: Values) -> Values:
+    """Give the place of the value among those of the parameter."""
+    if name not in study.swept:
+        return np.zeros(len(places), np.intp)
+    points = places % (study.count // study.replicas)
+    if study.sweep == "zip":
+        return points
+    inner = math.prod(len(study.values(n)) for n in study.swept[study.swept.index(name) + 1 :])
+    return np.asarray(points // inner % len(study.values(name)))

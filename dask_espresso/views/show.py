@@ -1,0 +1,171 @@
+"""A table of the results of a store: a row a point, its replicas pooled."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+
+from ..outcome import Outcome
+from ..store.contents import StoreContents
+from ..store.reader import Reader
+from ..store.reading import look
+from .dependence import find_missing
+from .numbers import Numbers
+from .points import Points, parameter_values
+from .texts import format_with_error, literal, say, some_of
+from .versions import Versions
+
+if TYPE_CHECKING:
+    from ..inputs.study import Study
+
+_GAP = "  "  # between columns
+
+
+class _Table(NamedTuple):
+    """What is shown.
+
+    Attributes
+    ----------
+    columns : list of list of str
+        Each with its heading, those of the results last.
+    results : list of str
+        Their names.
+    notes : list of str
+        What is to be said beside them.
+    """
+
+    columns: list[list[str]]
+    results: list[str]
+    notes: list[str]
+
+
+def print_table(path: Path, console: Console) -> list[str]:
+    """Print a row a point: its swept parameters and its results, replicas of a version pooled.
+
+    A terminal gets the columns that it has room for, and is told of the others.
+
+    Returns
+    -------
+    list of str
+        What is to be said beside it.
+    """
+    columns, results, notes = look(path, functools.partial(_table, path))
+    first = len(columns) - len(results)
+    shown = columns[: max(_how_many_fit(columns, console), first + 1)]
+    lines = _lines(shown)
+    console.out(next(lines), style="bold", highlight=False)
+    console.print(_Lines(lines), end="", crop=False)
+    if left_out := results[len(shown) - first :]:
+        say(console, f"no room for {some_of(left_out)}; widen the terminal, or write into a file")
+    return notes
+
+
+def _table(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> _Table:
+    study = reader.study
+    versions = Versions(reader, contents.versions)
+    points, numbers = Points(reader, versions), Numbers(reader)
+    names = result_names(reader, numbers)
+    notes = [*versions.describe(), *note(path, reader)]
+    if others := numbers.others(points.rows):
+        notes.append(
+            f"not shown: {some_of(others)}; they are in `dask-espresso export {path} FILE.csv`"
+        )
+    if reader.n_others:
+        notes.append(
+            f"not shown: {reader.n_others} recorded simulations that are not in the study now"
+        )
+    return _Table(_columns(study, points, numbers, names), names, notes)
+
+
+def _columns(
+    study: Study, points: Points, numbers: Numbers, names: Sequence[str]
+) -> list[list[str]]:
+    told = [*study.swept, *points.marks]
+    parameters = [[literal(name), *points.texts(name)] for name in told]
+    done = [f"{count}/{study.replicas}" for count in points.count(numbers.done).tolist()]
+    results = [[_heading(study, name), *_results(points, numbers, name)] for name in names]
+    return [*parameters, ["done", *done], *results]
+
+
+def _results(points: Points, numbers: Numbers, name: str) -> Iterable[str]:
+    means, errors = points.pooled(numbers, name)
+    return map(format_with_error, means.tolist(), errors.tolist())
+
+
+def note(path: Path, reader: Reader) -> list[str]:
+    """Give the warnings in one line."""
+    first, *others = find_missing(reader) or [""]
+    more = f"; {len(others)} more: dask-espresso status {path}" if others else ""
+    return [f"warning: {first}{more}"] if first else []
+
+
+def _heading(study: Study, name: str) -> str:
+    """Name a result's column as the store does."""
+    return literal(f"result.{name}" if name in study.parameters else name)
+
+
+def result_names(reader: Reader, numbers: Numbers) -> list[str]:
+    """Name the numbers that the simulations gave, without standard errors, which go along.
+
+    Parameters that a script merely gives back are left out too.
+
+    Returns
+    -------
+    list of str
+        Those with a standard error first: they are what the study is about.
+    """
+    names = numbers.names(Points(reader).rows)
+    results = [name for name in names if not _is_given_back(reader, numbers, name)]
+    alone = [n for n in results if not n.endswith("_sem") or n.removesuffix("_sem") not in results]
+    return sorted(alone, key=lambda name: f"{name}_sem" not in names)
+
+
+def _is_given_back(reader: Reader, numbers: Numbers, name: str) -> bool:
+    """Say whether a result is no more than the parameter of that name."""
+    if name not in reader.study.parameters:
+        return False
+    values, codes = parameter_values(reader.study, name, reader.places[numbers.have(name)])
+    given = (values[code] for code in codes.tolist())
+    return all(map(operator.eq, numbers.plain(name), given))
+
+
+def _how_many_fit(columns: Sequence[Sequence[str]], console: Console) -> int:
+    if not console.is_terminal:
+        return len(columns)
+    room = console.width + len(_GAP)
+    for i, column in enumerate(columns):
+        room -= max(map(_width, column)) + len(_GAP)
+        if room < 0:
+            return i
+    return len(columns)
+
+
+def _lines(columns: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Give the lines of a table, the heading first; numbers are right-justified."""
+    widths = [max(map(_width, column)) for column in columns]
+    for row in zip(*columns, strict=True):
+        yield _GAP.join(
+            [" " * (width - _width(text)) + text for text, width in zip(row, widths, strict=True)]
+        )
+
+
+def _width(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
+
+
+class _Lines:
+    """Lines that are printed as they are, without a look at each of their characters."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self._lines:
+            yield Segment(line + "\n")
