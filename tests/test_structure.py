@@ -31,6 +31,7 @@ FLOORS = (  # from the top
         "values",
         "walltime",
         "files",
+        "lease",
         "paths",
         "identity",
         "signals",

@@ -1,8 +1,7 @@
 """TLS for one run: a key and a certificate that live as long as its driver.
 
-They are files in a folder whose name tells the driver's host. On that host the kernel's lock
-says whether the driver lives. To drivers on others, who see no lock, the folder's age does. What
-the worker jobs of the driver are called is written down there, too: whoever removes the folder of a
+They are files in a folder on which the driver has a lease, and whose name tells its host. What the
+worker jobs of the driver are called is written down there, too: whoever removes the folder of a
 dead one knows which jobs it has left.
 """
 
@@ -10,13 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import errno
-import fcntl
 import os
 import shutil
 import socket
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +24,7 @@ from distributed import Security
 
 from ..errors import InputError, ResumableError
 from ..files import close_file, describe_error, is_away
+from ..lease import Lease, age, open_locked
 from .roster import Roster, read_roster, write_roster
 
 _PREFIX = ".dask-espresso-tls-"
@@ -45,7 +42,7 @@ def temporary_security(directory: Path) -> Iterator[Security]:
     Parameters
     ----------
     directory : Path
-        Seen by all of them. What drivers that were killed have left there is removed too.
+        Seen by all of them.
 
     Yields
     ------
@@ -61,9 +58,8 @@ def temporary_security(directory: Path) -> Iterator[Security]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            remove_leftovers(directory)
             fd, folder = _make_folder(directory)
-            stack.callback(close_file, fd)
+            stack.callback(Lease(fd, _HEARTBEAT).release)
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             security = _write(folder)
         except OSError as error:
@@ -72,7 +68,6 @@ def temporary_security(directory: Path) -> Iterator[Security]:
                 f"{directory}: the TLS files of driver and workers cannot be written here "
                 f"({describe_error(error)}); or run from another directory"
             ) from error
-        stack.enter_context(_signs_of_life(fd))
         yield security
 
 
@@ -92,9 +87,10 @@ def remove_leftovers(directory: Path) -> tuple[str, ...]:
     names: list[str] = []
     for folder in directory.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # its driver lives, or is just removing it
-            fd, is_locked = _lock(folder)
+            fd, is_locked = open_locked(folder)
             try:
-                if (is_locked and folder.name.startswith(_own_prefix())) or _is_stale(folder):
+                is_dead = is_locked and folder.name.startswith(_own_prefix())
+                if is_dead or age(folder) > _STALE:
                     found = read_roster(folder / _JOBS).names
                     shutil.rmtree(folder)
                     names += found
@@ -112,56 +108,10 @@ def _make_folder(directory: Path) -> tuple[int, Path]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_own_prefix(), dir=directory))
         with contextlib.suppress(BlockingIOError, FileNotFoundError):
-            fd, _ = _lock(folder)
+            fd, _ = open_locked(folder)
             if folder.exists():
                 return fd, folder
             close_file(fd)
-
-
-def _lock(folder: Path) -> tuple[int, bool]:
-    """Hold a folder as long as a file descriptor is open; BlockingIOError if another one does.
-
-    Returns
-    -------
-    int
-        The file descriptor.
-    bool
-        Whether the file system has locks at all.
-    """
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            return fd, False
-        close_file(fd)
-        raise
-    return fd, True
-
-
-def _is_stale(folder: Path) -> bool:
-    """Say whether a folder is old, by the clock of the server that keeps it."""
-    with tempfile.TemporaryFile(dir=folder.parent) as now:
-        return os.fstat(now.fileno()).st_mtime - folder.stat().st_mtime > _STALE
-
-
-@contextlib.contextmanager
-def _signs_of_life(fd: int) -> Iterator[None]:
-    """Keep a folder young."""
-    is_over = threading.Event()
-
-    def touch() -> None:
-        while not is_over.wait(_HEARTBEAT):
-            with contextlib.suppress(OSError):
-                os.utime(fd)
-
-    thread = threading.Thread(target=touch, name="certificates", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join()
 
 
 def _write(folder: Path) -> Security:

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import socket
-import threading
 import time
 import uuid
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import aside_of, close_file, describe_error, is_open_at, open_file, write_all
+from ..lease import Lease, age, last_sign, lock, open_locked
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +30,6 @@ _READERS = 0.5  # seconds in which those who only look at a claim let go of its 
 class Claim:
     """Holds a store for this driver until it is released or the driver dies.
 
-    On one host the kernel's file lock decides: it goes when its owner goes,
-    however that happens. Between hosts, where file locks cannot be relied on,
-    the claim file's age does: a living owner touches it every few seconds.
     A new owner's claim is a new file, of other content: the one before can tell that it has lost
     the store. Numbers of files would not do: some file systems, such as sshfs, give a file's
     every name another one.
@@ -52,9 +49,7 @@ class Claim:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = _take(path)
-        self._released = threading.Event()
-        threading.Thread(target=self._keep_alive, name="claim", daemon=True).start()
+        self._lease = Lease(_take(path), HEARTBEAT)
 
     def __repr__(self) -> str:
         return f"Claim({str(self.path)!r})"
@@ -75,22 +70,16 @@ class Claim:
         OSError
             If that cannot be known.
         """
-        return _is_at(self.path, self._fd)
-
-    def _keep_alive(self) -> None:
-        while not self._released.wait(HEARTBEAT):
-            with contextlib.suppress(OSError):
-                os.utime(self._fd)
+        return _is_at(self.path, self._lease.fd)
 
     def release(self) -> None:
         """Give the store up."""
-        self._released.set()
         try:
             if self.is_ours:
                 self.path.unlink(missing_ok=True)
         except OSError as error:  # the next driver on this host sees that nobody holds it
             logger.warning("%s: cannot be removed: %s", self.path, describe_error(error))
-        close_file(self._fd)
+        self._lease.release()
 
 
 def read_claim(path: Path) -> dict[str, Any]:
@@ -111,7 +100,7 @@ def holder(path: Path) -> dict[str, Any]:
     try:
         if _is_here(owner) and _is_free(path):
             return {}
-        return owner if _age(path) < STALE else {}
+        return owner if age(path) < STALE else {}
     except BlockingIOError:
         return owner
     except OSError:  # it has just been released
@@ -166,7 +155,7 @@ def _write_aside(path: Path) -> tuple[int, Path]:
     aside = aside_of(path)
     fd = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        _lock(fd)
+        lock(fd)
         write_all(fd, json.dumps(_myself()).encode())
         os.fsync(fd)  # to where its other names are read
     except BaseException:
@@ -239,60 +228,34 @@ def _lock_before_refusing(fd: int, path: Path) -> bool:
     deadline = time.monotonic() + _READERS
     while True:
         try:
-            return _lock(fd)
+            return lock(fd)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise _refused(path) from None
             time.sleep(_READERS / 10)
 
 
-def _lock(fd: int, how: int = fcntl.LOCK_EX) -> bool:
-    try:
-        fcntl.flock(fd, how | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
-        return False
-    return True
-
-
 def _is_free(path: Path) -> bool:
     """Say whether locks work here and nobody holds it; BlockingIOError if somebody does."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return _lock(fd, fcntl.LOCK_SH)
-    finally:
-        close_file(fd)
-
-
-def _touched(path: Path) -> float:
-    """Give the time of an owner's last sign of life."""
-    with path.open("rb") as file:  # opened, so that an NFS server is asked
-        return os.fstat(file.fileno()).st_mtime
-
-
-def _age(path: Path) -> float:
-    """Give the claim's age in seconds, by the clock of the server that keeps the file."""
-    now, probe = time.time(), aside_of(path)
-    with contextlib.suppress(OSError):  # a reader may not write here
-        probe.touch()
-        now = probe.stat().st_mtime
-        probe.unlink()
-    return now - _touched(path)
+    fd, is_locked = open_locked(path, fcntl.LOCK_SH)
+    close_file(fd)
+    return is_locked
 
 
 def _wait_until_stale(path: Path) -> None:
     """Wait out an owner on another host that gives no sign of life; refuse a living one."""
-    age, last = _age(path), _touched(path)
-    if age >= STALE:
+    seconds, last = age(path), last_sign(path)
+    if seconds >= STALE:
         return
     who = _who(read_claim(path))
-    logger.warning("%s was held by %s, %.0f s ago; waiting to see if it is alive", path, who, age)
+    logger.warning(
+        "%s was held by %s, %.0f s ago; waiting to see if it is alive", path, who, seconds
+    )
     # no longer than that also where its clock was ahead
-    end = time.monotonic() + STALE - max(age, 0)
+    end = time.monotonic() + STALE - max(seconds, 0)
     while time.monotonic() < end:
         time.sleep(min(1, HEARTBEAT))
-        if _touched(path) != last:
+        if last_sign(path) != last:
             raise _refused(path)
 
 

@@ -45,15 +45,14 @@ def test_files_are_private_and_removed(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_keys_of_a_killed_driver_go_at_the_next_start(tmp_path):
+def test_keys_of_a_killed_driver_go(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE) as one:
         assert one.stdout.readline() == b"ready\n"
-        with temporary_security(tmp_path):
-            assert len(list(tmp_path.iterdir())) == 2  # the living one's stay
+        remove_leftovers(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 1  # the living one's stay
         one.kill()
     assert len(list(tmp_path.iterdir())) == 1
-    with temporary_security(tmp_path):
-        assert len(list(tmp_path.iterdir())) == 1
+    remove_leftovers(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -91,7 +90,9 @@ def test_keys_being_made_are_no_leftovers(tmp_path, monkeypatch):
 
 def test_keys_being_made_while_another_driver_looks_at_them(tmp_path, monkeypatch):
     looking = []
-    made = interrupted_once(monkeypatch, lambda folder: looking.append(certificates._lock(folder)))
+    made = interrupted_once(
+        monkeypatch, lambda folder: looking.append(certificates.open_locked(folder))
+    )
     with temporary_security(tmp_path) as security:
         assert Path(security.tls_ca_file).parent == made[1]
         os.close(looking[0][0])
@@ -100,7 +101,7 @@ def test_keys_being_made_while_another_driver_looks_at_them(tmp_path, monkeypatc
 
 
 def test_keys_that_their_driver_is_just_removing(tmp_path, monkeypatch):
-    lock = certificates._lock
+    lock = certificates.open_locked
     with temporary_security(tmp_path):
         (folder,) = tmp_path.iterdir()
 
@@ -108,7 +109,7 @@ def test_keys_that_their_driver_is_just_removing(tmp_path, monkeypatch):
             certificates.shutil.rmtree(path)
             return lock(path)
 
-        monkeypatch.setattr(certificates, "_lock", too_late)
+        monkeypatch.setattr(certificates, "open_locked", too_late)
         remove_leftovers(tmp_path)
     assert not folder.exists()
 

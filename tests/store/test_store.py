@@ -614,12 +614,12 @@ def test_driver_that_stands_still_before_a_rename_cannot_make_it(
     def sleepy(self, target):
         if self.name.startswith(f".{name}."):
             monkeypatch.setattr(Path, "replace", replace)
-            os.close(first._claim._fd)  # as if on another host, where the lock is not seen
+            os.close(first._claim._lease.fd)  # as if on another host, where the lock is not seen
             second = open_store(path, study)
             second.record(entries(study, 2, start=3))
             second.publish()
             second.close()
-            first._claim._fd = os.open(tmp_path / "study.yaml", os.O_RDONLY)
+            first._claim._lease.fd = os.open(tmp_path / "study.yaml", os.O_RDONLY)
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", sleepy)
