@@ -1,4 +1,9 @@
-"""The signals that ask a process to stop: Ctrl-C's, a batch system's, a closed terminal's."""
+"""The signals that ask a process to stop: Ctrl-C's, a batch system's, a closed terminal's.
+
+A driver takes them as a request (:func:`stop_requests`), a check ends in order
+(:func:`interruptible`), everything else ends with status 75 (:func:`orderly_end`). Workers on this
+machine never see those of a terminal (:func:`signals_stay_here`): who has started them stops them.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +43,46 @@ def stop_requests() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM raise a KeyboardInterrupt, and ignore those that come after."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def stop(*_: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def signals_stay_here() -> Iterator[None]:
+    """Have workers never see what a terminal sends to all: the driver stops them.
+
+    Signals that are blocked here stay so in the threads started here, in the workers that these
+    threads start, also later on, and in nothing else.
+    """
+    from multiprocessing import resource_tracker  # not all who have signals have workers
+
+    blocked = {signal.SIGINT, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    try:
+        resource_tracker.ensure_running()  # multiprocessing's own child; its start unblocks SIGINT
+        signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class StoppedError(SystemExit):

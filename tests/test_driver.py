@@ -416,13 +416,13 @@ def test_engine_that_does_not_start_writes_nothing(here, workers):
 
 
 def test_no_scheduler_at_the_address(here, monkeypatch):
-    monkeypatch.setattr("dask_espresso.cluster.cluster.CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr("dask_espresso.cluster.connection.CONNECT_TIMEOUT", 1.0)
     with pytest.raises(InputError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
         run_study(load_study("study.yaml"), Profile(cluster="tcp://127.0.0.1:9"))
 
 
 def test_a_server_at_the_address_that_says_nothing(here, monkeypatch):
-    monkeypatch.setattr("dask_espresso.cluster.cluster.CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr("dask_espresso.cluster.connection.CONNECT_TIMEOUT", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = "tcp://{}:{}".format(*server.getsockname())
         with pytest.raises(InputError, match="it says nothing"):

@@ -13,19 +13,19 @@ import math
 import re
 import shlex
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..cluster.certificates import remove_leftovers
-from ..cluster.cluster import Cluster, batch_system, open_cluster, remove_if_empty
+from ..cluster.cluster import Cluster, open_cluster
 from ..cluster.roster import Roster
+from ..cluster.worker_jobs import batch_system, remove_if_empty
 from ..errors import InputError
 from ..inputs.profile import Jobs, Profile
 from ..inputs.study import Study
+from ..signals import interruptible
 from ..systems.batch import BatchError
 from ..systems.queue import Queue
 from ..systems.refusals import is_final
@@ -73,7 +73,7 @@ def check_profile(
     names = [study.engine] if study else profile.engines
     engines = [profile.engine(name) for name in names]
     case = Case(profile, study, engines, timeout, findings)
-    with _quiet_keeper(), _interruptible():
+    with _quiet_keeper(), interruptible():  # so that no worker job is left
         go_through(_CHECKS, case, case)
 
 
@@ -88,27 +88,6 @@ def _quiet_keeper() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM end the check in order, so that no worker job is left."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-
-    def stop(*_: Any) -> None:
-        for number in numbers:  # a second one would keep the job from being cancelled
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = [signal.signal(number, stop) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 # ---- before there is a worker --------------------------------------------------------------------

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from ..cluster.cluster import log_directory
 from ..cluster.roster import Roster
+from ..cluster.worker_jobs import log_directory
 from ..engines import Engine
 from ..errors import DaskEspressoError
 from ..inputs.profile import Profile

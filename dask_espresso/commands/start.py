@@ -41,8 +41,8 @@ def job_script(profile: str) -> None:
     Example:
       dask-espresso job-script slurm.yaml
     """
-    from ..cluster import cluster
+    from ..cluster import worker_jobs
     from ..inputs.profile import load_profile
 
-    click.echo(cluster.job_script(load_profile(profile)))
+    click.echo(worker_jobs.job_script(load_profile(profile)))
     check_output()

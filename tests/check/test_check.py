@@ -21,7 +21,7 @@ from dask_espresso.check import check, worker_checks
 from dask_espresso.check.check import check_profile
 from dask_espresso.check.findings import Case, FaultError, Findings
 from dask_espresso.cli import main
-from dask_espresso.cluster import cluster, keeper
+from dask_espresso.cluster import connection, keeper
 from dask_espresso.engines import Engine
 from dask_espresso.inputs.engine_settings import EngineSettings
 from dask_espresso.inputs.profile import Profile
@@ -301,7 +301,7 @@ def test_scheduler_without_workers(run):
 
 
 def test_no_scheduler(run, monkeypatch):
-    monkeypatch.setattr(cluster, "CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 0.5)
     (fault,) = run(Profile(cluster="tcp://127.0.0.1:9"))
     assert fault.startswith("FAIL profile: cluster: no Dask scheduler answers at tcp://127.0.0.1:9")
 

@@ -18,8 +18,9 @@ import pytest
 from distributed import LocalCluster
 
 from dask_espresso.cluster.certificates import temporary_security
-from dask_espresso.cluster.cluster import job_script, open_cluster
+from dask_espresso.cluster.cluster import open_cluster
 from dask_espresso.cluster.roster import JobReport, Roster, roster_path, write_roster
+from dask_espresso.cluster.worker_jobs import job_script
 from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError, ResumableError
 from dask_espresso.inputs.profile import Profile, load_profile

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from dask_espresso.cluster.cluster import job_script
+from dask_espresso.cluster.worker_jobs import job_script
 from dask_espresso.inputs.profile import Profile
 from dask_espresso.systems.directives import LOGS
 from dask_espresso.systems.jobqueue import WorkerJob

@@ -6,7 +6,7 @@ from pathlib import Path
 import dask
 import pytest
 
-from dask_espresso.cluster.cluster import batch_system, job_script
+from dask_espresso.cluster.worker_jobs import batch_system, job_script
 from dask_espresso.driver import check_time_limit
 from dask_espresso.errors import InputError
 from dask_espresso.inputs.profile import load_profile
