@@ -50,7 +50,6 @@ LONG = {
     "process/conversation.py": 366,
     "script/forkserver.py": 579,
     "script/supervisor.py": 390,
-    "script/transport.py": 659,
     "store/columns.py": 495,
     "store/store.py": 401,
 }

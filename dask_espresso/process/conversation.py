@@ -19,8 +19,9 @@ from typing import Any
 import psutil
 
 from ..script.supervisor import MARK
-from ..script.transport import PayloadScanner, TransportError
+from ..script.transport import TransportError
 from .cause import cause
+from .payload import PayloadScanner
 
 _LOG_HEAD, _LOG_TAIL = 4096, 12288
 _ERROR_TAIL = 4000  # characters of standard error in the text of a failure
@@ -151,22 +152,21 @@ class BoundedText:
     """The beginning and the end of a text of any length."""
 
     def __init__(self) -> None:
+        self._size = 0
         self._head = bytearray()
         self._tail = bytearray()
-        self._left_out = 0
 
     def add(self, data: bytes) -> None:
         """Append to the text."""
+        self._size += len(data)
         space = _LOG_HEAD - len(self._head)
         self._head += data[:space]
-        self._tail += data[space:]
-        excess = len(self._tail) - _LOG_TAIL
-        if excess > 0:
-            del self._tail[:excess]
-            self._left_out += excess
+        self._tail += data[max(space, len(data) - _LOG_TAIL) :]
+        del self._tail[:-_LOG_TAIL]
 
     def __str__(self) -> str:
-        gap = f"\n[… {self._left_out} bytes left out …]\n".encode() if self._left_out else b""
+        left_out = self._size - len(self._head) - len(self._tail)
+        gap = f"\n[… {left_out} bytes left out …]\n".encode() if left_out else b""
         return (bytes(self._head) + gap + bytes(self._tail)).decode("utf-8", "replace")
 
 

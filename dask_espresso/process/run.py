@@ -18,8 +18,9 @@ from typing import Any
 from ..engines import DEFAULT_LAUNCHER, Engine, engine_command
 from ..errors import BadValueError
 from ..inputs.shipped import SIMULATIONS
+from ..script.result_pipe import RESULT, pipe_number
 from ..script.supervisor import MARK
-from ..script.transport import RESULT, encode_transport_data, pipe_number
+from ..script.transport import encode_transport_data
 from .conversation import (
     Conversation,
     Pipes,

@@ -49,8 +49,8 @@ from dask_espresso import supervisor  # noqa: E402
 from dask_espresso.fingerprint import KNOWN, MPI_ENGINES, is_of_python, top_of  # noqa: E402
 from dask_espresso.footprint import footprint, open_gpu  # noqa: E402
 from dask_espresso.preload import PARTS, fingerprint, in_order  # noqa: E402
+from dask_espresso.result_pipe import RESULT, pipe_number  # noqa: E402
 from dask_espresso.shelf import Shelf  # noqa: E402
-from dask_espresso.transport import RESULT, pipe_number  # noqa: E402
 
 MAX_MESSAGE = 1 << 17  # bytes
 _LIBC = ctypes.CDLL(None)

@@ -25,8 +25,8 @@ import sys
 
 import dask_espresso
 from dask_espresso.preload import preload
+from dask_espresso.result_pipe import RESULT
 from dask_espresso.supervisor import MARK
-from dask_espresso.transport import RESULT
 
 STEPS = 20
 START = [[1.0, 1.0, 1.0], [2.0, 3.0, 4.0], [5.0, 2.0, 3.0]]

@@ -386,7 +386,7 @@ def test_a_result_of_40_megabytes_by_a_pipe_of_its_own(engine, write_script):
 
 
 def test_a_result_larger_than_the_limit_is_refused(engine, write_script, monkeypatch):
-    monkeypatch.setattr("dask_espresso.script.transport.PayloadScanner.MAX_ENCODED_SIZE", 1 << 20)
+    monkeypatch.setattr("dask_espresso.process.payload.PayloadScanner.MAX_ENCODED_SIZE", 1 << 20)
     path = write_script("give({'a': 'x' * 10_000_000})\ntime.sleep(0.3)")
     with growth_below(10e6):
         outcome = run(engine, path, time_limit=10)

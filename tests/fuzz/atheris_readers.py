@@ -18,8 +18,9 @@ with atheris.instrument_imports(include=["dask_espresso", "yaml"]):
     from dask_espresso.inputs.shipped import folder
     from dask_espresso.inputs.study import load_study
     from dask_espresso.outcome import Outcome
+    from dask_espresso.process.payload import PayloadScanner
     from dask_espresso.record import pack, unpack
-    from dask_espresso.script.transport import PayloadScanner, TransportError, encode_transport_data
+    from dask_espresso.script.transport import TransportError, encode_transport_data
     from dask_espresso.store.journal import read_journal
 
 FILE = Path(tempfile.mkdtemp(prefix="atheris-"), "file")

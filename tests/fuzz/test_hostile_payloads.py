@@ -21,8 +21,8 @@ from fuzzing import DAMAGES, Reader, damage, examples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dask_espresso.process.payload import PayloadScanner
 from dask_espresso.script.transport import (
-    PayloadScanner,
     TransportError,
     encode_transport_data,
 )

@@ -19,10 +19,10 @@ from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.order import Order, Workload
+from dask_espresso.process.payload import PayloadScanner
 from dask_espresso.process.simulator import _checked_result
 from dask_espresso.record import pack, unpack
 from dask_espresso.script.transport import (
-    PayloadScanner,
     decode_transport_data,
     encode_transport_data,
 )

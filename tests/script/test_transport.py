@@ -9,23 +9,12 @@ import pytest
 from simulators import run_process
 
 from dask_espresso.process.environment import SCRIPT
+from dask_espresso.process.payload import PayloadScanner
 from dask_espresso.script.transport import (
-    PayloadScanner,
     TransportError,
     decode_transport_data,
     encode_transport_data,
 )
-
-PAYLOAD = encode_transport_data({"pressure": 2.5, "rdf": np.arange(100.0)}).encode()
-
-
-def scan(output, size=1 << 20):
-    noise = bytearray()
-    scanner = PayloadScanner(noise.extend)
-    for start in range(0, len(output), size):
-        scanner.feed(output[start : start + size])
-    scanner.close()
-    return scanner, bytes(noise)
 
 
 def test_round_trip():
@@ -48,65 +37,6 @@ def test_encoded_is_one_line_that_the_original_sample_reads():
 def test_decoding_what_is_no_payload(text):
     with pytest.raises(TransportError):
         decode_transport_data(text)
-
-
-@pytest.mark.parametrize("size", [1, 7, 4096])
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (b"", b""),
-        (b"", b"\n"),
-        (b"warning: something\n", b"\nbye\n"),
-        (b"no newline", b"no newline either"),
-        (b"KingARthur", b"gARbage"),
-        (b"\xff\xfe\x00", b"\x00\n"),
-        (b"gASVbroken but no payload\n", b"\n"),
-    ],
-)
-def test_noise_around_the_payload_is_kept_apart(before, after, size):
-    scanner, noise = scan(before + PAYLOAD + after, size)
-    assert scanner.payload()["pressure"] == 2.5
-    assert noise == before + after
-
-
-@pytest.mark.parametrize("value", [{}, None, 0, [], {"a": 1}, "x", {"a": b"1" * 70000}])
-def test_small_and_large_payloads_with_text_glued_to_them(value):
-    payload = encode_transport_data(value).encode()
-    scanner, noise = scan(b"tuning P3M " + payload + b"done")
-    assert scanner.payload() == value
-    assert noise == b"tuning P3M done"
-
-
-@pytest.mark.parametrize("between", [b"", b"\n", b" and "])
-def test_two_payloads(between):
-    scanner, _ = scan(PAYLOAD + between + PAYLOAD)
-    with pytest.raises(TransportError, match="two payloads"):
-        scanner.payload()
-
-
-def test_no_payload():
-    scanner, noise = scan(b"pressure: 2.5\n")
-    assert noise == b"pressure: 2.5\n"
-    with pytest.raises(TransportError, match="no payload"):
-        scanner.payload()
-
-
-@pytest.mark.parametrize("cut", [5, 40, 200])
-def test_broken_payload_shows_its_text(cut):
-    scanner, _ = scan(b"hello\n" + PAYLOAD[:-cut] + b"\n")
-    with pytest.raises(TransportError, match="broken payload.*gAWV"):
-        scanner.payload()
-
-
-def test_payload_in_its_own_noise_costs_no_memory():
-    noise = []
-    scanner = PayloadScanner(lambda data: noise.append(len(data)))
-    chunk = b"gARbage " * 2**13
-    for _ in range(8):
-        scanner.feed(chunk)
-    scanner.close()
-    assert sum(noise) == 8 * len(chunk)
-    assert len(scanner._pending) == 0
 
 
 # what numpy 1.26 and numpy 2.x write for np.arange(3.0)
@@ -159,7 +89,8 @@ def test_arrays_of_espresso_come_through_without_espresso(monkeypatch):
         locked = np.arange(3.0).view(module.array_locked)
         locked.flags.writeable = False
         text = encode_transport_data({"pos": locked})
-    scanner, _ = scan(text.encode())
+    scanner = PayloadScanner(lambda noise: None)
+    scanner.feed(text.encode())
     for value in (scanner.payload()["pos"], decode_transport_data(text)["pos"]):
         assert type(value) is np.ndarray
         assert value.tolist() == [0, 1, 2]
@@ -198,17 +129,17 @@ def test_result_without_a_worker_is_printed(script):
         ("d.send_result(range(3))", "builtins.range, which is no plain data"),
         ("os.write(fd, b'x' * 100)", "it was not written by send_result"),
         ("os.write(fd, bytes(16))", "it was not written by send_result"),
-        ("os.write(fd, struct.pack('<8sQ', t._RESULT_MAGIC, 1))", "not there to its end"),
+        ("os.write(fd, struct.pack('<8sQ', t.MAGIC, 1))", "not there to its end"),
         (
-            "os.write(fd, struct.pack('<8sQQ', t._RESULT_MAGIC, 1, 1 << 60))",
+            "os.write(fd, struct.pack('<8sQQ', t.MAGIC, 1, 1 << 60))",
             "has more than 4095 MiB",
         ),
-        ("os.write(fd, struct.pack('<8sQ', t._RESULT_MAGIC, 1 << 60))", "it was not written by"),
+        ("os.write(fd, struct.pack('<8sQ', t.MAGIC, 1 << 60))", "it was not written by"),
     ],
 )
 def test_what_is_wrong_with_a_sent_result(python, script, code, said):
     path = script(f"""
-        import dask_espresso as d, dask_espresso.transport as t, os, struct
+        import dask_espresso as d, dask_espresso.result_pipe as t, os, struct
         fd = int(os.environ["DASK_ESPRESSO_RESULT"].split(":")[0])
         {code}
     """)
