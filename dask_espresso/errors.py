@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -61,3 +62,15 @@ def describe(value: Any) -> str:
     if len(said) > 60:
         said = f"{said[:40]} … {said[-10:]}"
     return f"the text {said}" if isinstance(value, str) else f"the number {said}"
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that a name is not known, which one is nearest, and which there are."""
+    import difflib  # which most need not
+
+    known = sorted(known)
+    folded = {candidate.casefold(): candidate for candidate in known}
+    swapped = [near for near in folded if sorted(near) == sorted(name.casefold())]
+    near = swapped or difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    question = f"did you mean {folded[near[0]]!r}? Known" if near else "known"
+    return f"unknown {kind} {name!r}; {question} {kind}s: {', '.join(known) or 'none'}"

@@ -46,7 +46,6 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SCREENS = 350  # lines
 LONG = {
     "check/worker_checks.py": 515,
-    "inputs/study.py": 594,
     "process/conversation.py": 366,
     "script/forkserver.py": 579,
     "script/supervisor.py": 390,

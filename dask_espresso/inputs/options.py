@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dask.utils import parse_bytes, parse_timedelta
 
-from ..errors import BadValueError, describe
+from ..errors import BadValueError, describe, unknown
 from ..paths import expand
 from ..systems.kinds import (
     ANYTHING,
@@ -31,7 +31,6 @@ from ..systems.kinds import (
 from ..systems.table import system_of
 from ..systems.worker_job import section_of, site_default
 from .dask_files import file_of
-from .wording import unknown
 
 if TYPE_CHECKING:
     from ..systems.system import System

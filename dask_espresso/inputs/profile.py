@@ -15,7 +15,7 @@ import pydantic
 from pydantic import BeforeValidator, PlainValidator
 
 from ..engines import ENGINES, Engine
-from ..errors import BadValueError, InputError
+from ..errors import BadValueError, InputError, unknown
 from ..paths import located
 from ..systems.table import SYSTEMS, system_of, systems_with_drivers
 from ..systems.worker_job import worker_job
@@ -24,7 +24,6 @@ from .document import Document, without_unit
 from .engine_settings import EngineSettings, check_variables
 from .options import check_batch, check_local, option_names, whole
 from .shipped import file_or_template, profile_names
-from .wording import unknown
 
 if TYPE_CHECKING:
     from ..systems.system import System

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from typing import Annotated, Any, get_args, get_origin
 
 import pydantic
 
-from ..errors import BadValueError, describe
+from ..errors import BadValueError, describe, unknown
 from .plain_yaml import KeyPath
 
 _EXPECTED = {
@@ -58,13 +56,3 @@ def _known_keys(model: type[pydantic.BaseModel], at: KeyPath) -> list[str]:
         if get_origin(kind) is Annotated:
             kind = get_args(kind)[0]
     return list(kind.model_fields)
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that a name is not known, which one is nearest, and which there are."""
-    known = sorted(known)
-    folded = {candidate.casefold(): candidate for candidate in known}
-    swapped = [near for near in folded if sorted(near) == sorted(name.casefold())]
-    near = swapped or difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
-    question = f"did you mean {folded[near[0]]!r}? Known" if near else "known"
-    return f"unknown {kind} {name!r}; {question} {kind}s: {', '.join(known) or 'none'}"

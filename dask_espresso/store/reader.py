@@ -18,7 +18,7 @@ from .rows import Rows
 from .table import ID_TYPE, places_of
 
 if TYPE_CHECKING:
-    from ..inputs.study import Study
+    from ..inputs.stored_study import StoredStudy
 
 _ORDER = ("parameters", "sweep", "replicas")  # of a study: they make its ids, and their order
 
@@ -28,7 +28,7 @@ class Reader:
 
     Parameters
     ----------
-    study : Study
+    study : StoredStudy
         As it was run last.
     rows : Rows
         Of the file and the journal.
@@ -41,7 +41,7 @@ class Reader:
         Outcomes of simulations that are not in the study.
     """
 
-    def __init__(self, study: Study, rows: Rows) -> None:
+    def __init__(self, study: StoredStudy, rows: Rows) -> None:
         self.study = study
         self._all = rows
         latest = rows.latest()
@@ -66,8 +66,8 @@ class Reader:
         published = self._all.published
         if published is None:
             return None
-        before, now = published.study, self.study.snapshot()
-        if any(json.dumps(before.get(key)) != json.dumps(now[key]) for key in _ORDER):
+        before, now = published.study, self.study
+        if any(json.dumps(before.get(key)) != json.dumps(getattr(now, key)) for key in _ORDER):
             return None
         return published.places()
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ..errors import InputError
 from ..files import aside_of, followed
 from ..identity import IDS, simulation_id
-from ..inputs.study import Study
+from ..inputs.stored_study import stored_study
 from ..outcome import Outcome
 from ..record import unpack
 from .claim import holder
@@ -132,7 +132,7 @@ def look(path: str | os.PathLike[str], view: Callable[[Reader, StoreContents[Out
 
     def read(rows: Rows, contents: StoreContents[Outcome]) -> T:
         try:
-            study = Study.from_snapshot(contents.study)
+            study = stored_study(contents.study)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         return view(Reader(study, rows), contents)

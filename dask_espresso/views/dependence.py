@@ -21,7 +21,7 @@ from ..store.reading import look
 from .sameness import Results
 
 if TYPE_CHECKING:
-    from ..inputs.study import Study
+    from ..inputs.stored_study import StoredStudy
 
 _Array = np.ndarray[Any, Any]
 _MAX_NAMES = 5  # that a sentence lists
@@ -179,7 +179,7 @@ def _is_idle(names: Sequence[str], results: Results) -> bool:
     return any(_tell(name, results, firsts) for name in results.names)
 
 
-def _along(names: Sequence[str], study: Study, places: _Array) -> _Array:
+def _along(names: Sequence[str], study: StoredStudy, places: _Array) -> _Array:
     """Give simulations that differ by no other parameter, and are the same replica, one number."""
     if study.sweep == "zip" or not names:
         return places // (study.count // study.replicas)

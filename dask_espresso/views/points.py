@@ -15,7 +15,7 @@ from .texts import told_apart
 from .versions import Versions
 
 if TYPE_CHECKING:
-    from ..inputs.study import Study
+    from ..inputs.stored_study import StoredStudy
 
 
 class Points:
@@ -140,19 +140,8 @@ def _are_first(groups: Values) -> Values:
     return is_first
 
 
-def parameter_values(study: Study, name: str, places: Values) -> tuple[list[Any], Values]:
+def parameter_values(study: StoredStudy, name: str, places: Values) -> tuple[list[Any], Values]:
     """Give the different values of a parameter at places of a study, and which each place has."""
-    numbers, codes = np.unique(_value_numbers(study, name, places), return_inverse=True)
+    numbers, codes = np.unique(study.value_number(name, places), return_inverse=True)
     values = study.values(name)
     return [values[number] for number in numbers.tolist()], codes
-
-
-def _value_numbers(study: Study, name: str, places: Values) -> Values:
-    """Give the place of the value among those of the parameter."""
-    if name not in study.swept:
-        return np.zeros(len(places), np.intp)
-    points = places % (study.count // study.replicas)
-    if study.sweep == "zip":
-        return points
-    inner = math.prod(len(study.values(n)) for n in study.swept[study.swept.index(name) + 1 :])
-    return np.asarray(points // inner % len(study.values(name)))

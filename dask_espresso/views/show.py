@@ -23,7 +23,7 @@ from .texts import format_with_error, literal, say, some_of
 from .versions import Versions
 
 if TYPE_CHECKING:
-    from ..inputs.study import Study
+    from ..inputs.stored_study import StoredStudy
 
 _GAP = "  "  # between columns
 
@@ -85,7 +85,7 @@ def _table(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> _Tab
 
 
 def _columns(
-    study: Study, points: Points, numbers: Numbers, names: Sequence[str]
+    study: StoredStudy, points: Points, numbers: Numbers, names: Sequence[str]
 ) -> list[list[str]]:
     told = [*study.swept, *points.marks]
     parameters = [[literal(name), *points.texts(name)] for name in told]
@@ -106,7 +106,7 @@ def note(path: Path, reader: Reader) -> list[str]:
     return [f"warning: {first}{more}"] if first else []
 
 
-def _heading(study: Study, name: str) -> str:
+def _heading(study: StoredStudy, name: str) -> str:
     """Name a result's column as the store does."""
     return literal(f"result.{name}" if name in study.parameters else name)
 

@@ -80,7 +80,7 @@ def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dic
 def _engines(reader: Reader) -> list[str]:
     """Give all engines, each with its version."""
     (engines, ours), (versions, theirs) = reader.coded("engine"), reader.coded("engine_version")
-    pairs = np.unique(np.stack([ours, theirs]), axis=1).T.tolist()
+    pairs = [divmod(pair, len(versions)) for pair in np.unique(ours * len(versions) + theirs)]
     return sorted({f"{engines[one]} {versions[other]}".strip() for one, other in pairs})
 
 

@@ -9,10 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_espresso.errors import BadValueError, InputError, describe
+from dask_espresso.errors import BadValueError, InputError, describe, unknown
 from dask_espresso.inputs.document import Document
 from dask_espresso.inputs.plain_yaml import Reader, dotted
-from dask_espresso.inputs.wording import unknown
 
 
 @pytest.fixture

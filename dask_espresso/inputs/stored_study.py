@@ -1,0 +1,56 @@
+"""A study as a store has it: what looks at results need of it, without the machinery of checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .parameters import checked_parameters
+from .simulations import Simulations
+
+
+@dataclass(frozen=True)
+class StoredStudy(Simulations):
+    """A :class:`~dask_espresso.inputs.study.Study` that was checked before it was stored.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not what :meth:`~dask_espresso.inputs.study.Study.snapshot` gave.
+    """
+
+    name: str
+    script: str
+    parameters: dict[str, Any]
+    engine: str = "espresso"
+    sweep: str = "product"
+    replicas: int = 1
+    seed: int = 0
+    time_limit: float | None = None
+    retries: int = 1
+    reference: str | None = None
+
+    def __post_init__(self) -> None:
+        kinds = (type(self.name), type(self.parameters), type(self.replicas), type(self.seed))
+        if kinds != (str, dict, int, int) or self.replicas < 1 or self.seed < 0:
+            raise ValueError(f"{self.name!r} is no study")
+        if self.sweep not in ("product", "zip") or self.reference not in (None, "wca"):
+            raise ValueError(f"{self.name!r} is of another version")
+        checked_parameters(self.parameters)
+        self.check_size()
+
+
+def stored_study(snapshot: dict[str, Any]) -> StoredStudy:
+    """Make a study again of what a store holds.
+
+    Raises
+    ------
+    InputError
+        If it is no study.
+    """
+    try:
+        return StoredStudy(**snapshot)
+    except (TypeError, ValueError):
+        from .study import Study  # says what is wrong with it
+
+        return StoredStudy(**Study.from_snapshot(snapshot).snapshot())
