@@ -1,5 +1,6 @@
 """Fixtures for the whole suite."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -51,7 +52,7 @@ quiet = {  # what they do when there is nothing to do
     "admin.system-monitor.interval": "10s", "admin.tick.interval": "1s",
     "worker.profile.enabled": False,
 }
-pages = {"dashboard_address": None, "worker_dashboard_address": None}
+pages = {"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
 with (
     dask.config.set({f"distributed.{name}": value for name, value in quiet.items()}),
     LocalCluster(n_workers=1, processes=False, protocol="tcp", **pages) as cluster,
@@ -61,6 +62,8 @@ with (
 """
 
 pytest.register_assert_rewrite("processes")
+
+gc.set_threshold(50_000)  # what is imported stays: looking through it takes a tenth of a start
 
 hypothesis.settings.register_profile(
     "suite", deadline=None
@@ -87,6 +90,11 @@ def pytest_collection_modifyitems(config, items):
     deselected = [item for item in items if item.get_closest_marker("espresso")]
     config.hook.pytest_deselected(items=deselected)
     items[:] = [item for item in items if item not in deselected]
+
+
+def pytest_collection_finish():
+    """All that is there stays to the end; no collection of garbage has to look through it."""
+    gc.freeze()
 
 
 @pytest.fixture(params=["spawn", "fork"])

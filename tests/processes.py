@@ -5,6 +5,9 @@ import time
 
 import psutil
 
+# options of a LocalCluster whose dashboard, which takes a second to import, is not tested
+NO_PAGES = {"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
+
 
 def is_running(pid):
     try:

@@ -101,8 +101,10 @@ def call(directory, monkeypatch):
         ("preload: [mylib], environment: {PYTHONPATH: ../lib}", {}),
     ],
 )
-def test_relative_paths_of_a_run(directory, call, settings, environment):
-    profile = f"engines:\n  mine: {{command: ./start image.sif, {settings}}}\n"
+def test_relative_paths_of_a_run(directory, call, workers, settings, environment):
+    # the variables of the driver are those of workers that it starts itself
+    profile = f"cluster: {'local' if environment else workers.cluster}\n"
+    profile += f"engines:\n  mine: {{command: ./start image.sif, {settings}}}\n"
     (directory / "there/p.yaml").write_text(profile)
     for command in ("try", "run"):
         done = call(command, "study.yaml", **environment)

@@ -38,11 +38,9 @@ FULL, ALL_FULL, CLOSED = "2>/dev/full", "2>/dev/full >/dev/full", "2>&- >&- <&-"
         ("status none.h5", CLOSED, 2),
         ("--debug status none.h5", ALL_FULL, 2),
         ("--debug status none.h5", CLOSED, 2),
-        ("--nonsense", FULL, 2),  # one of click's
-        ("--nonsense", ALL_FULL, 2),
+        ("--nonsense", ALL_FULL, 2),  # one of click's
         ("--nonsense", CLOSED, 2),
         ("run bad.yaml", ALL_FULL, 2),
-        ("try study.yaml", FULL, 0),
         ("try study.yaml", ALL_FULL, 0),
         ("try study.yaml", CLOSED, 0),
     ],

@@ -54,6 +54,8 @@ def test_the_tutorial(tmp_path):
             study = here / "study.yaml"
             text = study.read_text().replace("n_steps: 5000", "n_steps: 10")
             study.write_text(text.replace("n_particles: 100", "n_particles: 30"))
+            script = here / "simulation.py"
+            script.write_text(script.read_text().replace("2000, 0)", "200, 0)"))
         else:
             assert masked(shell("bash", "-c", command)) == masked(said), command
     assert {path.name for path in here.iterdir()} >= {"my_study.h5", "my_study.png", "table.csv"}

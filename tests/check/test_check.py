@@ -15,7 +15,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 from distributed import Client, LocalCluster
-from processes import is_running, wait_until
+from processes import NO_PAGES, is_running, wait_until
 
 from dask_espresso.check import check, worker_checks
 from dask_espresso.check.check import check_profile
@@ -101,8 +101,8 @@ def test_a_study_on_this_machine(study_file):
     assert re.search(r"all 3 simulations take about [\d.]+ s with \d+ at a time", said)
 
 
-def test_without_a_study(here):
-    said = invoke()
+def test_without_a_study(here, workers):
+    said = invoke("--profile", workers.path)
     assert "note  no study was named" in said
     assert "the worker sees this directory" in said
     assert "engine" not in said
@@ -151,8 +151,9 @@ def test_a_running_scheduler(run, report, workers):
 # ---- what does not -------------------------------------------------------------------------------
 
 
-def test_engine_that_does_not_start(study_file, here):
-    (here / "profile.yaml").write_text("engines: {espresso: {command: /no/such/pypresso}}\n")
+def test_engine_that_does_not_start(study_file, here, workers):
+    engines = "engines: {espresso: {command: /no/such/pypresso}}"
+    (here / "profile.yaml").write_text(f"cluster: {workers.cluster}\n{engines}\n")
     study = study_file(STUDY.replace("engine: python", "engine: espresso"))
     said = invoke(study, "--profile", "profile.yaml", status=1)
     assert re.search(
@@ -293,7 +294,7 @@ def test_queue_that_does_not_answer(programs, run, monkeypatch):
 
 
 def test_scheduler_without_workers(run):
-    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as running:
+    with LocalCluster(n_workers=0, **NO_PAGES) as running:
         address = running.scheduler_address
         faults = run(Profile(cluster=address), timeout=0.5)
     assert len(faults) == 1
@@ -373,22 +374,23 @@ def test_worker_that_dies(run, script):
     assert fault.startswith("FAIL the worker has died")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(study_file, script, number):
+@pytest.mark.parametrize(("number", "is_local"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_interrupted(study_file, script, workers, number, is_local):
     script("import time; time.sleep(60)", "other.py")
     study = study_file(STUDY.replace("echo", "other.py"))
-    command = [sys.executable, "-m", "dask_espresso", "check", str(study)]
+    profile = "local" if is_local else workers.path
+    command = [sys.executable, "-m", "dask_espresso", "check", str(study), "--profile", profile]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         children = psutil.Process(process.pid).children
         assert any(line.startswith("wait  simulation") for line in process.stdout)
-        workers = children(recursive=True)
+        started = children(recursive=True)
         for _ in range(2):
             process.send_signal(number)
             time.sleep(0.2)
         assert "it works" not in process.stdout.read()
     assert process.returncode == 75
-    assert workers
-    assert wait_until(lambda: not any(is_running(worker.pid) for worker in workers))
+    assert bool(started) is is_local
+    assert wait_until(lambda: not any(is_running(worker.pid) for worker in started))
 
 
 def test_versions_that_differ(run, report, workers, monkeypatch):

@@ -4,7 +4,6 @@ What a real Slurm and a real HTCondor do is tested in tests/clusters.
 """
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -15,8 +14,11 @@ from pathlib import Path
 
 import dask
 import pytest
+from click.testing import CliRunner
 from distributed import LocalCluster
+from processes import NO_PAGES
 
+from dask_espresso.cli import main
 from dask_espresso.cluster.certificates import temporary_security
 from dask_espresso.cluster.cluster import open_cluster
 from dask_espresso.cluster.roster import JobReport, Roster, roster_path, write_roster
@@ -28,6 +30,7 @@ from dask_espresso.inputs.study import load_study
 from dask_espresso.process.task import _job_start, has_time_for
 from dask_espresso.store.store import read_store
 
+NO_NANNY = {"nanny": False}  # a process less, which takes a second to start, where none dies
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
@@ -149,56 +152,37 @@ def test_a_log_directory_that_is_only_looked_at_leaves_none_of_its_parents(tmp_p
 # ---- a scheduler with TLS ------------------------------------------------------------------------
 
 
-def test_a_scheduler_with_certificates(tmp_path, study):
+def test_a_scheduler_with_certificates(tmp_path, study, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     study(2)
-    with temporary_security(tmp_path) as made, contextlib.ExitStack() as stack:
-        files = {"ca-file": made.tls_ca_file, "cert": made.tls_client_cert}
-        files |= {"key": made.tls_client_key}
-        options = [word for name, path in files.items() for word in (f"--tls-{name}", path)]
-        address = tmp_path / "scheduler.json"
-        options += ["--scheduler-file", str(address), "--no-dashboard"]
-        for program in (
-            ["scheduler", "--protocol=tls", "--host=127.0.0.1", "--port=0"],
-            ["worker", "--nthreads=1"],
-        ):
-            command = [sys.executable, "-m", f"distributed.cli.dask_{program[0]}", *program[1:]]
-            process = stack.enter_context(
-                subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL, cwd=tmp_path)
-            )
-            stack.callback(process.terminate)
-        while not address.exists() or not address.read_text():
-            time.sleep(0.1)
-        (tmp_path / "p.yaml").write_text(f"cluster: {json.loads(address.read_text())['address']}\n")
-        names = {"ca-file": "ca-file", "client.cert": "cert", "client.key": "key"}
-        configured = {f"distributed.comm.tls.{key}": files[file] for key, file in names.items()}
-        variables = {
-            f"DASK_{key.replace('.', '__').replace('-', '_').upper()}": path
-            for key, path in configured.items()
-        }
-
-        def run(what):
-            command = [sys.executable, "-m", "dask_espresso", what, "study.yaml"]
-            return subprocess.run(
-                [*command, "--profile=p.yaml"], cwd=tmp_path, env=os.environ | variables,
-                capture_output=True, text=True, timeout=60,
-            )  # fmt: skip
-
-        done = run("check")
-        assert (done.returncode, done.stderr) == (0, "")
-        done = run("run")
-        assert done.returncode == 0, done.stderr
-        assert squares(tmp_path / "s.h5") == [0, 1]
-        (tmp_path / "s.h5").unlink()
+    with (
+        temporary_security(tmp_path) as made,
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, protocol="tls", security=made,
+            **NO_PAGES,
+        ) as running,
+    ):  # fmt: skip
+        assert running.scheduler_address.startswith("tls://")
+        Path("p.yaml").write_text(f"cluster: {running.scheduler_address}\n")
+        files = {"ca-file": made.tls_ca_file, "client.cert": made.tls_client_cert}
+        files |= {"client.key": made.tls_client_key}
+        configured = {f"distributed.comm.tls.{key}": path for key, path in files.items()}
+        with dask.config.set(configured):
+            for what in ("check", "run"):
+                ended = CliRunner().invoke(main, [what, "study.yaml", "--profile=p.yaml"])
+                assert ended.exit_code == 0, ended.output
+        assert squares() == [0, 1]
+        Path("s.h5").unlink()
         with pytest.raises(InputError) as refusal:
-            run_study(tmp_path / "study.yaml", tmp_path / "p.yaml", tmp_path / "s.h5")
-        assert "p.yaml:1: cluster: is tls://127.0.0.1:" in str(refusal.value)
+            run_study("study.yaml", "p.yaml", "s.h5")
+        assert "p.yaml:1: cluster: is tls://" in str(refusal.value)
         assert "no certificates; set `ca-file`, `client.cert`" in str(refusal.value)
         with (
             dask.config.set(configured | {"distributed.comm.tls.ca-file": "/nope"}),
             pytest.raises(InputError, match="TLS files that cannot be used"),
         ):
-            run_study(tmp_path / "study.yaml", tmp_path / "p.yaml", tmp_path / "s.h5")
-        assert not (tmp_path / "s.h5").exists()
+            run_study("study.yaml", "p.yaml", "s.h5")
+        assert not Path("s.h5").exists()
 
 
 # the program, which waits for a scheduler less long than its users would
@@ -226,8 +210,7 @@ def test_an_address_where_no_scheduler_is(tmp_path, study, what):
 
 def test_the_address_of_a_worker(study):
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0",
-        protocol="tcp",
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", **NO_PAGES
     ) as running:  # fmt: skip
         (worker,) = running.workers.values()
         with pytest.raises(InputError, match="no Dask scheduler answers .*a worker does"):
@@ -304,7 +287,8 @@ def test_numbers_that_a_site_prints_are_no_jobs(slurm, study, says, monkeypatch)
         for name in ("PARTITION", "ACCOUNT", "QOS"):
             monkeypatch.setenv(f"SBATCH_{name}", "urgent")
         monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-        assert run_study(study(2), profile(options={"queue": "normal"})).exit_status == 0
+        options = {"queue": "normal", **NO_NANNY}
+        assert run_study(study(2), profile(options=options)).exit_status == 0
         # the user's defaults reach the worker jobs, but not over the profile's own
         leaked = (slurm / "leaked").read_text().split()
         assert sorted(leaked) == ["SBATCH_ACCOUNT=urgent", "SBATCH_QOS=urgent"]
@@ -346,7 +330,7 @@ def test_without_the_program_that_submits(slurm, study):
 def test_a_refused_submission_is_tried_again(slurm, study):
     (slurm / "refuse").write_text("sbatch: error: partition is inactive")
     with subprocess.Popen(["/bin/sh", "-c", "sleep 3; rm refuse"]):
-        assert run_study(study(), profile()).exit_status == 0
+        assert run_study(study(), profile(options=NO_NANNY)).exit_status == 0
     assert squares() == [0, 1, 4, 9, 16, 25]
 
 
@@ -473,7 +457,8 @@ def test_a_study_inside_an_allocation(slurm, study, monkeypatch):
     )
     srun.chmod(0o755)
     monkeypatch.setenv("SLURM_JOB_ID", "42")
-    assert run_study(study(), profile(cluster="slurm-allocation", jobs=2)).exit_status == 0
+    inside = profile(cluster="slurm-allocation", jobs=2, options=NO_NANNY)
+    assert run_study(study(), inside).exit_status == 0
     assert squares() == [0, 1, 4, 9, 16, 25]
     started = (slurm / "srun").read_text().splitlines()
     assert len(started) == 2

@@ -129,7 +129,9 @@ def test_a_state_lasts_from_its_beginning():
     for now, view in enumerate([SEES[State.WORKING], silent, SEES[State.WORKING], silent]):
         job.update(view, float(now))
         assert diagnose(job, view, float(now)) is None
+    job.update(silent, 4.4)  # looking once more does not make it begin anew
     assert diagnose(job, silent, 4.4) is None
+    job.update(silent, 4.6)
     assert diagnose(job, silent, 4.6).reason == "did not answer for 60 s"
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 import pytest
 from distributed import Client, LocalCluster
-from processes import is_running, wait_until
+from processes import NO_PAGES, is_running, wait_until
 from simulators import close_all, simulate
 
 from dask_espresso.engines import Engine
@@ -355,34 +355,34 @@ OUTPUT = """
 def test_much_output_needs_no_memory(engine, write_script, kind, fd):
     path = write_script(OUTPUT)
     with growth_below(16e6):
-        outcome = run(engine, path, {"kind": kind, "fd": fd, "megabytes": 64}, 120)
+        outcome = run(engine, path, {"kind": kind, "fd": fd, "megabytes": 32}, 120)
     assert outcome.result == {"a": 1}, outcome.error
     assert len(outcome.log) < 20_000
 
 
-def test_a_result_of_40_megabytes(engine, write_script):
+def test_a_result_of_16_megabytes(engine, write_script):
     path = write_script("""
         import numpy
-        give({"a": numpy.arange(5_000_000)})
+        give({"a": numpy.arange(2_000_000)})
     """)
-    with growth_below(400e6):  # its text, its pickle, the array and the record
+    with growth_below(160e6):  # its text, its pickle, the array and the record
         outcome = run(engine, path, time_limit=60)
         record = pack(outcome)
     assert outcome.is_done, outcome.error
-    assert sum(map(len, record)) > 40e6
-    np.testing.assert_array_equal(unpack(b"".join(record)).result["a"], np.arange(5_000_000))
+    assert sum(map(len, record)) > 16e6
+    np.testing.assert_array_equal(unpack(b"".join(record)).result["a"], np.arange(2_000_000))
 
 
-def test_a_result_of_40_megabytes_by_a_pipe_of_its_own(engine, write_script):
+def test_a_result_of_16_megabytes_by_a_pipe_of_its_own(engine, write_script):
     path = write_script("""
         import numpy
-        dask_espresso.send_result({"a": numpy.arange(5_000_000)})
+        dask_espresso.send_result({"a": numpy.arange(2_000_000)})
     """)
-    with growth_below(60e6):  # once, also as a record
+    with growth_below(26e6):  # once, also as a record
         outcome = run(engine, path, time_limit=60)
         record = pack(outcome)
     assert outcome.is_done, outcome.error
-    np.testing.assert_array_equal(unpack(b"".join(record)).result["a"], np.arange(5_000_000))
+    np.testing.assert_array_equal(unpack(b"".join(record)).result["a"], np.arange(2_000_000))
 
 
 def test_a_result_larger_than_the_limit_is_refused(engine, write_script, monkeypatch):
@@ -473,7 +473,7 @@ def test_nothing_outlives_a_dask_worker_that_is_killed(write_script, tmp_path):
     engines = [Engine("python", environment=(MARK,), start=s) for s in ("spawn", "fork")] * 2
     files = [tmp_path / f"family {i}" for i in range(4)]
     with (
-        LocalCluster(n_workers=1, threads_per_worker=4, dashboard_address="127.0.0.1:0") as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=4, **NO_PAGES) as cluster,
         Client(cluster) as client,
     ):
         (worker,) = client.run(os.getpid).values()
