@@ -30,6 +30,8 @@ from ..systems.batch import BatchError
 from ..systems.queue import Queue
 from ..systems.refusals import is_final
 from ..walltime import format_duration
+from .connection_checks import check_clocks, check_network, check_versions
+from .file_checks import check_directory, check_scratch, check_script
 from .findings import (
     Case,
     DeadEndError,
@@ -42,7 +44,8 @@ from .findings import (
     of_ranks,
 )
 from .limits import check_time_limit
-from .worker_checks import WORKER_CHECKS, Worker
+from .simulation_checks import check_engines, check_machine, check_simulation
+from .worker import Worker
 
 _LOOK = 0.1  # seconds between looks at what is waited for
 _PERSISTS = 10.0  # seconds; what goes wrong for so long goes wrong in the second attempt, too
@@ -184,7 +187,7 @@ def _check_worker(case: Case) -> None:
         if cluster.keeper:
             cluster.keeper.work_left = 1
         worker = _first_worker(case, cluster)
-        go_through(WORKER_CHECKS, worker, case)
+        go_through(_ON_WORKER, worker, case)
         if cluster.keeper:
             case.note_jobs(cluster.keeper.roster)
 
@@ -277,4 +280,15 @@ _CHECKS = (
     _check_queue,
     _check_worker,
     _check_leaving,
+)
+_ON_WORKER = (
+    check_network,
+    check_clocks,
+    check_versions,
+    check_directory,
+    check_script,
+    check_scratch,
+    check_machine,
+    check_engines,
+    check_simulation,
 )

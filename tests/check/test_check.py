@@ -17,9 +17,13 @@ from click.testing import CliRunner
 from distributed import Client, LocalCluster
 from processes import NO_PAGES, is_running, wait_until
 
-from dask_espresso.check import check, worker_checks
+from dask_espresso.check import check, simulation_checks
 from dask_espresso.check.check import check_profile
+from dask_espresso.check.connection_checks import check_clocks
+from dask_espresso.check.file_checks import check_scratch
 from dask_espresso.check.findings import Case, FaultError, Findings
+from dask_espresso.check.on_worker import Machine, Scratch
+from dask_espresso.check.simulation_checks import check_machine
 from dask_espresso.cli import main
 from dask_espresso.cluster import connection, keeper
 from dask_espresso.engines import Engine
@@ -340,7 +344,7 @@ def test_simulation_without_a_time_limit(run, script, report, workers):
 
 
 def test_simulation_that_needs_much(run, script, report, monkeypatch):
-    monkeypatch.setattr(worker_checks, "_NARROW", 0.01)
+    monkeypatch.setattr(simulation_checks, "_NARROW", 0.01)
     script(
         """
         import time, dask_espresso
@@ -441,35 +445,33 @@ def answering(report, answer, engines=()):
 @pytest.mark.parametrize(
     ("scratch", "message"),
     [
-        (worker_checks._Scratch("/home", "nfs4", 1 << 40), "on a network file system .nfs4"),
-        (worker_checks._Scratch("/tmp", "tmpfs", 1 << 40), "in memory .tmpfs"),
-        (worker_checks._Scratch("/tmp", "ext4", 1 << 20), "1.00 MiB is little for 2 simulations"),
+        (Scratch("/home", "nfs4", 1 << 40), "on a network file system .nfs4"),
+        (Scratch("/tmp", "tmpfs", 1 << 40), "in memory .tmpfs"),
+        (Scratch("/tmp", "ext4", 1 << 20), "1.00 MiB is little for 2 simulations"),
     ],
 )
 def test_scratch_directories(report, scratch, message):
-    worker_checks._check_scratch(answering(report, lambda: scratch))
+    check_scratch(answering(report, lambda: scratch))
     assert report.lines[0].startswith("ok simulations run in")
     assert re.match(f"note .*{message}.*`export TMPDIR=", report.lines[1])
 
 
 def test_scratch_that_cannot_be_written(report):
-    scratch = worker_checks._Scratch("/scratch", error="Permission denied")
+    scratch = Scratch("/scratch", error="Permission denied")
     with pytest.raises(FaultError, match=r"cannot run in /scratch \(Permission denied\)"):
-        worker_checks._check_scratch(answering(report, lambda: scratch))
+        check_scratch(answering(report, lambda: scratch))
 
 
 def test_simulations_of_several_ranks(report):
-    machine = worker_checks._Machine("n1", 1, 2, 16 << 30)
+    machine = Machine("n1", 1, 2, 16 << 30)
     engines = [Engine("python"), Engine("espresso", ranks=2)]
-    worker_checks._check_machine(answering(report, lambda: machine, engines))
+    check_machine(answering(report, lambda: machine, engines))
     assert "machine n1: 1 simulation of 2 ranks at a time on 2 cores, with 16" in report.lines[0]
     assert len(report.lines) == 1
 
 
 def test_more_simulations_than_cores(report):
-    worker_checks._check_machine(
-        answering(report, lambda: worker_checks._Machine("n1", 16, 4, 16 << 30))
-    )
+    check_machine(answering(report, lambda: Machine("n1", 16, 4, 16 << 30)))
     assert report.lines[0].endswith("on 4 cores, with 1.00 GiB of memory each")
     assert report.lines[1].startswith("note 16 simulations at a time share 4 cores")
 
@@ -479,7 +481,7 @@ def test_more_simulations_than_cores(report):
     [(0.0, "ok clocks agree to 0.00 s"), (-60.0, "note the worker's clock is 1 min 0 s behind")],
 )
 def test_clocks(report, offset, message):
-    worker_checks._check_clocks(answering(report, lambda: time.time() + offset))
+    check_clocks(answering(report, lambda: time.time() + offset))
     assert report.lines[0].startswith(message)
 
 
