@@ -45,7 +45,6 @@ FLOORS = (  # from the top
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SCREENS = 350  # lines
 LONG = {
-    "process/conversation.py": 366,
     "script/forkserver.py": 579,
     "script/supervisor.py": 390,
     "store/columns.py": 495,

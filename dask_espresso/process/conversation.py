@@ -1,200 +1,20 @@
-"""What a worker and one simulation process say to each other, and the report on that process."""
+"""What a worker and one simulation process say to each other."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
 import select
-import signal
-import tempfile
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import psutil
-
-from ..script.supervisor import MARK
-from ..script.transport import TransportError
-from .cause import cause
+from .bounded_text import BoundedText
 from .payload import PayloadScanner
+from .report import ProcessReport
 
-_LOG_HEAD, _LOG_TAIL = 4096, 12288
-_ERROR_TAIL = 4000  # characters of standard error in the text of a failure
 _SUPERVISOR_GRACE = 4.0  # seconds that a supervisor may be late before it is killed itself
-_LOOKS, _LOOK_AGAIN = 4, 0.02  # times, seconds
-
-
-@dataclass
-class ProcessReport:
-    """What the kernel and the pipes say of one finished simulation process.
-
-    Attributes
-    ----------
-    exit_code : int or None
-        Exit code, minus the number of a signal, or None where it never started.
-    timed_out : bool
-        Whether it was stopped at its time limit.
-    time_limit : float or None
-        In seconds.
-    elapsed_time, cpu_time : float
-        In seconds; NaN where it is not known.
-    peak_memory : int or None
-        In bytes; None where it is not known.
-    error : str
-        Why the process did not start, or empty.
-    stderr, log : str
-        Standard error, and both streams without the payload; each shortened in the middle.
-    output : PayloadScanner
-        Holds the payload.
-    """
-
-    exit_code: int | None = None
-    timed_out: bool = False
-    time_limit: float | None = None
-    elapsed_time: float = 0.0
-    cpu_time: float = 0.0
-    peak_memory: int | None = None
-    error: str = ""
-    stderr: str = ""
-    log: str = ""
-    output: PayloadScanner = field(default_factory=lambda: PayloadScanner(lambda noise: None))
-
-    def failure(self) -> str:
-        """Say what went wrong, with the end of what it printed; empty if nothing did."""
-        reason = self.reason()
-        if not reason:
-            return ""
-        printed = self.stderr.strip()
-        if not printed and self.exit_code and not self.timed_out:
-            printed = self.log.strip()  # where some launchers complain
-        why, last = cause(printed), printed[-_ERROR_TAIL:]
-        # what says why may stand further up
-        shown = [reason, *([why] if why and why.split()[0] not in last else []), last]
-        return "\n".join(filter(None, shown))
-
-    def reason(self) -> str:
-        """Say what went wrong; empty if nothing did."""
-        if self.error:
-            return self.error
-        if self.timed_out:
-            return f"stopped at its time limit of {self.time_limit:g} s"
-        if self.exit_code is None:
-            return "its supervisor process died"
-        if self.exit_code == -signal.SIGKILL:
-            return (
-                "ended by SIGKILL, as the kernel does where memory runs out; "
-                f"it had used up to {(self.peak_memory or 0) / 2**20:.0f} MiB"
-            )
-        if self.exit_code < 0:
-            return f"ended by {signal_name(-self.exit_code)}"
-        if self.exit_code > 0:
-            return f"exit code {self.exit_code}"
-        try:
-            self.output.payload()
-        except TransportError as error:
-            return f"{error}{self._printed()}"
-        return ""
-
-    def _printed(self) -> str:
-        return f"; it printed: {self.log[-1000:]!r}" if self.log else "; it printed nothing"
-
-
-@dataclass(frozen=True)
-class ProcessOrder:
-    """All that it takes to run one simulation process.
-
-    Attributes
-    ----------
-    script : str
-        The simulation script.
-    stdin : bytes
-        What it gets on standard input.
-    environment : dict
-        All its environment variables.
-    directory : str
-        To run in.
-    scratch : str
-        Directory of its own, which its supervisor makes and removes.
-    time_limit : float or None
-        In seconds.
-    on_output : callable or None
-        Called with everything printed but the payload, as it comes.
-    """
-
-    script: str
-    stdin: bytes
-    environment: dict[str, str]
-    directory: str
-    scratch: str
-    time_limit: float | None
-    on_output: Callable[[bytes], None] | None
-
-    @property
-    def mark(self) -> str:
-        """What all its processes have in their environment."""
-        return self.environment[MARK]
-
-
-def signal_name(number: int) -> str:
-    """Name a signal, such as SIGSEGV."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-class BoundedText:
-    """The beginning and the end of a text of any length."""
-
-    def __init__(self) -> None:
-        self._size = 0
-        self._head = bytearray()
-        self._tail = bytearray()
-
-    def add(self, data: bytes) -> None:
-        """Append to the text."""
-        self._size += len(data)
-        space = _LOG_HEAD - len(self._head)
-        self._head += data[:space]
-        self._tail += data[max(space, len(data) - _LOG_TAIL) :]
-        del self._tail[:-_LOG_TAIL]
-
-    def __str__(self) -> str:
-        left_out = self._size - len(self._head) - len(self._tail)
-        gap = f"\n[… {left_out} bytes left out …]\n".encode() if left_out else b""
-        return (bytes(self._head) + gap + bytes(self._tail)).decode("utf-8", "replace")
-
-
-def scratch_path() -> Path:
-    """Name a directory for one process to have to itself, which is not there yet.
-
-    Raises
-    ------
-    OSError
-        If there is no place for temporary files at all.
-    """
-    return Path(tempfile.gettempdir(), f"dask-espresso-{uuid.uuid4().hex[:12]}")
-
-
-def kill_marked(*marks: str) -> None:
-    """Kill all processes that a simulation has started, where its supervisor could not."""
-    end = time.monotonic() + 3
-    looks = 0  # in a row that found nothing: one alone may miss what was just being forked
-    while looks < _LOOKS and time.monotonic() < end:
-        looks += 1
-        # the newest first, before they have forked again and ended
-        for pid in sorted(psutil.pids(), reverse=True):
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(pid)
-                if process.environ().get(MARK) in marks:
-                    process.kill()
-                    looks = 0
-        time.sleep(_LOOK_AGAIN)
 
 
 class Pipes:

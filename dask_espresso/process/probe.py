@@ -11,8 +11,8 @@ from ..engines import Engine, engine_command
 from ..inputs.shipped import SIMULATIONS
 from ..script.fingerprint import KNOWN, top_of
 from .cause import brief
-from .conversation import ProcessReport
 from .launcher import does_fit, fitting, kind_of_program, remedy
+from .report import ProcessReport
 from .run import (
     PROBE,
     PROBE_LIMIT,

@@ -21,17 +21,12 @@ from ..inputs.shipped import SIMULATIONS
 from ..script.result_pipe import RESULT, pipe_number
 from ..script.supervisor import MARK
 from ..script.transport import encode_transport_data
-from .conversation import (
-    Conversation,
-    Pipes,
-    ProcessOrder,
-    ProcessReport,
-    kill_marked,
-    scratch_path,
-)
+from .conversation import Conversation, Pipes
 from .environment import SCRIPT, simulation_environment
 from .launcher import fitting
 from .memo import Memo
+from .process_order import ProcessOrder, kill_marked, scratch_path
+from .report import ProcessReport
 from .warm import WarmEngine
 from .warm_start import WarmStart
 

@@ -12,10 +12,10 @@ from ..engines import Engine
 from ..outcome import Outcome, Status
 from ..values import named, not_finite, storable
 from .code import CodeFiles
-from .conversation import ProcessReport
 from .memo import Memo
 from .order import Order, Workload
 from .probe import Probe, probe
+from .report import ProcessReport
 from .run import Runner
 
 _JOB_ID_VARIABLES = ("SLURM_JOB_ID", "DASK_ESPRESSO_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")

@@ -20,16 +20,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..script import supervisor
-from .conversation import (
-    BoundedText,
-    Conversation,
-    Pipes,
-    ProcessOrder,
-    ProcessReport,
-    kill_marked,
-    scratch_path,
-)
+from .bounded_text import BoundedText
+from .conversation import Conversation, Pipes
 from .environment import SCRIPT
+from .process_order import ProcessOrder, kill_marked, scratch_path
+from .report import ProcessReport
 
 _PROGRAM = SCRIPT / "forkserver.py"
 _MAX_MESSAGE = 1 << 17  # bytes

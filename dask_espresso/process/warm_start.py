@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from .conversation import ProcessOrder, ProcessReport
+from .process_order import ProcessOrder
+from .report import ProcessReport
 from .warm import NoWarmStartError, WarmEngine
 
 logger = logging.getLogger(__name__)

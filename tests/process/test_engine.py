@@ -16,7 +16,7 @@ from simulators import probe, run_process
 
 from dask_espresso.engines import Engine
 from dask_espresso.inputs.shipped import SIMULATIONS
-from dask_espresso.process.conversation import BoundedText
+from dask_espresso.process.bounded_text import BoundedText
 from dask_espresso.process.environment import simulation_environment
 
 

@@ -152,6 +152,20 @@ def get_data_from_stdin(): return decode_transport_data(sys.stdin.read())
     assert report.log == "equilibration\n\n"
 
 
+def test_a_bare_payload_glued_to_one_with_a_head_is_noise():
+    scanner, noise = scan(PAYLOAD + BARE + b"\n")
+    assert scanner.payload()["pressure"] == 2.5
+    assert noise == BARE + b"\n"
+
+
+def test_a_bare_payload_after_the_beginning_of_a_long_one():
+    bare = base64.b64encode(pickle.dumps(1.5))
+    before, after = BARE[:200] + b"!\n", b"\n" + b"noise\n" * 99
+    scanner, noise = scan(before + bare + after, 200)
+    assert scanner.payload() == 1.5
+    assert noise == before + after
+
+
 # ---- damage --------------------------------------------------------------------------------------
 
 

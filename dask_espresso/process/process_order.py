@@ -1,0 +1,80 @@
+"""One simulation process that is to be run, and by what everything of it is found again."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ..script.supervisor import MARK
+
+_LOOKS, _LOOK_AGAIN = 4, 0.02  # times, seconds
+
+
+@dataclass(frozen=True)
+class ProcessOrder:
+    """All that it takes to run one simulation process.
+
+    Attributes
+    ----------
+    script : str
+        The simulation script.
+    stdin : bytes
+        What it gets on standard input.
+    environment : dict
+        All its environment variables.
+    directory : str
+        To run in.
+    scratch : str
+        Directory of its own, which its supervisor makes and removes.
+    time_limit : float or None
+        In seconds.
+    on_output : callable or None
+        Called with everything printed but the payload, as it comes.
+    """
+
+    script: str
+    stdin: bytes
+    environment: dict[str, str]
+    directory: str
+    scratch: str
+    time_limit: float | None
+    on_output: Callable[[bytes], None] | None
+
+    @property
+    def mark(self) -> str:
+        """What all its processes have in their environment."""
+        return self.environment[MARK]
+
+
+def scratch_path() -> Path:
+    """Name a directory for one process to have to itself, which is not there yet.
+
+    Raises
+    ------
+    OSError
+        If there is no place for temporary files at all.
+    """
+    return Path(tempfile.gettempdir(), f"dask-espresso-{uuid.uuid4().hex[:12]}")
+
+
+def kill_marked(*marks: str) -> None:
+    """Kill all processes that a simulation has started, where its supervisor could not."""
+    end = time.monotonic() + 3
+    looks = 0  # in a row that found nothing: one alone may miss what was just being forked
+    while looks < _LOOKS and time.monotonic() < end:
+        looks += 1
+        # the newest first, before they have forked again and ended
+        for pid in sorted(psutil.pids(), reverse=True):
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                if process.environ().get(MARK) in marks:
+                    process.kill()
+                    looks = 0
+        time.sleep(_LOOK_AGAIN)
