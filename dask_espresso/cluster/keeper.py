@@ -18,7 +18,7 @@ from distributed import SchedulerPlugin
 
 from ..inputs.profile import Jobs
 from ..systems.queue import Queue
-from ..systems.refusals import is_final
+from ..systems.refusals import is_final, is_not_taken
 from .batch_side import BatchSide
 from .diagnosis import SETTLED, Fault, KeptJob, State, diagnose
 from .roster import JobReport, Roster
@@ -123,7 +123,7 @@ class Keeper:
         self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self._news = asyncio.Event()
-        self._is_closing = self._has_come_up = False
+        self._is_closing = self._has_come_up = self._may_have_jobs = False
         self.work_left = 0
         self.roster = Roster()
         self.dead_end = ""
@@ -173,13 +173,8 @@ class Keeper:
             self._record(self.roster)
 
     def _is_without_jobs(self) -> bool:
-        """Say whether there never was a job: the first submission was refused for good."""
-        return bool(
-            self.dead_end
-            and self._patience.n_failures == 1
-            and self._names == (self._name,)
-            and not (self._jobs or self._batch.ending)
-        )
+        """Say whether there never was a job: whatever was submitted was not taken."""
+        return not self._may_have_jobs and self._names == (self._name,)
 
     async def look(self) -> None:
         """Look at the jobs once, and do what is to be done about them."""
@@ -257,10 +252,12 @@ class Keeper:
         for _ in range(missing):
             if self._is_closing:
                 return
+            before, self._may_have_jobs = self._may_have_jobs, True
             try:
                 name = f"{self._name}{next(self._numbers)}"
                 self._jobs.append(await self._batch.submit(name))
             except (RuntimeError, ValueError, OSError) as error:
+                self._may_have_jobs = before or not is_not_taken(error)
                 said = f"a worker job was refused: {_own_words(error)}"
                 if is_final(error) and not self._has_come_up:
                     self.dead_end = said

@@ -27,6 +27,7 @@ _FINAL = re.compile(
     r"|Could not open user environment file"
     r"|invalid option --|are mutually exclusive|Unable to process configuration file"
     r"|Could not establish a configuration source|does not look like a batch script"
+    r"|No cluster '[^']*' known by database"
     # HTCondor: condor_submit
     r"|Parse error in expression|Failed to parse command file|on Line \d+ of submit file"
     r"|not allowed because administrator has set|I don't know about the '.*' universe"
@@ -38,9 +39,17 @@ _FINAL = re.compile(
     r"|^[\w.-]+: (No such file or directory|Permission denied)$"
 )
 
+# it was given to nobody, for the moment
+_NOT_SENT = re.compile(r"'[^']*' can't be reached now, or it is an invalid entry")
+
 
 def is_final(error: Exception) -> bool:
     """Say whether a refused submission would be refused for ever."""
     if isinstance(error, FileNotFoundError | PermissionError):  # there is no program to submit with
         return "/" not in str(error.filename)
     return bool(_FINAL.search(str(error)))
+
+
+def is_not_taken(error: Exception) -> bool:
+    """Say whether there is for certain no job of a submission that has failed."""
+    return is_final(error) or bool(_NOT_SENT.search(str(error)))

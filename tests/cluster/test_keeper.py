@@ -476,6 +476,26 @@ def test_a_dead_end_leaves_nothing_to_look_for_where_no_job_was_taken(batch, tak
 
 
 @pytest.mark.parametrize(
+    ("refusal", "may_be_left"),
+    [
+        ("sbatch: error: 'far' can't be reached now, or it is an invalid entry", False),
+        ("sbatch: error: Unable to allocate resources: Socket timed out", True),
+    ],
+)
+def test_no_job_is_left_where_none_was_taken(batch, refusal, may_be_left, monkeypatch, caplog):
+    """Though the batch system does not answer, either, when a run that has none is stopped."""
+    monkeypatch.setattr("dask_espresso.cluster.keeper._END_TIMEOUT", 0.1)
+    keeper = keeper_of(batch)
+    batch.refusal, batch.does_not_answer = refusal, True
+    for _ in range(3):
+        look(keeper, batch, 100)
+    assert not keeper.dead_end
+    asyncio.run(keeper.close())
+    assert ("worker jobs may be left" in caplog.text) == may_be_left
+    assert bool(keeper.roster.names) == may_be_left
+
+
+@pytest.mark.parametrize(
     "said",
     [
         "sbatch: error: Batch job submission failed: Job dependency problem",
@@ -485,6 +505,9 @@ def test_a_dead_end_leaves_nothing_to_look_for_where_no_job_was_taken(batch, tak
         "sbatch: error: Bad rlimit name: foo sbatch: error: --propagate=foo is not valid.",
         "sbatch: error: invalid --profile=x option",
         "sbatch: option '--requeue' doesn't allow an argument",
+        "sbatch: error: No cluster 'nowhere' known by database. sbatch: error: 'nowhere' can't be "
+        "reached now, or it is an invalid entry for --cluster.",
+        "sbatch: fatal: Unable to process configuration file",
     ],
 )
 def test_refusals_for_ever(batch, said):
@@ -502,6 +525,7 @@ def test_refusals_for_ever(batch, said):
         "failed: Unable to contact slurm controller (connect failure)",
         "failed: Socket timed out on send/recv operation",
         "failed: Slurm temporarily unable to accept job, sleeping and retrying",
+        "sbatch: error: Problem talking to database sbatch: error: 'far' can't be reached now, or",
         "ERROR: Can't find address of local schedd",
         "ERROR: Failed to commit job submission into the queue. ERROR: Number of jobs exceeds",
     ],

@@ -7,6 +7,10 @@ beside the real package. Of the real package it has the folder ``script`` alone.
 """
 
 import os
+import sys
+
+if sys.version_info < (3, 9):  # said before anything is imported that an older one does not take
+    raise ImportError("Python 3.9 or newer is needed, not %d.%d" % sys.version_info[:2])
 
 __path__ = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
 
