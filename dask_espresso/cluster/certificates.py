@@ -16,10 +16,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from distributed import Security
 
 from ..errors import InputError, ResumableError
@@ -135,6 +131,11 @@ def _make_certificate() -> tuple[bytes, bytes]:
 
     It is valid from a day before: clocks of machines differ.
     """
+    from cryptography import x509  # which takes a moment, and only worker jobs need
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dask_espresso")])
     now = datetime.datetime.now(datetime.timezone.utc)

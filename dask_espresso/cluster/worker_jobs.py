@@ -8,18 +8,19 @@ import inspect
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distributed import Security
 
 from ..errors import InputError
 from ..inputs.profile import Profile
-from ..systems.jobqueue import Job, JobQueueCluster
 from ..systems.queue import Queue
-from ..systems.system import System
 from ..systems.table import SYSTEMS, system_of
 from .dashboard import make_pages_when_asked, no_word_on_pages, page_on_loopback
 from .refused_options import refusals, tell_of_another_port
+
+if TYPE_CHECKING:  # with it comes dask-jobqueue, which only worker jobs need
+    from ..systems.system import System
 
 # a worker serves a page, without certificates; what it would show, the scheduler's page shows, too
 _NO_PAGE = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
@@ -32,6 +33,8 @@ def jobqueue_cluster(
 
     The stack closes it.
     """
+    from ..systems.jobqueue import JobQueueCluster
+
     arguments: dict[str, Any] = {
         "config_name": _system(profile).section,
         **_job_options(profile),
@@ -123,6 +126,8 @@ def job_script(profile: Profile) -> str:
 
 def _one_job(profile: Profile, made: Any) -> Any:
     """Make a worker job of a class that is only looked at."""
+    from ..systems.jobqueue import Job
+
     constructors = (*(c.__init__ for c in made.__mro__ if issubclass(c, Job)),)
     names = {name for made in constructors for name in inspect.signature(made).parameters}
     options = {"job_name": "NAME", **_job_options(profile)}
