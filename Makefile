@@ -11,7 +11,7 @@ FAULTS := --long
 unexport PYTHONDONTWRITEBYTECODE
 
 # Each target that people call says at its right what it is for.
-.PHONY: help run test test-faults test-clusters test-slurm test-htcondor test-network bench docs lint format coverage release-check clean
+.PHONY: help run test test-faults test-clusters test-slurm test-htcondor test-network test-pythons bench docs lint format coverage release-check clean
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
 	$(BIN)/dask-espresso run $(STUDY) --profile configs/local.yaml
@@ -36,6 +36,9 @@ test-slurm: $(VENV)/ready
 
 test-htcondor: $(VENV)/ready
 	tests/clusters/htcondor/with-condor.sh $(BIN)/python -m pytest tests/clusters
+
+test-pythons: $(VENV)/ready   ## the oldest dependencies, and the other Pythons that are found
+	.ci/test-pythons $(BIN)/python
 
 # As root, what is missing on a Debian is installed; else it says that nothing was tried.
 test-network: $(VENV)/ready   ## slow and cut lines, firewalls: three hosts that are made for it

@@ -176,8 +176,19 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def followed(path: Path) -> Path:
-    """Give the file itself where a path is a link, and else the path as it is."""
-    return path.resolve() if path.is_symlink() else path
+    """Give the file itself where a path is a link, and else the path as it is.
+
+    Raises
+    ------
+    OSError, RuntimeError
+        If links lead in a circle.
+    """
+    if not path.is_symlink():
+        return path
+    resolved = path.resolve()
+    if resolved.is_symlink():  # a circle; before 3.13, Python itself says so, with a RuntimeError
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return resolved
 
 
 def file_number(path: Path) -> int | None:

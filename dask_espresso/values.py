@@ -110,7 +110,7 @@ def _storable_array(array: np.ndarray[Any, Any], where: str) -> np.ndarray[Any, 
             f"{where} is an array of {array.dtype}, which the store cannot hold "
             "(arrays of booleans, integers, floats, complex numbers or strings)"
         )
-    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=None, subok=False)
+    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
 def not_finite(result: dict[str, Any]) -> str:

@@ -226,14 +226,15 @@ _SCALARS = f"""
     {_DURATIONS} account dashboard_address job_name project queue resource_spec
     worker_dashboard_address
 """
-_WHOLES = "n_workers nthreads scheduler_port threads_per_worker"
+_WHOLES = "diagnostics_port n_workers nthreads scheduler_port threads_per_worker"
 _FLAGS = """
     dashboard lifetime_restart low_level_profiler nanny quiet reconnect security validate
 """
 _PRELOADS = "preload preload_argv preload_nanny preload_nanny_argv"
 _MAPPINGS = "config env resources scheduler_kwargs scheduler_options"
 _CHECKED_LATER = """
-    cores disk job_extra_directives memory memory_limit port processes transition_counter_max
+    cores disk job_extra_directives memory memory_limit memory_pause_fraction
+    memory_spill_fraction memory_target_fraction port processes transition_counter_max
     worker_port
 """
 _KINDS: dict[str, Kind] = {

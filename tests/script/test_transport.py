@@ -1,5 +1,6 @@
 import os
 import pickle
+import re
 import subprocess
 import sys
 import types
@@ -42,7 +43,8 @@ def test_decoding_what_is_no_payload(text):
 # what numpy 1.26 and numpy 2.x write for np.arange(3.0)
 @pytest.mark.parametrize("package", ["numpy.core", "numpy._core"])
 def test_arrays_of_another_numpy(package):
-    pickled = pickle.dumps(np.arange(3.0), protocol=2).replace(b"numpy._core", package.encode())
+    pickled = pickle.dumps(np.arange(3.0), protocol=2)
+    pickled = re.sub(rb"numpy\._?core", package.encode(), pickled)
     assert package.encode() in pickled
     import base64
 
