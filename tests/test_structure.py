@@ -46,7 +46,6 @@ FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SCREENS = 350  # lines
 LONG = {
     "script/forkserver.py": 579,
-    "script/supervisor.py": 390,
     "store/columns.py": 495,
     "store/store.py": 401,
 }

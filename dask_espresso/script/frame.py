@@ -6,6 +6,8 @@ and to drop them again, so that whoever knows of no heads, as the original sampl
 reads a payload like any other pickle.
 """
 
+from __future__ import annotations
+
 import struct
 from binascii import a2b_base64, crc32, crc_hqx
 
@@ -30,7 +32,7 @@ def write_head(payload: memoryview) -> None:
     _HEAD.pack_into(payload, 0, a2b_base64(MARKER), *numbers, check, _DROP)
 
 
-def encoded_size(head: "bytes | memoryview") -> int:
+def encoded_size(head: bytes | memoryview) -> int:
     """Give the number of characters that a payload has.
 
     Parameters
@@ -65,7 +67,7 @@ def decoded(text: memoryview) -> bytes:
     return payload
 
 
-def _decoded(text: "bytes | memoryview") -> bytes:
+def _decoded(text: bytes | memoryview) -> bytes:
     """Decode base64, to nothing where it is none; characters that it cannot have are left out."""
     try:
         return a2b_base64(text)
@@ -73,7 +75,7 @@ def _decoded(text: "bytes | memoryview") -> bytes:
         return b""
 
 
-def _numbers(payload: bytes) -> "tuple[int, int]":
+def _numbers(payload: bytes) -> tuple[int, int]:
     """Give the length and the checksum that a head has."""
     if len(payload) >= HEAD_SIZE:
         _, length, checksum, check, drop = _HEAD.unpack_from(payload)

@@ -1,5 +1,7 @@
 """What a script asks its parameters for, so that those that it never asks for can be named."""
 
+from __future__ import annotations
+
 import atexit
 import contextlib
 import functools
@@ -7,9 +9,12 @@ import gc
 import mmap
 import os
 import sys
-from typing import Any, Dict
 
 from .result_pipe import UNREAD, result_pipe, send
+
+TYPE_CHECKING = False  # importing typing costs every simulation some milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def _asking_for_all(name: str) -> Any:
@@ -36,7 +41,7 @@ def _asking_for_one(name: str) -> Any:
     return asking
 
 
-class Parameters(Dict[str, Any]):
+class Parameters(dict[str, "Any"]):
     """A simulation's parameters: a dict that takes note of what is asked for.
 
     To print it, or to write into it, is not to ask. It is copied and pickled as a plain dict.
@@ -45,10 +50,10 @@ class Parameters(Dict[str, Any]):
     __slots__ = ("_asked", "_places")
 
     _asked: mmap.mmap  # a byte a parameter, which processes that the script forks have in common
-    _places: Dict[Any, int]
+    _places: dict[Any, int]
 
     @classmethod
-    def of(cls, values: Dict[str, Any]) -> "Parameters":
+    def of(cls, values: dict[str, Any]) -> Parameters:
         """Begin to take note, and have the worker told at the end of this process."""
         parameters = cls(values)
         parameters._places = {name: place for place, name in enumerate(values)}

@@ -1,9 +1,14 @@
 """The pipe that a large result can take, by itself, without base64 and without copies."""
 
+from __future__ import annotations
+
 import os
 import stat
 import struct
-from typing import Optional, Sequence
+
+TYPE_CHECKING = False  # importing typing costs every simulation some milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RESULT = "DASK_ESPRESSO_RESULT"  # the variable that names the pipe for the result
 HEAD = struct.Struct("<8sQ")  # what it is, and how many pieces, whose sizes follow
@@ -17,7 +22,7 @@ def pipe_number(fd: int) -> str:
     return f"{found.st_dev}:{found.st_ino}"
 
 
-def result_pipe() -> Optional[int]:
+def result_pipe() -> int | None:
     """Give the pipe that a worker waits at; None where there is none, such as after a launcher."""
     try:
         number, _, identity = os.environ.get(RESULT, "").partition(":")

@@ -12,14 +12,16 @@ On Linux the supervisor is a "child subreaper": whatever the simulation leaves
 behind, in whatever session or process group, becomes the supervisor's child
 and is killed. Elsewhere it is the simulation's process group that is killed.
 
-Usage: ``python -I -S supervisor.py REQUEST_FD REPORT_FD RESULT_FD``. The request is one
+Usage: ``python -I -S supervisor.py REQUEST_FD SAID_FD RESULT_FD``. The request is one
 line of JSON with ``command``, ``environment``, ``directory``, ``scratch`` (a
 directory that is made and removed here, with ``run`` and ``tmp`` in it),
 ``time_limit`` and ``for_ranks`` (variables that a simulation of several ranks needs, or null);
-the report is another.
+what becomes of the simulation is said in another.
 Standard input, output, error and RESULT_FD are handed to the simulation. End of file on
 REQUEST_FD means that the worker is gone. Needs the standard library only.
 """
+
+from __future__ import annotations
 
 import errno
 import json
@@ -28,46 +30,60 @@ import select
 import signal
 import sys
 import time
-from typing import Any, Dict, List, Optional, Tuple
+
+TYPE_CHECKING = False  # typing costs as much to import as all of these but json
+if TYPE_CHECKING:
+    from typing import Any
 
 TERMINATE_GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 _DAY = 86400.0  # seconds; poll() takes no more than 24 of these
 # batch systems send these to every process of a job; the supervisor ends when its worker has ended
 TO_ALL = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 MARK = "DASK_ESPRESSO_SIMULATION"  # in the environment of all that a simulation starts
-_MPI_MEMORY = ("mpich_shm_", "vader_segment.", "sm_segment.")  # of MPICH, and of Open MPI
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(request_fd: int, report_fd: int, result_fd: int) -> None:
-    """Run the one simulation that the request describes, and report on it."""
-    for fd in (request_fd, report_fd):  # not for the simulation
+def main(request_fd: int, said_fd: int, result_fd: int) -> None:
+    """Run the one simulation that the request describes, and say what became of it."""
+    for fd in (request_fd, said_fd):  # not for the simulation
         os.set_inheritable(fd, False)
     wakeup, _ = become_supervisor()
     request = _read_request(request_fd)
+    ranks = _load_ranks() if request["for_ranks"] is not None else None
     try:
         make_scratch(request["scratch"])
-        if request["for_ranks"] is not None:
-            _prepare_ranks(request)
-        started = time.time()
+        if ranks:
+            ranks.prepare(request)
+        start_time = time.time()
         child = start(request)
     except OSError as error:
-        report = not_started(error)
+        said = not_started(error)
     else:
         # the simulation has its own; keeping them would hide its end of file
         for fd in (0, 1, 2, result_fd):
             os.close(fd)
-        report = watch(child, request_fd, wakeup, request["time_limit"])
+        said = watch(child, request_fd, wakeup, request["time_limit"])
         remove_shared_memory([child, *kill_everything()])
-        if request["for_ranks"] is not None:
-            _end_ranks(request["environment"][MARK], started)
-    _report(report_fd, report)
+        if ranks:
+            ranks.end(f"{MARK}={request['environment'][MARK]}", start_time)
+    _say(said_fd, said)
     if not remove_scratch(request["scratch"]):
         os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
 
 
-def become_supervisor() -> Tuple[int, int]:
+def _load_ranks() -> Any:
+    """Load the module beside this one; no other is to be found there."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ranks.py")
+    spec: Any = spec_from_file_location("ranks", path)
+    ranks = module_from_spec(spec)
+    spec.loader.exec_module(ranks)
+    return ranks
+
+
+def become_supervisor() -> tuple[int, int]:
     """Be told of children that end, and inherit whatever they leave behind.
 
     Returns
@@ -86,114 +102,28 @@ def become_supervisor() -> Tuple[int, int]:
     return wakeup, wakeup_write
 
 
-def not_started(error: OSError) -> Dict[str, Any]:
-    """Report on a simulation that could not be started."""
+def not_started(error: OSError) -> dict[str, Any]:
+    """Say why a simulation could not be started."""
     where = f": {error.filename}" if error.filename else ""
     return {"error": f"{error.strerror}{where}", "errno": error.errno}
 
 
-def _read_request(fd: int) -> Dict[str, Any]:
+def _read_request(fd: int) -> dict[str, Any]:
     line = b""
     while not line.endswith(b"\n"):
         chunk = os.read(fd, 1 << 16)
         if not chunk:
             sys.exit(1)  # the worker died before it asked for anything
         line += chunk
-    request: Dict[str, Any] = json.loads(line)
+    request: dict[str, Any] = json.loads(line)
     return request
 
 
-def _prepare_ranks(request: Dict[str, Any]) -> None:
-    """Leave for `rank.py` what every rank needs; the launcher itself gets no standard input."""
-    scratch = request["scratch"]
-    with open(os.path.join(scratch, "parameters"), "wb") as file:
-        while True:
-            data = os.read(0, 1 << 20)
-            if not data:
-                break
-            file.write(data)
-    with open(os.path.join(scratch, "order"), "w", encoding="utf-8") as text:
-        order = {"directory": request["directory"], "variables": request["for_ranks"]}
-        json.dump(order, text)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-
-
-def _end_ranks(mark: str, started: float) -> None:
-    """End ranks on this machine that are no descendants of their launcher, such as those of srun.
-
-    Parameters
-    ----------
-    mark : str
-        What they have in their environment.
-    started : float
-        Unix time of the simulation's start: their shared memory is no older.
-    """
-    end = time.monotonic() + 3
-    found = _marked(mark)
-    while found and time.monotonic() < end:
-        for pid in found:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
-        time.sleep(0.02)
-        found = _marked(mark)
-    _remove_unused_memory(started)
-
-
-def _marked(mark: str) -> List[int]:
-    wanted = f"{MARK}={mark}".encode()
-    return [pid for pid in _pids() if wanted in _read(f"/proc/{pid}/environ").split(b"\0")]
-
-
-def _pids() -> List[int]:
-    return [int(name) for name in _names("/proc") if name.isdigit()]
-
-
-def _names(directory: str) -> List[str]:
-    try:
-        return os.listdir(directory)
-    except OSError:  # this is no Linux
-        return []
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:  # it is another user's, or has ended
-        return b""
-
-
-def _remove_unused_memory(started: float) -> None:
-    """Remove what MPI has made in the node's memory since then, and nobody uses any more.
-
-    Of several ranks that are killed it is left behind, some MB each, under names that do not tell
-    whose it was. What is younger than a second may be somebody's who is just about to use it.
-    """
-    paths = [f"/dev/shm/{name}" for name in _names("/dev/shm") if name.startswith(_MPI_MEMORY)]
-    unused = [path for path in paths if _was_made_here(path, started)]
-    used = b"".join(_read(f"/proc/{pid}/maps") for pid in _pids()) if unused else b""
-    for path in unused:
-        if path.encode() not in used:
-            os.unlink(path)
-
-
-def _was_made_here(path: str, started: float) -> bool:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return False
-    return found.st_uid == os.getuid() and started <= found.st_mtime < time.time() - 1
-
-
-def start(request: Dict[str, Any]) -> int:
+def start(request: dict[str, Any]) -> int:
     """Fork and exec a command in a session of its own; give its process id."""
     failure, failure_write = os.pipe()  # closed by a successful exec
     supervisor = os.getpid()
-    command: List[str] = request["command"]
+    command: list[str] = request["command"]
     child = os.fork()
     if child == 0:
         try:
@@ -222,7 +152,7 @@ def start(request: Dict[str, Any]) -> int:
     return child
 
 
-def watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) -> Dict[str, Any]:
+def watch(child: int, worker: int, wakeup: int, time_limit: float | None) -> dict[str, Any]:
     """Wait for the simulation to end, by itself or because it has to.
 
     Parameters
@@ -238,11 +168,11 @@ def watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) -> 
     Returns
     -------
     dict
-        What there is to report: exit_code, timed_out, elapsed_time and cpu_time in seconds,
+        What there is to say: exit_code, timed_out, elapsed_time and cpu_time in seconds,
         peak_memory in bytes.
     """
-    started = time.monotonic()
-    deadline = None if time_limit is None else started + time_limit
+    start_time = time.monotonic()
+    deadline = None if time_limit is None else start_time + time_limit
     poll = select.poll()
     poll.register(worker, select.POLLIN)
     poll.register(wakeup, select.POLLIN)
@@ -255,7 +185,7 @@ def watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) -> 
             return {
                 "exit_code": _exit_code(status),
                 "timed_out": timed_out,
-                "elapsed_time": now - started,
+                "elapsed_time": now - start_time,
                 "cpu_time": usage.ru_utime + usage.ru_stime,
                 # kibibytes on Linux, bytes on macOS
                 "peak_memory": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
@@ -276,7 +206,7 @@ def watch(child: int, worker: int, wakeup: int, time_limit: Optional[float]) -> 
                 poll.unregister(worker)
 
 
-def _scratch(path: str) -> List[str]:
+def _scratch(path: str) -> list[str]:
     """Name a simulation's directory, the place in it to run in, and the one for temporary files."""
     return [path, os.path.join(path, "run"), os.path.join(path, "tmp")]
 
@@ -318,7 +248,7 @@ def _signal_group(leader: int, number: int) -> None:
         pass
 
 
-def kill_everything() -> List[int]:
+def kill_everything() -> list[int]:
     """Kill what the simulation left behind, until nothing is left; give the process ids."""
     killed = []
     end = time.monotonic() + 3
@@ -340,7 +270,7 @@ def kill_everything() -> List[int]:
     return killed
 
 
-def remove_shared_memory(pids: List[int]) -> None:
+def remove_shared_memory(pids: list[int]) -> None:
     """Remove what MPICH leaves in the node's memory, a megabyte each, where it is killed."""
     for pid in pids:
         try:
@@ -349,7 +279,7 @@ def remove_shared_memory(pids: List[int]) -> None:
             pass
 
 
-def children() -> List[int]:
+def children() -> list[int]:
     """Give the process ids of this process's children, on Linux."""
     try:
         with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
@@ -364,7 +294,7 @@ def prctl(option: int, value: int) -> None:
         _kernel()(option, value, 0, 0, 0)
 
 
-_known: List[Any] = []
+_known: list[Any] = []
 
 
 def _kernel() -> Any:
@@ -378,9 +308,9 @@ def _kernel() -> Any:
     return _known[0]
 
 
-def _report(fd: int, report: Dict[str, Any]) -> None:
+def _say(fd: int, said: dict[str, Any]) -> None:
     try:
-        os.write(fd, json.dumps(report).encode() + b"\n")
+        os.write(fd, json.dumps(said).encode() + b"\n")
     except OSError as error:
         if error.errno != errno.EPIPE:  # with the worker gone nobody wants to know
             raise

@@ -8,16 +8,21 @@ simulation's own interpreter, which may have another Python (3.9 or newer),
 another numpy or none at all.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
 import io
 import pickle
 import sys
-from typing import Any, List
 
 from .frame import HEAD_SIZE, write_head
 from .parameters import Parameters
 from .result_pipe import MAGIC, result_pipe, send
+
+TYPE_CHECKING = False  # importing typing costs every simulation some milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "TransportError",
@@ -155,7 +160,7 @@ def send_result(data: Any) -> None:
     if pipe is None:
         print(encode_transport_data(data))
         return
-    buffers: List[Any] = []
+    buffers: list[Any] = []
     with _pickled(data, buffer_callback=buffers.append).getbuffer() as pickled:
         send(pipe, MAGIC, [pickled, *(buffer.raw() for buffer in buffers)])
 
