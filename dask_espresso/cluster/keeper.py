@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from ..inputs.profile import Jobs
 from ..systems.queue import Queue
 from ..systems.refusals import is_final, is_not_taken
 from .batch_side import BatchSide
+from .demand import Demand
 from .diagnosis import SETTLED, Fault, KeptJob, State, diagnose
 from .roster import JobReport, Roster
 from .scheduler_side import SchedulerSide
@@ -109,8 +109,7 @@ class Keeper:
         self._scheduler = cluster.scheduler
         self._batch = BatchSide(cluster, queue, log_directory, clock)
         self._workers = SchedulerSide(cluster.scheduler)
-        self._limits = jobs if isinstance(jobs, Jobs) else Jobs(jobs, jobs)
-        self._slots = _slots(cluster.new_spec["options"], ranks)
+        self._demand = Demand.of(jobs, cluster.new_spec["options"], ranks)
         self._record = record
         self._clock = clock
         beginning = cluster.new_spec["options"].get("job_name") or "dask-espresso"
@@ -157,7 +156,7 @@ class Keeper:
             for job in self._jobs:
                 job.is_well = job.came_up_at is not None and job.state not in _UNWELL
             leaving = [*self._jobs, *(job for job, _ in self._batch.ending.values())]
-            if self._is_without_jobs():
+            if not self._may_have_jobs and self._names == (self._name,):  # nobody has any
                 self._names = ()
             else:
                 ending = self._batch.cancel_all(leaving, self._names, is_cut_off)
@@ -171,10 +170,6 @@ class Keeper:
             self._jobs, self._batch.ending, self._patience = [], {}, _Patience()
             self._publish()
             self._record(self.roster)
-
-    def _is_without_jobs(self) -> bool:
-        """Say whether there never was a job: whatever was submitted was not taken."""
-        return not self._may_have_jobs and self._names == (self._name,)
 
     async def look(self) -> None:
         """Look at the jobs once, and do what is to be done about them."""
@@ -232,19 +227,15 @@ class Keeper:
 
     async def _shrink(self, now: float) -> None:
         """Give back jobs of a range that have nothing to do any more."""
-        if self._limits.minimum < self._limits.maximum:
-            surplus = max(0, len(self._jobs) - self._n_wanted)
+        if self._demand.is_range:
+            surplus = max(0, len(self._jobs) - self._demand.number(self.work_left))
             for job in _without_work(self._jobs, now)[:surplus]:
                 await self._replace(job, Fault("is no longer needed", is_regular=True))
-
-    @property
-    def _n_wanted(self) -> int:
-        return _number_of_jobs(self._limits, self.work_left, self._slots)
 
     async def _submit(self, now: float) -> None:
         if self.dead_end:
             return
-        missing = self._n_wanted - len(self._jobs) - len(self._batch.ending)
+        missing = self._demand.number(self.work_left) - len(self._jobs) - len(self._batch.ending)
         if self._patience.n_failures:
             if now < self._patience.until or any(job.came_up_at is None for job in self._jobs):
                 return
@@ -283,21 +274,6 @@ async def _end(task: asyncio.Task[None]) -> bool:
         task.cancel()
         await asyncio.wait([task], timeout=1)
     return is_cut_off
-
-
-def _slots(options: Mapping[str, Any], ranks: int) -> int:
-    """Say how many simulations of so many ranks a job runs at a time."""
-    processes = options.get("processes") or 1
-    cores = int(options.get("cores") or 1)
-    return max(1, cores // processes // ranks) * processes
-
-
-def _number_of_jobs(limits: Jobs, work_left: int, slots: int) -> int:
-    """Say how many jobs, each with so many slots, are wanted for the simulations that are left."""
-    if limits.minimum == limits.maximum:
-        return min(limits.maximum, work_left)
-    needed = math.ceil(work_left / slots)
-    return min(max(needed, limits.minimum), limits.maximum) if work_left else 0
 
 
 def _without_work(jobs: list[KeptJob], now: float) -> list[KeptJob]:

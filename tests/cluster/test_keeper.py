@@ -6,6 +6,7 @@ import dask
 import pytest
 from distributed.core import Status
 
+from dask_espresso.cluster.demand import Demand
 from dask_espresso.cluster.keeper import Keeper
 from dask_espresso.cluster.roster import Roster
 from dask_espresso.inputs.profile import Jobs
@@ -466,7 +467,7 @@ def test_a_dead_end_leaves_nothing_to_look_for_where_no_job_was_taken(batch, tak
     keeper = keeper_of(batch, taken or 2)
     if taken:
         look(keeper, batch)
-        keeper._limits = Jobs(2, 2)
+        keeper._demand = Demand(2, 2, slots=1)
     batch.refusal = "sbatch: error: Batch job submission failed: Invalid qos specification"
     look(keeper, batch)
     assert keeper.dead_end
