@@ -1,13 +1,13 @@
-"""What runs simulation scripts, in one table: ESPResSo, LAMMPS, plain Python."""
+"""What runs simulation scripts. Which engines are known is a table, :mod:`.script.kinds`."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Container
 from dataclasses import dataclass
 
-# the module that makes a Python interpreter this engine
-ENGINES = {"espresso": "espressomd", "lammps": "lammps", "python": ""}
+from .script.kinds import ENGINES
 
 DEFAULT_LAUNCHER = ("mpirun", "-n", "{ranks}")  # by whichever mpirun fits the engine
 
@@ -68,6 +68,12 @@ def engine_command(engine: Engine) -> tuple[str, ...]:
     """
     if engine.command:
         return engine.command
-    if engine.name == "espresso":
-        return ("pypresso",) if shutil.which("pypresso") else ("python3",)
-    return (sys.executable,)
+    programs = ENGINES[engine.name].programs if engine.name in ENGINES else ()
+    found = [program for program in programs if shutil.which(program)]
+    return tuple(found[:1] or programs[-1:] or [sys.executable])
+
+
+def known_module(modules: Container[str]) -> str:
+    """Give the one among modules that makes an interpreter an engine; empty if there is none."""
+    known = [kind.module for kind in ENGINES.values() if kind.module in modules]
+    return next(filter(None, known), "")

