@@ -45,7 +45,6 @@ FLOORS = (  # from the top
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SCREENS = 350  # lines
 LONG = {
-    "script/forkserver.py": 579,
     "store/columns.py": 495,
     "store/store.py": 401,
 }

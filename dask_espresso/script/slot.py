@@ -1,0 +1,163 @@
+"""A process that forks one simulation after the other, and is their supervisor.
+
+Runs in the engine's own interpreter: with the standard library alone, on Python 3.9 and newer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import traceback
+
+from . import supervisor
+from .fresh import become_fresh, move_environment
+from .result_pipe import RESULT, pipe_number
+from .scripts import Script, Scripts
+from .shelf import Shelf
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_MESSAGE = 1 << 17  # bytes
+
+
+class Mark:
+    """The mark by which a worker finds the processes that a simulation has started.
+
+    It stands in their environment. What the kernel shows of that is what a process was started
+    with; a forked one has to be marked in the very place.
+    """
+
+    def __init__(self, mark: str) -> None:
+        with open("/proc/self/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        with open("/proc/self/environ", "rb") as file:
+            environment = file.read()
+        self._address = int(fields[47]) + environment.index(mark.encode())
+        self._size = len(mark)
+
+    def set(self, mark: str) -> None:
+        """Mark this process."""
+        assert len(mark) == self._size
+        ctypes.memmove(self._address, mark.encode(), self._size)
+
+
+class Slot:
+    """Runs one simulation after the other.
+
+    Parameters
+    ----------
+    connection : socket
+        To the worker, of whole messages.
+    mark : Mark
+        Of this process.
+    handlers : dict
+        What a simulation does at the signals that this process treats in its own way.
+    scratch : str
+        The server's directory.
+    shelf : Shelf
+        Has the engine's modules.
+    scripts : Scripts
+        To find scripts with.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        mark: Mark,
+        handlers: dict[signal.Signals, Any],
+        scratch: str,
+        shelf: Shelf,
+        scripts: Scripts,
+    ) -> None:
+        self._connection = connection
+        self._scratch = scratch
+        self._mark = mark
+        self._handlers = handlers
+        self._shelf = shelf
+        self._scripts = scripts
+        self._wakeup, self._wakeup_write = supervisor.become_supervisor()
+
+    def serve(self, mark: str) -> None:
+        """Run what the worker asks for, until it wants nothing more."""
+        self._mark.set(mark)
+        self._say({})
+        while True:
+            message, fds, _, _ = socket.recv_fds(self._connection, MAX_MESSAGE, 4)
+            if not message:
+                return
+            with contextlib.suppress(BrokenPipeError):  # the worker is gone: the next message is ""
+                self._serve(json.loads(message), fds)
+
+    def _serve(self, request: dict[str, Any], fds: list[int]) -> None:
+        """Run one simulation, and say what became of it."""
+        scratch = request["scratch"]
+        try:
+            supervisor.make_scratch(scratch)
+            os.chdir(request["directory"])
+            script = self._scripts.find(request["script"])
+            if script.refusal:
+                said = {"refusal": script.refusal}
+            else:
+                child = self._start(request, script, fds)
+                _close(fds)  # keeping them would hide their end of file
+                said = supervisor.watch(
+                    child, self._connection.fileno(), self._wakeup, request["time_limit"]
+                )
+                supervisor.remove_shared_memory([child, *supervisor.kill_everything()])
+        except OSError as error:
+            said = supervisor.not_started(error)
+        _close(fds)
+        os.chdir("/")
+        is_clean = supervisor.remove_scratch(scratch)
+        try:
+            self._say({**said, "is_clean": is_clean})
+        finally:
+            if not is_clean:
+                subprocess.run(["rm", "-rf", "--", scratch], check=False)
+                self._say({})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        self._connection.send(json.dumps(message).encode() + b"\n")
+
+    def _start(self, request: dict[str, Any], script: Script, fds: list[int]) -> int:
+        """Fork the simulation, in a session of its own; give its process id."""
+        slot = os.getpid()
+        child = os.fork()
+        if child:
+            return child
+        try:
+            os.setsid()
+            supervisor.prctl(supervisor.PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != slot:
+                os._exit(1)
+            self._connection.close()
+            for place in range(3):
+                os.dup2(fds[place], place)
+            _close([*fds[:3], self._wakeup, self._wakeup_write])
+            self._mark.set(request["mark"])
+            self._restore_signals()
+            result = {RESULT: f"{fds[3]}:{pipe_number(fds[3])}"}
+            move_environment(self._scratch, request["scratch"])
+            become_fresh({**request["environment"], **result}, self._shelf)
+            script.run()
+        except BaseException:  # a fault of this module
+            traceback.print_exc()
+        finally:
+            os._exit(70)
+
+    def _restore_signals(self) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+
+def _close(fds: list[int]) -> None:
+    while fds:
+        os.close(fds.pop())
