@@ -17,7 +17,8 @@ def examples():
     """Give module and text of all docstrings with examples, also of what a decorator hides."""
     for path in sorted(PACKAGE.rglob("*.py")):
         module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-        for node in ast.walk(ast.parse(path.read_text())):
+        source = path.read_text()
+        for node in ast.walk(ast.parse(source)) if ">>> " in source else ():
             text = ast.get_docstring(node) if isinstance(node, DOCUMENTED) else None
             if text and ">>> " in text:
                 name = f"{module}.{getattr(node, 'name', '__doc__')}"

