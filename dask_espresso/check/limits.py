@@ -5,14 +5,14 @@ from __future__ import annotations
 from ..errors import InputError
 from ..inputs.profile import Profile
 from ..inputs.study import Study
-from ..process.task import LEAVE_BEFORE
+from ..process.job_time import fits
 from ..walltime import format_duration
 
 
 def check_time_limit(study: Study, profile: Profile) -> None:
     """Refuse a time limit that no worker job lasts for: nothing would ever start."""
     limit, walltime = study.time_limit, profile.walltime
-    if profile.system and limit and walltime and limit + LEAVE_BEFORE >= walltime:
+    if profile.system and limit and walltime and not fits(limit, walltime):
         raise InputError(
             f"{profile.path or 'profile'}: worker jobs end after {format_duration(walltime)}"
             f"{profile.system.origin_of_walltime(profile.options)}, but "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask
-import psutil
 from distributed import Reschedule, get_worker
 from distributed.core import Status as WorkerStatus
 from distributed.utils import sync
@@ -21,6 +19,7 @@ from ..engines import Engine
 from ..errors import ScriptChangedError, SimulationError
 from ..outcome import Outcome, Status
 from ..record import pack
+from .job_time import has_time_for
 from .order import Order, Workload
 from .probe import Probe
 from .run import Runner
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LONGEST_TASK = 1.0  # seconds that simulations of one task go on being started
-LEAVE_BEFORE = 10.0  # seconds before the end of its job that a worker is done
-_LONGEST_SHARE = 0.8  # of a job's walltime that a simulation without a time limit can ask for
 
 
 @dask.delayed
@@ -161,39 +158,6 @@ def _run(simulator: Simulator, workload: Workload, order: Order) -> tuple[int, R
         outcome.status = Status.FAILED
         outcome.error = f"on the worker: {type(error).__name__}: {error}"
         return int(outcome.status), pack(outcome), 0.0
-
-
-def has_time_for(needs: float, walltime: float | None) -> bool:
-    """Say whether a simulation that starts now ends before the job that this worker runs in.
-
-    Parameters
-    ----------
-    needs : float
-        How long it may take, in seconds.
-    walltime : float or None
-        Of the job, in seconds, where the job does not know its end itself.
-    """
-    now = time.time()
-    if end_time := os.environ.get("SLURM_JOB_END_TIME"):
-        end = float(end_time)
-        start = float(os.environ.get("SLURM_JOB_START_TIME", _job_start()))
-    elif walltime:
-        start = _job_start()
-        end = start + walltime
-    else:
-        return True
-    # a simulation that took nearly all of a job before has to start in a fresh one all the same
-    return now + min(needs, _LONGEST_SHARE * (end - start)) < end - LEAVE_BEFORE
-
-
-@functools.cache
-def _job_start() -> float:
-    """Give the time at which this worker, or the nanny that looks after it, was started."""
-    process = psutil.Process()
-    parent = process.parent()
-    if parent and "dask" in " ".join(parent.cmdline()):
-        process = parent
-    return float(process.create_time())
 
 
 def _take_no_more() -> None:

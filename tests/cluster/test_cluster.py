@@ -27,7 +27,7 @@ from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError, ResumableError
 from dask_espresso.inputs.profile import Profile, load_profile
 from dask_espresso.inputs.study import load_study
-from dask_espresso.process.task import _job_start, has_time_for
+from dask_espresso.process.job_time import _job_start, has_time_for
 from dask_espresso.store.store import read_store
 
 NO_NANNY = {"nanny": False}  # a process less, which takes a second to start, where none dies
