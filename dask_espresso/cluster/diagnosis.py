@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..systems.queue import QueuedJob
-from .roster import JobReport
+from .roster import ListedJob
 
 SETTLED = 5.0  # seconds after which a heartbeat has told what a worker does
 _SHORT_LIVED = 30.0  # seconds; a job lost sooner than that after its start counts as a failure
@@ -152,16 +152,16 @@ class KeptJob:
             self.came_up_at = None
         self.idle_since = (self.idle_since or now) if view.is_idle else None
 
-    def report(self) -> JobReport:
+    def listed(self) -> ListedJob:
         """Say what a user has to know of it."""
         if self.state is State.LEAVING:
-            return JobReport(self.id, self.name, "leaving", "its walltime ends")
+            return ListedJob(self.id, self.name, "leaving", "its walltime ends")
         if self.came_up_at is not None:
-            return JobReport(self.id, self.name, "working")
+            return ListedJob(self.id, self.name, "working")
         if self.state in (State.STARTING, State.SILENT):
-            return JobReport(self.id, self.name, "starting")
+            return ListedJob(self.id, self.name, "starting")
         reason = self.queued.reason if self.queued else ""
-        return JobReport(self.id, self.name, "waiting", reason)
+        return ListedJob(self.id, self.name, "waiting", reason)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ..systems.refusals import is_final, is_not_taken
 from .batch_side import BatchSide
 from .demand import Demand
 from .diagnosis import SETTLED, Fault, KeptJob, State, diagnose
-from .roster import JobReport, Roster
+from .roster import ListedJob, Roster
 from .scheduler_side import SchedulerSide
 from .settings import setting
 
@@ -260,8 +260,8 @@ class Keeper:
     # ---- what is told ----------------------------------------------------------------------------
 
     def _publish(self) -> None:
-        ending = (JobReport(i, job.name, "ending") for i, (job, _) in self._batch.ending.items())
-        jobs = (*(job.report() for job in self._jobs), *ending)
+        ending = (ListedJob(i, job.name, "ending") for i, (job, _) in self._batch.ending.items())
+        jobs = (*(job.listed() for job in self._jobs), *ending)
         self.roster = Roster(jobs, self._patience.problem, self._names)
 
 

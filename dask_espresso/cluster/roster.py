@@ -19,7 +19,7 @@ _NAMES = re.compile(r".*-[0-9a-f]{6}-", re.DOTALL)  # what a driver's jobs begin
 
 
 @dataclass(frozen=True)
-class JobReport:
+class ListedJob:
     """One worker job.
 
     Attributes
@@ -46,7 +46,7 @@ class Roster:
 
     Attributes
     ----------
-    jobs : tuple of JobReport
+    jobs : tuple of ListedJob
         As of the last look at the batch system's queue.
     problem : str
         What keeps jobs from coming up at the moment, or empty.
@@ -55,7 +55,7 @@ class Roster:
         jobs of killed drivers before it.
     """
 
-    jobs: tuple[JobReport, ...] = ()
+    jobs: tuple[ListedJob, ...] = ()
     problem: str = ""
     names: tuple[str, ...] = ()
 
@@ -125,8 +125,8 @@ def read_roster(store: Path) -> Roster:
         return Roster()
 
 
-def _jobs(found: Sequence[dict[str, str]]) -> tuple[JobReport, ...]:
-    return tuple(JobReport(**{name: str(value) for name, value in job.items()}) for job in found)
+def _jobs(found: Sequence[dict[str, str]]) -> tuple[ListedJob, ...]:
+    return tuple(ListedJob(**{name: str(value) for name, value in job.items()}) for job in found)
 
 
 def remove_roster(store: Path) -> None:

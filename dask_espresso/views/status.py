@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ..cluster.roster import JobReport, Roster, read_roster
+from ..cluster.roster import ListedJob, Roster, read_roster
 from ..outcome import Outcome, Status
 from ..process.cause import brief
 from ..store.arrays import Values
@@ -116,7 +116,7 @@ def print_status(report: dict[str, Any], console: Console) -> None:
     if report["driver"]:
         say(console, f"running: {describe_owner(report['driver'])}")
     if report["jobs"] or report["problem"]:
-        roster = Roster(tuple(JobReport(**job) for job in report["jobs"]), report["problem"])
+        roster = Roster(tuple(ListedJob(**job) for job in report["jobs"]), report["problem"])
         for line in roster.describe().splitlines():
             say(console, line)
     for line in report["mixed"]:

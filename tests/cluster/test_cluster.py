@@ -21,7 +21,7 @@ from processes import NO_PAGES
 from dask_espresso.cli import main
 from dask_espresso.cluster.certificates import temporary_security
 from dask_espresso.cluster.cluster import open_cluster
-from dask_espresso.cluster.roster import JobReport, Roster, roster_path, write_roster
+from dask_espresso.cluster.roster import ListedJob, Roster, roster_path, write_roster
 from dask_espresso.cluster.worker_jobs import job_script
 from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError, ResumableError
@@ -358,7 +358,7 @@ def test_what_a_killed_driver_left_is_cancelled_but_no_stranger(slurm):
 
 
 def test_status_tells_of_the_jobs(slurm):
-    roster = Roster((JobReport("1", "a", "waiting", "Priority"), JobReport("2", "b", "working")))
+    roster = Roster((ListedJob("1", "a", "waiting", "Priority"), ListedJob("2", "b", "working")))
     assert roster.describe() == "jobs: 1 waiting (Priority), 1 working"
     write_roster(slurm / "s.h5", roster)
     assert '"reason": "Priority"' in roster_path(slurm / "s.h5").read_text()

@@ -179,6 +179,6 @@ def test_what_a_user_is_told(states, reported):
     for now, state in enumerate(states):
         job.update(SEES[state], float(now))
         assert job.state is state
-    assert job.report().state == reported
+    assert job.listed().state == reported
     expected = {"waiting": "Priority", "leaving": "its walltime ends"}
-    assert job.report().reason == expected.get(reported, "")
+    assert job.listed().reason == expected.get(reported, "")
