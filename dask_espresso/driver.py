@@ -67,7 +67,7 @@ def run_study(
     retry_failed : bool
         Also run again what did not end as done.
     changed_script : {None, 'keep', 'rerun'}
-        See :func:`dask_espresso.store.store.check_store`.
+        See :func:`dask_espresso.store.admission.check_store`.
     display : Display, optional
         Shows how far it is.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import json
 import os
 import time
@@ -20,12 +21,13 @@ from ..files import close_file, open_file, replace_file
 from ..identity import IDS, simulation_id
 from ..outcome import ATTRIBUTES, DEFAULTS, Outcome, Status
 from .arrays import Column, is_plain_text, read_array, read_texts
-from .columns import ABSENT, DIMENSION, ColumnWriter, find_columns, read_column, untabulate
+from .column_writer import ColumnWriter
+from .columns import ABSENT, DIMENSION, find_columns, read_column
 from .columns import Path as ColumnPath
 from .contents import Head
-from .image import Image
 from .index import CODED, coded, read_codes, read_places, write_codes, write_places
 from .names import ROLES, column_names
+from .nested import untabulate
 from .seal import check_seal, seal_of
 from .table import OUTCOME_FIELDS, Table
 
@@ -269,13 +271,13 @@ def write_hdf5(
     OSError
         If it cannot be written, or may not be replaced; the old file is then untouched.
     """
-    image = Image()  # in memory, since HDF5 crashes on a full disk
+    image = io.BytesIO()  # in memory, since HDF5 crashes on a full disk
     with h5py.File(image, "w", track_order=True) as file:
         _write_attributes(file, study, script_hash)
         file.attrs["code_hash"] = code_hash
         file[_VERSIONS] = json.dumps(versions or {})
         _write_columns(file, table)
-    parts = image.parts()
+    parts = [image.getbuffer()]
     fd = replace_file(path, [*parts, seal_of(parts)], may_replace=may_replace)
     try:
         return os.fstat(fd).st_ino

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..outcome import Outcome, Status
 from .arrays import Column, Values, column_of, joined, objects
-from .columns import ABSENT, REST, Path, flatten, unflatten
+from .columns import ABSENT, REST, Path
 from .hdf5 import Published
 from .index import coded
+from .nested import flatten, unflatten
 
 
 class Rows:

@@ -8,37 +8,31 @@ misses nothing that is published while it reads.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DaskEspressoError, InputError, ResumableError
+from ..errors import DaskEspressoError, ResumableError
 from ..files import describe_error, file_number, remove_leftovers
 from ..identity import IDS
 from ..outcome import Outcome, Status
-from ..process.modules import code_hash
+from .admission import check_contents, check_place, description, is_of
 from .claim import Claim
 from .contents import Head, StoreContents
-from .hdf5 import Published, open_hdf5, write_hdf5
-from .journal import Journal, read_journal
+from .hdf5 import open_hdf5, write_hdf5
+from .journal import Journal
 from .reading import (
     DESCRIPTION,
     OUTCOME,
     SEQUENCE,
     check_same_study,
     claim_path,
-    differences,
-    is_same,
     journal_path,
     read_records,
-    read_rows,
-    store_path,
 )
 from .reading import read_store as read_store
 from .table import ID_TYPE, Table
@@ -89,7 +83,7 @@ class Store:
         self._sequence = max((o.sequence for o in keep.outcomes.values()), default=0)
         self._file_number = file_number(path)
         self._published, self._unpublished = keep.n_published, keep.n_unpublished
-        self._description = _description(study, modules, keep)
+        self._description = description(study, modules, keep)
         self._is_changed = keep.published_as not in (None, self._description)
         record = DESCRIPTION + json.dumps({**self._description, "ids": IDS}).encode()
         self._journal = Journal(journal_path(path), record, lambda: claim.is_ours)
@@ -240,131 +234,6 @@ class Store:
             self._claim.release()
 
 
-def _description(
-    study: Study, modules: tuple[Module, ...], before: StoreContents[Head] | None = None
-) -> dict[str, Any]:
-    """Say what a store is of, as far as it is not in the outcomes."""
-    version = code_hash(study.script_hash, modules)
-    versions = {version: _files(study, modules)}
-    if before:
-        used = {head.code_hash for head in before.outcomes.values()}
-        versions |= {name: files for name, files in before.versions.items() if name in used}
-    return {
-        "study": study.snapshot(),
-        "script_hash": study.script_hash,
-        "code_hash": version,
-        "versions": versions,
-    }
-
-
-def _files(study: Study, modules: tuple[Module, ...]) -> dict[str, str]:
-    """Give the hashes of the files that the code of a study consists of."""
-    return {study.script_path.name: study.script_hash} | {m.name: m.hash for m in modules}
-
-
-def check_store(
-    path: Path,
-    study: Study,
-    *,
-    changed_script: str | None = None,
-    modules: tuple[Module, ...] = (),
-) -> StoreContents[Head]:
-    """Check that a study may be run into a store, without touching anything.
-
-    Parameters
-    ----------
-    path : Path
-        The HDF5 file, which need not exist.
-    study : Study
-        What is to be run.
-    changed_script : {None, 'keep', 'rerun'}
-        What to do if the script, or a module that it imports, has changed since: refuse, keep what
-        was recorded, or run everything again.
-    modules : tuple of Module
-        Those of the user's own that the script imports.
-
-    Returns
-    -------
-    StoreContents
-        What is there already.
-
-    Raises
-    ------
-    InputError
-        If it may not; the message says why and what the choices are.
-    """
-    if path.suffix != ".h5":
-        raise InputError(f"{path}: the name of a store ends in .h5")
-    path = store_path(path)
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: its directory does not exist; name another --store")
-    _check_writable(path)
-    if not path.exists() and not _has_journal(path):
-        return StoreContents(study.snapshot(), study.script_hash, {})
-    contents = read_rows(path, Head.of, Published.heads, _description(study, modules))
-    if not is_same(contents.study, study.snapshot()):
-        how = differences(contents.study, study.snapshot(), ("there", "here"))
-        raise InputError(f"{path}: the store of another study ({how}); name another --store")
-    if contents.outcomes and not changed_script:
-        _check_same_code(path, contents, study, modules)
-    return contents
-
-
-def _check_same_code(
-    path: Path, contents: StoreContents[Head], study: Study, modules: tuple[Module, ...]
-) -> None:
-    """Refuse code that has changed since the store was written last, as far as is known."""
-    if is_of(contents, study, modules):
-        return
-    what, kind = _change(contents, study, modules)
-    raise InputError(
-        f"{what} since the {len(contents.outcomes)} outcomes in "
-        f"{path} were recorded; put the old {kind} back, or choose --changed-script keep "
-        f"(run only what is missing, with the new {kind}), --changed-script rerun "
-        "(run everything again), or another --store"
-    )
-
-
-def is_of(recorded: StoreContents[Head] | Head, study: Study, modules: tuple[Module, ...]) -> bool:
-    """Say whether something was recorded with this code; of before only the script is known."""
-    if not recorded.code_hash:
-        return recorded.script_hash == study.script_hash
-    return recorded.code_hash == code_hash(study.script_hash, modules)
-
-
-def _change(
-    contents: StoreContents[Head], study: Study, modules: tuple[Module, ...]
-) -> tuple[str, str]:
-    """Say which file has changed in which way, and what it is."""
-    if contents.script_hash != study.script_hash:
-        return f"{study.script_path}: has changed", "script"
-    before = contents.versions.get(contents.code_hash, {})
-    for module in modules:
-        if module.name not in before:
-            return f"{module.path}: has been added", "modules"
-        if module.hash != before[module.name]:
-            return f"{module.path}: has changed", "module"
-    gone = sorted(before.keys() - _files(study, modules).keys())
-    what = f"{', '.join(gone)}, which it imported, has gone" if gone else "has other modules"
-    return f"{study.script_path}: {what}", "modules"
-
-
-def _has_journal(path: Path) -> bool:
-    try:
-        return next(read_journal(journal_path(path)), None) is not None
-    except OSError as error:
-        raise InputError(f"{journal_path(path)}: cannot be read: {error}") from error
-
-
-def _check_writable(path: Path) -> None:
-    # root may write anything, but a file made read-only is meant to stay as it is
-    for place in (path, journal_path(path), path.parent):
-        with contextlib.suppress(FileNotFoundError):  # an ending driver takes its files away
-            is_writable = os.access(place, os.W_OK)
-            if place.stat().st_mode & 0o222 == 0 or not is_writable:
-                raise InputError(f"{place}: read-only; make it writable or name another --store")
-
-
 def open_store(
     path: Path,
     study: Study,
@@ -374,18 +243,17 @@ def open_store(
 ) -> Store:
     """Claim a store for this driver and open it, making it if it is not there.
 
-    Parameters and errors are those of :func:`check_store`; a store that another
-    driver holds is refused too.
+    Parameters and errors are those of :func:`~dask_espresso.store.admission.check_store`; a store
+    that another driver holds is refused too.
     """
-    check_store(path, study, changed_script=changed_script, modules=modules)
-    path = store_path(path)
+    path = check_place(path)  # before anything is written there
     try:
         claim = Claim(claim_path(path))
         try:
             # now it is nobody else's, also if another driver only stands still
             for place in (path, journal_path(path), claim_path(path)):
                 remove_leftovers(place)
-            contents = check_store(path, study, changed_script=changed_script, modules=modules)
+            contents = check_contents(path, study, changed_script=changed_script, modules=modules)
             store = Store(path, study, claim, contents, modules)
         except BaseException:
             claim.release()

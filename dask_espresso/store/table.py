@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..outcome import DEFAULTS, FIELDS, Outcome
-from .columns import ABSENT, REST, Path, flatten
+from .columns import ABSENT, REST, Path
 from .names import is_long
+from .nested import flatten
 
 if TYPE_CHECKING:
     from .hdf5 import Published
@@ -161,7 +162,7 @@ class Table:
         """Give the columns of one role.
 
         Where REST is among the paths, what is not in the others is one list of paths and leaves a
-        row; :func:`~dask_espresso.store.columns.untabulate` puts it together again.
+        row; :func:`~dask_espresso.store.nested.untabulate` puts it together again.
 
         Parameters
         ----------

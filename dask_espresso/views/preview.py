@@ -13,8 +13,8 @@ from ..identity import canonical_json
 from ..inputs.study import Study
 from ..outcome import Status
 from ..process.modules import Module
+from ..store.admission import check_store, is_of
 from ..store.contents import Head, StoreContents
-from ..store.store import check_store, is_of
 
 _LISTED = 3  # values of a parameter
 _LONG_VALUE = 40  # characters
@@ -63,7 +63,7 @@ def preview(
     """Say what a run would do, without touching anything.
 
     Parameters are those of the run; errors are those of
-    :func:`~dask_espresso.store.store.check_store`.
+    :func:`~dask_espresso.store.admission.check_store`.
     """
     contents = check_store(path, study, changed_script=changed_script, modules=modules)
     ids = set(study.ids())

@@ -15,8 +15,8 @@ from hypothesis.extra import numpy as hnp
 from test_store import STUDY, same
 
 from dask_espresso.outcome import Outcome, Status
-from dask_espresso.store.columns import from_json
 from dask_espresso.store.hdf5 import write_hdf5
+from dask_espresso.store.json_values import from_json
 from dask_espresso.store.store import read_store
 from dask_espresso.store.table import Table
 from dask_espresso.views.export import export_store

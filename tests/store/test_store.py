@@ -23,6 +23,7 @@ from dask_espresso.record import pack
 from dask_espresso.script.transport import decode_transport_data, encode_transport_data
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.journal import Journal, read_journal
+from dask_espresso.store.reading import read_rows
 from dask_espresso.store.store import Entry, claim_path, journal_path, open_store, read_store
 from dask_espresso.store.table import Table
 from dask_espresso.values import named, storable
@@ -489,6 +490,28 @@ def test_old_stores_go_on(old):
         assert [text.decode() for text in file["simulation"]] == list(study.ids())
         assert file.attrs["ids"] == 2
     assert [o.seed for o in outcomes.values()] != [s.seed for s in study.simulations()]
+
+
+def test_a_store_is_read_once_when_it_is_opened(tmp_path, study, monkeypatch):
+    path = tmp_path / "s.h5"
+    read = []
+
+    def count(*arguments, **options):
+        read.append(arguments)
+        return read_rows(*arguments, **options)
+
+    monkeypatch.setattr("dask_espresso.store.admission.read_rows", count)
+    with open_store(path, study) as store:
+        store.record(entries(study, 1))
+        store.publish()
+    assert not read  # there was nothing
+    before = sorted(tmp_path.iterdir())
+    with open_store(path, study):
+        assert len(read) == 1
+    with pytest.raises(InputError, match="another study"):
+        open_store(path, study.model_copy(update={"seed": 5}))
+    assert len(read) == 2
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_old_stores_keep_what_they_hold_twice(tmp_path, study, monkeypatch):

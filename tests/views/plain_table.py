@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from dask_espresso.outcome import FIELDS, Status
 from dask_espresso.script.statistics import pool
-from dask_espresso.store.columns import ABSENT, DIMENSION, flatten
+from dask_espresso.store.columns import ABSENT, DIMENSION
 from dask_espresso.store.names import ROLES, column_names
+from dask_espresso.store.nested import flatten
 from dask_espresso.store.table import Table
 from dask_espresso.views.export import _plain
 from dask_espresso.views.texts import format_with_error, literal, told_apart

@@ -17,8 +17,9 @@ from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.order import Order, Workload
 from dask_espresso.process.task import run_orders
 from dask_espresso.record import pack
+from dask_espresso.store.admission import check_store
 from dask_espresso.store.journal import Journal
-from dask_espresso.store.store import Entry, check_store, open_store, read_store
+from dask_espresso.store.store import Entry, open_store, read_store
 
 STUDY = """
     name: s
