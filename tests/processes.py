@@ -16,7 +16,7 @@ def is_running(pid):
         return False
 
 
-def wait_until(condition, timeout=10, pause=0.02):
+def wait_until(condition, timeout=60, pause=0.02):
     """Give the first true value of a condition, or the last one that it had in time."""
     end = time.monotonic() + timeout
     while not (value := condition()) and time.monotonic() < end:
@@ -34,6 +34,6 @@ def wait_for(what, predicate, timeout=180.0):
 def call(*command, **options):
     """Run a command and give its output."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, **options)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, **options)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout

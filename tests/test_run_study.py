@@ -135,7 +135,7 @@ def test_a_plain_program_needs_no_guard(here, script, way):
         input=path.read_text() if way == "input" else "",
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == "ended with 0\n"

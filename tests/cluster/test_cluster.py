@@ -135,7 +135,7 @@ def test_a_port_that_is_in_use(slurm, study):
         )
         study(1)
         run = [sys.executable, "-c", WAITS_FOR, "run", "study.yaml", "--profile", "p.yaml"]
-        process = subprocess.run(run, capture_output=True, text=True, timeout=60)
+        process = subprocess.run(run, capture_output=True, text=True, timeout=300)
     assert process.returncode == 2
     said = f"Error: p.yaml:7: options.scheduler_options.port: port {port} is in use on this machine"
     assert process.stderr.splitlines()[-1].startswith(said)
@@ -200,7 +200,7 @@ def test_an_address_where_no_scheduler_is(tmp_path, study, what):
     study(2)
     (tmp_path / "p.yaml").write_text("cluster: tcp://127.0.0.1:1\n")
     command = [sys.executable, "-c", IMPATIENT, what, "study.yaml", "--profile=p.yaml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     said = done.stderr if what == "run" else done.stdout
     assert done.returncode == (2 if what == "run" else 1)
     assert "p.yaml:1: cluster: no Dask scheduler answers at tcp://127.0.0.1:1 (Timed" in said

@@ -40,7 +40,7 @@ def described(tmp_path, monkeypatch):
             assert {*map(type, pages)} <= {LaterPages}
             for said in filter(None, found):
                 link = re.search(r"http://127\.0\.0\.1:\d+/status", said).group()
-                with urllib.request.urlopen(link.replace("status", "health"), timeout=20) as page:
+                with urllib.request.urlopen(link.replace("status", "health"), timeout=60) as page:
                     assert page.read() == b"ok"
             return found
 

@@ -381,7 +381,7 @@ def test_a_worker_that_registers_at_the_very_end_does_not_keep_it_open(batch, st
         for _ in range(steps):
             await asyncio.sleep(0)
         closing = asyncio.create_task(keeper.close())
-        assert await asyncio.wait([closing], timeout=5) == ({closing}, set())
+        assert await asyncio.wait([closing], timeout=60) == ({closing}, set())
 
     asyncio.run(scenario())
     assert batch.queue == {}

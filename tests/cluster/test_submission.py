@@ -460,7 +460,7 @@ def read(name):
 def test_arguments_arrive_as_they_are(job):
     process = job("0", "my study.yaml", "--set", 'label=it\'s "a" $(b) `c`\nd')
     os.killpg(process.pid, signal.SIGTERM)
-    process.wait(10)
+    process.wait(60)
     expected = '[run][0][my study.yaml][--set][label=it\'s "a" $(b) `c`\nd]'
     assert Path("arguments").read_text() == f"[-c][{START}]{expected}"
 
@@ -471,7 +471,7 @@ def test_arguments_arrive_as_they_are(job):
 def test_before_the_walltime_an_unfinished_driver_goes_back_into_the_queue(job, status, requeued):
     process = job(str(status))
     process.send_signal(signal.SIGUSR1)  # as with --signal=B:, to the shell alone
-    assert process.wait(10) == status
+    assert process.wait(60) == status
     assert read("got") == ["USR1"]
     assert read("requeued") == requeued
 
@@ -480,14 +480,14 @@ def test_before_the_walltime_an_unfinished_driver_goes_back_into_the_queue(job, 
 def test_cancelled_for_good(job, status):
     process = job(str(status))
     os.killpg(process.pid, signal.SIGTERM)  # as scancel does
-    assert process.wait(10) == status
+    assert process.wait(60) == status
     assert read("got") == ["TERM"]
     assert read("requeued") == []
 
 
 def test_a_driver_that_stops_by_itself_is_not_started_again(job, here, program):
     program("my python", "touch started; exit 75")
-    assert job().wait(10) == 75
+    assert job().wait(60) == 75
     assert read("requeued") == []
 
 
@@ -497,7 +497,7 @@ def test_a_driver_killed_after_the_warning_is_not_started_again(job):
         ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
     )
     os.kill(int(children.stdout), signal.SIGKILL)
-    assert process.wait(10) == 128 + signal.SIGKILL
+    assert process.wait(60) == 128 + signal.SIGKILL
     assert read("requeued") == []
 
 

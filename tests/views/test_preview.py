@@ -155,7 +155,7 @@ def test_a_run_on_a_terminal_asks(study, recorded, answer, status):
                 said += data
         except OSError:  # closed by its other end
             pass
-        assert process.wait(60) == status, said
+        assert process.wait(300) == status, said
     if status:
         assert b"nothing was run, and nothing changed" in said
         assert recorded.read_bytes() == before
@@ -173,7 +173,7 @@ def test_a_run_in_the_background_of_a_terminal_does_not_ask(monkeypatch, study, 
         try:  # this process is in no group of that terminal
             process = subprocess.run(
                 [sys.executable, "-m", "dask_espresso", "run", "study.yaml"],
-                stdin=terminal, stderr=terminal, stdout=subprocess.PIPE, text=True, timeout=60,
+                stdin=terminal, stderr=terminal, stdout=subprocess.PIPE, text=True, timeout=300,
             )  # fmt: skip
         finally:
             leader.kill()
