@@ -60,8 +60,8 @@ class Conversation:
     ----------
     pipes : Pipes
         Of the simulation, with its own ends handed over.
-    report : int
-        Descriptor that the supervisor's report, one line of JSON, comes from.
+    supervisor : int
+        Descriptor that it says at the end in one line of JSON what became of the simulation.
     time_limit : float or None
         Of the simulation, in seconds.
     kill : callable
@@ -72,20 +72,20 @@ class Conversation:
     Attributes
     ----------
     said : dict
-        The supervisor's report; empty if it gave none.
+        What the supervisor has said; empty if it said nothing.
     """
 
     def __init__(
         self,
         pipes: Pipes,
-        report: int,
+        supervisor: int,
         time_limit: float | None,
         kill: Callable[[], None],
         on_output: Callable[[bytes], None] | None,
     ) -> None:
         self.said: dict[str, Any] = {}
         self._pipes = pipes
-        self._report = report
+        self._supervisor = supervisor
         self._time_limit = time_limit
         self._kill = kill
         self._on_output = on_output
@@ -104,7 +104,7 @@ class Conversation:
 
     def hold(self, stdin: bytes) -> ProcessReport:
         """Feed the simulation, hear it out, and give the report."""
-        started = time.monotonic()
+        start_time = time.monotonic()
         is_late = self._exchange(memoryview(stdin))
         said = self.said
         error = said.get("error", "")
@@ -113,7 +113,7 @@ class Conversation:
             exit_code=said.get("exit_code"),
             timed_out=said.get("timed_out", is_late),
             time_limit=self._time_limit,
-            elapsed_time=said.get("elapsed_time", time.monotonic() - started),
+            elapsed_time=said.get("elapsed_time", time.monotonic() - start_time),
             cpu_time=said.get("cpu_time", math.nan),
             peak_memory=said.get("peak_memory"),
             error=f"the engine did not start: {error}" if "errno" in said else error,
@@ -123,19 +123,19 @@ class Conversation:
         )
 
     def _exchange(self, stdin: memoryview) -> bool:
-        """Move data until the supervisor has reported and every pipe is closed.
+        """Move data until the supervisor has said its line and every pipe is closed.
 
         Gives whether the supervisor had to be killed, since it did not stop the simulation in time.
         """
         poll = select.poll()
         write_end, stdout, stderr, result = self._pipes.ours
         os.set_blocking(write_end, False)
-        report = bytearray()
+        line = bytearray()
         readers: dict[int, Callable[[int], int]] = {
             stdout: _reader(self._scanner.feed),
             stderr: _reader(self._note_stderr),
             result: self._scanner.read_result,
-            self._report: _reader(report.extend),
+            self._supervisor: _reader(line.extend),
         }
         for fd in readers:
             poll.register(fd, select.POLLIN)
@@ -145,22 +145,22 @@ class Conversation:
         is_late = False
         while readers:
             is_late = deadline is not None and time.monotonic() > deadline
-            is_over = self._report not in readers
+            is_over = self._supervisor not in readers
             # of a supervisor that was killed nothing is to be waited for: this worker may be next
-            ready = [fd for fd, _ in poll.poll(500 if report or not is_over else 0)]
-            is_late = is_late and not is_over and self._report not in ready
-            if is_late or (is_over and not (report and ready)):
+            ready = [fd for fd, _ in poll.poll(500 if line or not is_over else 0)]
+            is_late = is_late and not is_over and self._supervisor not in ready
+            if is_late or (is_over and not (line and ready)):
                 # the supervisor hangs, or has not killed all that the simulation had started
                 self._kill()
                 break
             for fd in ready:
                 if fd in readers:
-                    if not readers[fd](fd) or (fd == self._report and report.endswith(b"\n")):
+                    if not readers[fd](fd) or (fd == self._supervisor and line.endswith(b"\n")):
                         poll.unregister(fd)
                         del readers[fd]
                 else:
                     stdin = self._write(stdin, poll)
-        self.said = json.loads(report) if report else {}
+        self.said = json.loads(line) if line else {}
         return is_late
 
     def _write(self, stdin: memoryview, poll: select.poll) -> memoryview:

@@ -214,23 +214,23 @@ def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessRe
     """Run a simulation as a fresh process, under a supervisor of its own."""
     with Pipes() as pipes:
         request_read, request_write = os.pipe()
-        report, report_write = os.pipe()
+        said, said_write = os.pipe()
         result = pipes.theirs[3]
         to_supervisor = os.fdopen(request_write, "wb", buffering=0)
-        with to_supervisor, os.fdopen(report, "rb"):
+        with to_supervisor, os.fdopen(said, "rb"):
             try:
                 process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(SCRIPT), "supervisor.py"]
-                    + [str(fd) for fd in (request_read, report_write, result)],
+                    + [str(fd) for fd in (request_read, said_write, result)],
                     stdin=pipes.theirs[0],
                     stdout=pipes.theirs[1],
                     stderr=pipes.theirs[2],
-                    pass_fds=(request_read, report_write, result),
+                    pass_fds=(request_read, said_write, result),
                     start_new_session=True,
                 )
             finally:
                 os.close(request_read)
-                os.close(report_write)
+                os.close(said_write)
             environment = {**order.environment, RESULT: f"{result}:{pipe_number(result)}"}
             pipes.hand_over()
             command = [*process_command(engine, environment), order.script]
@@ -251,9 +251,9 @@ def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessRe
                 kill_marked(order.mark)
 
             with process, to_supervisor:  # closed before the process is waited for, which then ends
-                with contextlib.suppress(BrokenPipeError):  # there will be no report, either
+                with contextlib.suppress(BrokenPipeError):  # it will say nothing, either
                     to_supervisor.write(json.dumps(request).encode() + b"\n")
-                conversation = Conversation(pipes, report, order.time_limit, kill, order.on_output)
+                conversation = Conversation(pipes, said, order.time_limit, kill, order.on_output)
                 return conversation.hold(order.stdin)
 
 

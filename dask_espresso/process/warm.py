@@ -284,8 +284,9 @@ class _Slot:
                 self._connection.close()
                 kill_marked(self._mark, order.mark)
 
-            report = self._connection.fileno()
-            conversation = Conversation(pipes, report, order.time_limit, kill, order.on_output)
+            conversation = Conversation(
+                pipes, self._connection.fileno(), order.time_limit, kill, order.on_output
+            )
             heard = conversation.hold(order.stdin)
         said = conversation.said
         if said and not said["is_clean"]:

@@ -88,9 +88,7 @@ def encode_transport_data(data: Any) -> str:
     >>> decode_transport_data(encode_transport_data({"pressure": 2.5}))
     {'pressure': 2.5}
     """
-    with _pickled(data, HEAD_SIZE).getbuffer() as payload:
-        write_head(payload)
-        return binascii.b2a_base64(payload, newline=False).decode("ascii")
+    return _encoded(data).decode("ascii")  # the pickle is gone by now
 
 
 def decode_transport_data(text: Any) -> Any:
@@ -163,6 +161,12 @@ def send_result(data: Any) -> None:
     buffers: list[Any] = []
     with _pickled(data, buffer_callback=buffers.append).getbuffer() as pickled:
         send(pipe, MAGIC, [pickled, *(buffer.raw() for buffer in buffers)])
+
+
+def _encoded(data: Any) -> bytes:
+    with _pickled(data, HEAD_SIZE).getbuffer() as payload:
+        write_head(payload)
+        return binascii.b2a_base64(payload, newline=False)
 
 
 def _pickled(data: Any, room: int = 0, buffer_callback: Any = None) -> io.BytesIO:
