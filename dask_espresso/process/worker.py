@@ -45,16 +45,20 @@ class Station(WorkerPlugin):
     async def teardown(self, worker: Worker) -> None:
         """End the warm engine processes with the worker."""
         self._callback.stop()
-        await self._close()
+        await self._close(self._given_up())
 
     async def look(self) -> None:
         """Give the simulator up where it had nothing to do for a while."""
-        if not self._n_users and time.monotonic() - self._last_use > _KEPT:
-            await self._close()
-
-    async def _close(self) -> None:
         with self._lock:
-            simulator, self._simulator = self._simulator, None
+            is_idle = not self._n_users and time.monotonic() - self._last_use > _KEPT
+            simulator = self._given_up() if is_idle else None
+        await self._close(simulator)
+
+    def _given_up(self) -> Simulator | None:
+        simulator, self._simulator = self._simulator, None
+        return simulator
+
+    async def _close(self, simulator: Simulator | None) -> None:
         if simulator:
             await asyncio.to_thread(simulator.close)
 
