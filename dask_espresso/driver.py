@@ -16,7 +16,7 @@ from distributed import Future, KilledWorker
 
 from .check.findings import is_loopback, on_loopback
 from .check.limits import check_time_limit
-from .cluster.certificates import remove_leftovers
+from .cluster.certificates import remove_dead_keys
 from .cluster.cluster import Cluster, cancel_leftovers, open_cluster
 from .cluster.dashboard import describe_dashboard, is_elsewhere
 from .cluster.engine_trial import described, try_engine
@@ -94,7 +94,7 @@ def run_study(
         stop_requests() as stop,
     ):
         left, record = read_roster(path), partial(write_roster, path)
-        left = replace(left, names=(*left.names, *remove_leftovers(Path.cwd())))
+        left = replace(left, names=(*left.names, *remove_dead_keys(Path.cwd())))
         driver = Driver(study, opened, workload, stop, display or Display(), retry_failed)
         try:
             if driver.todo:

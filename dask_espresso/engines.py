@@ -1,4 +1,4 @@
-"""What runs simulation scripts. Which engines are known is a table, :mod:`.script.kinds`."""
+"""What runs simulation scripts. Which engines are known is a table, :mod:`.script.engine_table`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Container
 from dataclasses import dataclass
 
-from .script.kinds import ENGINES
+from .script.engine_table import ENGINES
 
 DEFAULT_LAUNCHER = ("mpirun", "-n", "{ranks}")  # by whichever mpirun fits the engine
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..cluster.certificates import remove_leftovers
+from ..cluster.certificates import remove_dead_keys
 from ..cluster.cluster import Cluster, open_cluster
 from ..cluster.roster import Roster
 from ..cluster.worker_jobs import batch_system, remove_if_empty
@@ -37,10 +37,10 @@ from .findings import (
     DeadEndError,
     FaultError,
     Findings,
+    counted,
     go_through,
     interfaces,
     log_tail,
-    many,
     of_ranks,
 )
 from .limits import check_time_limit
@@ -102,9 +102,9 @@ def _check_configuration(case: Case) -> None:
     if case.is_batch:
         cores = profile.option("cores")
         most = "up to " if isinstance(profile.jobs, Jobs) else ""
-        jobs = f"{most}{many(profile.max_jobs, 'worker job')} of {many(cores, 'core')}"
+        jobs = f"{most}{counted(profile.max_jobs, 'worker job')} of {counted(cores, 'core')}"
         count = profile.max_jobs * profile.slots(case.ranks)
-        slots = f"{most}{many(count, 'simulation')}{of_ranks(case)} at a time"
+        slots = f"{most}{counted(count, 'simulation')}{of_ranks(case)} at a time"
         findings.ok(f"{name}: {profile.cluster}, {jobs}: {slots}")
     else:
         where = "this machine" if profile.cluster == "local" else f"the scheduler {profile.cluster}"
@@ -121,7 +121,7 @@ def _check_study(case: Case) -> None:
     if study is None:
         return
     check_time_limit(study, case.profile)
-    said = f"study {study.name}: {many(study.count, 'simulation')}"
+    said = f"study {study.name}: {counted(study.count, 'simulation')}"
     if study.time_limit is None:
         case.findings.note(
             f"{said} without a time limit: one that hangs keeps its slot for ever; add "
@@ -161,7 +161,7 @@ def _check_queue(case: Case) -> None:
             "come up is noticed by its worker alone, and later"
         )
         return
-    case.findings.ok(f"the queue answers; it has {many(len(_look(queue)), 'job')} of yours")
+    case.findings.ok(f"the queue answers; it has {counted(len(_look(queue)), 'job')} of yours")
 
 
 def _look(queue: Queue) -> dict[str, Any]:
@@ -182,7 +182,7 @@ async def _looked(queue: Queue) -> dict[str, Any] | None:
 
 def _check_worker(case: Case) -> None:
     one = case.profile.model_copy(update={"jobs": 1})
-    left = remove_leftovers(Path.cwd())
+    left = remove_dead_keys(Path.cwd())
     with open_cluster(one, ranks=case.ranks, names=left) as cluster:
         if cluster.keeper:
             cluster.keeper.work_left = 1
@@ -215,7 +215,7 @@ def _first_worker(case: Case, cluster: Cluster) -> Worker:
         case.note_jobs(cluster.keeper.roster)
         case.findings.ok(f"worker job {', '.join(case.jobs)} came up after {after}")
     else:
-        case.findings.ok(many(len(workers), "worker"))
+        case.findings.ok(counted(len(workers), "worker"))
     return Worker(case, cluster, min(workers))
 
 

@@ -175,6 +175,6 @@ def log_tail(case: Case) -> str:
     return ""
 
 
-def many(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
     """Count things in words, such as ``3 jobs``."""
     return f"{count or 'no'} {noun}{'s' * (count != 1)}"

@@ -39,7 +39,7 @@ class Scratch(NamedTuple):
     error: str = ""
 
 
-class Start(NamedTuple):
+class EngineStart(NamedTuple):
     """What starting an engine has come to."""
 
     found: Probe
@@ -98,11 +98,11 @@ def _file_system(path: str) -> str:
     return max(mounts)[2] if mounts else "unknown"  # of equal ones the last hides the others
 
 
-def start_engine(engine: Engine) -> Start:
+def start_engine(engine: Engine) -> EngineStart:
     """Start an engine, and see how long that takes."""
     started = time.monotonic()
     found = probe_engine(replace(engine, start="spawn"))
     elapsed_time = time.monotonic() - started
     command = engine_command(engine)
     program = " ".join([shutil.which(command[0]) or command[0], *command[1:]])
-    return Start(found if found.error else probe_engine(engine), program, elapsed_time)
+    return EngineStart(found if found.error else probe_engine(engine), program, elapsed_time)

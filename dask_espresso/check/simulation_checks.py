@@ -17,7 +17,7 @@ from ..process.task import simulate_one
 from ..walltime import format_duration
 from . import on_worker
 from .file_checks import check_script
-from .findings import FaultError, many, of_ranks
+from .findings import FaultError, counted, of_ranks
 from .worker import ANSWER, Worker
 
 _ENGINE_START = 150.0  # seconds; longer than the engine itself is waited for
@@ -28,14 +28,14 @@ def check_machine(worker: Worker) -> None:
     """See what machine the worker has for how many simulations."""
     machine, findings = worker.call(on_worker.look_at_machine), worker.case.findings
     each = machine.memory // machine.slots
-    simulations = many(machine.slots, "simulation") + of_ranks(worker.case)
+    simulations = counted(machine.slots, "simulation") + of_ranks(worker.case)
     findings.ok(
         f"machine {machine.host}: {simulations} at a time on "
-        f"{many(machine.cores, 'core')}, with {format_bytes(each)} of memory each"
+        f"{counted(machine.cores, 'core')}, with {format_bytes(each)} of memory each"
     )
     if machine.slots * worker.case.ranks > machine.cores:
         findings.note(
-            f"{simulations} at a time share {many(machine.cores, 'core')}; "
+            f"{simulations} at a time share {counted(machine.cores, 'core')}; "
             "does the job get the `cores` that the profile says?"
         )
 

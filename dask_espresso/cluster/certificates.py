@@ -72,7 +72,7 @@ def write_jobs(security: Security, roster: Roster) -> None:
     write_roster(Path(security.tls_ca_file).with_name(_JOBS), roster)
 
 
-def remove_leftovers(directory: Path) -> tuple[str, ...]:
+def remove_dead_keys(directory: Path) -> tuple[str, ...]:
     """Remove the keys of drivers that are no longer alive.
 
     Returns

@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, PlainValidator
 from ..engines import Engine, known_module
 from ..errors import BadValueError, InputError, unknown
 from ..paths import located
-from ..script.kinds import ENGINES
+from ..script.engine_table import ENGINES
 from ..systems.table import SYSTEMS, system_of, systems_with_drivers
 from ..systems.worker_job import worker_job
 from ..walltime import parse_duration

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..engines import DEFAULT_LAUNCHER, Engine, engine_command
 from ..errors import BadValueError
 from ..paths import absolute_entries, expand_setting
-from ..script.kinds import ENGINES
+from ..script.engine_table import ENGINES
 from ..script.rank import RANK_VARIABLES
 from .launcher import LOCAL_SETTINGS
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..engines import Engine
 from ..files import file_hash
-from ..script.kinds import ENGINES
+from ..script.engine_table import ENGINES
 from .environment import simulation_environment
 
 # their versions are recorded as the engine's, and as this package's

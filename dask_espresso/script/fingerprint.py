@@ -19,7 +19,7 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .kinds import ENGINES
+from .engine_table import ENGINES
 
 # what these make by chance when they are imported changes no result
 _HARMLESS = frozenset(

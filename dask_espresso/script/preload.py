@@ -8,8 +8,8 @@ import ctypes
 import importlib
 from typing import Any, List, Optional, Sequence
 
+from .engine_table import ENGINES
 from .fingerprint import KNOWN, Fingerprint, top_of
-from .kinds import ENGINES
 
 # what scripts import of these sooner or later, and they themselves do not
 PARTS = {

@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 
 from dask_espresso.cluster import certificates
-from dask_espresso.cluster.certificates import remove_leftovers, temporary_security
+from dask_espresso.cluster.certificates import remove_dead_keys, temporary_security
 from dask_espresso.errors import InputError
 
 HOLD = """
@@ -48,11 +48,11 @@ def test_files_are_private_and_removed(tmp_path):
 def test_keys_of_a_killed_driver_go(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE) as one:
         assert one.stdout.readline() == b"ready\n"
-        remove_leftovers(tmp_path)
+        remove_dead_keys(tmp_path)
         assert len(list(tmp_path.iterdir())) == 1  # the living one's stay
         one.kill()
     assert len(list(tmp_path.iterdir())) == 1
-    remove_leftovers(tmp_path)
+    remove_dead_keys(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -60,10 +60,10 @@ def test_the_jobs_of_a_killed_driver_are_told_by_its_keys(tmp_path):
     hold = [sys.executable, "-c", HOLD_JOBS, tmp_path]
     with subprocess.Popen(hold, stdout=subprocess.PIPE) as one:
         assert one.stdout.readline() == b"ready\n"
-        assert remove_leftovers(tmp_path) == ()  # it lives
+        assert remove_dead_keys(tmp_path) == ()  # it lives
         one.kill()
-    assert remove_leftovers(tmp_path) == ("ours-0a1b2c-",)
-    assert remove_leftovers(tmp_path) == ()
+    assert remove_dead_keys(tmp_path) == ("ours-0a1b2c-",)
+    assert remove_dead_keys(tmp_path) == ()
 
 
 def interrupted_once(monkeypatch, interruption):
@@ -82,7 +82,7 @@ def interrupted_once(monkeypatch, interruption):
 
 def test_keys_being_made_are_no_leftovers(tmp_path, monkeypatch):
     """Another driver starts between the making of their folder and its lock."""
-    made = interrupted_once(monkeypatch, lambda folder: remove_leftovers(tmp_path))
+    made = interrupted_once(monkeypatch, lambda folder: remove_dead_keys(tmp_path))
     with temporary_security(tmp_path) as security:
         assert Path(security.tls_ca_file).parent == made[1]
         assert list(tmp_path.iterdir()) == [made[1]]
@@ -96,7 +96,7 @@ def test_keys_being_made_while_another_driver_looks_at_them(tmp_path, monkeypatc
     with temporary_security(tmp_path) as security:
         assert Path(security.tls_ca_file).parent == made[1]
         os.close(looking[0][0])
-        remove_leftovers(tmp_path)
+        remove_dead_keys(tmp_path)
         assert list(tmp_path.iterdir()) == [made[1]]
 
 
@@ -110,7 +110,7 @@ def test_keys_that_their_driver_is_just_removing(tmp_path, monkeypatch):
             return lock(path)
 
         monkeypatch.setattr(certificates, "open_locked", too_late)
-        remove_leftovers(tmp_path)
+        remove_dead_keys(tmp_path)
     assert not folder.exists()
 
 
@@ -131,7 +131,7 @@ def test_keys_of_a_driver_on_another_host_stay(tmp_path, elsewhere, monkeypatch)
         os.utime(Path(security.tls_ca_file).parent, (0, 0))
         time.sleep(0.5)
         elsewhere()
-        remove_leftovers(tmp_path)
+        remove_dead_keys(tmp_path)
         assert Path(security.tls_ca_file).exists()
 
 
@@ -140,7 +140,7 @@ def test_keys_of_a_driver_killed_on_another_host_go(tmp_path, elsewhere):
         folder = Path(security.tls_ca_file).parent
         elsewhere()
         os.utime(folder, (time.time() - 3600,) * 2)
-        remove_leftovers(tmp_path)
+        remove_dead_keys(tmp_path)
         assert not folder.exists()
 
 

@@ -8,11 +8,11 @@ from simulators import probe
 from dask_espresso.engines import Engine, engine_command, known_module
 from dask_espresso.inputs.engine_settings import EngineSettings
 from dask_espresso.inputs.profile import Profile
-from dask_espresso.script.kinds import ENGINES, Kind
+from dask_espresso.script.engine_table import ENGINES, EngineKind
 
 
 def test_an_engine_is_added_by_its_row(monkeypatch):
-    kind = Kind("colorsys", programs=("no-such-program", sys.executable, "neither-this"))
+    kind = EngineKind("colorsys", programs=("no-such-program", sys.executable, "neither-this"))
     monkeypatch.setitem(ENGINES, "colors", kind)
     engine = Profile().engine("colors")
     assert (engine.module, engine.preload) == ("colorsys", ("numpy", "colorsys"))

