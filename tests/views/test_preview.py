@@ -16,6 +16,7 @@ from dask_espresso.inputs.study import load_study, store_name
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.record import pack
 from dask_espresso.store.store import Entry, open_store, read_store
+from dask_espresso.views.preview import Preview
 
 PARAMETERS = {"a": 1, "x": [1, 2, 3, 4]}
 ON_A_TERMINAL = """
@@ -98,6 +99,13 @@ def test_a_dry_run_says_what_would_happen_and_does_nothing(study, recorded, chan
     assert dry_run() == f"s.h5: {said}\n"
     assert recorded.read_bytes() == before
     assert sorted(p.name for p in recorded.parent.iterdir()) == ["s.h5", "s.py", "study.yaml"]
+
+
+def test_one_that_is_dropped():
+    said = str(Preview(new=0, again=0, kept=7, dropped=1, reasons=("`x` no longer takes 4",)))
+    assert said == (
+        "0 new, 7 recorded already; 1 recorded no longer matches because `x` no longer takes 4"
+    )
 
 
 def test_a_dry_run_without_a_store(study):
