@@ -57,6 +57,13 @@ def test_dead_driver_on_another_host(foreign):
     assert holder(foreign) == {}
 
 
+def test_who_has_been_silent_for_long_holds_nothing(foreign):
+    os.utime(foreign, (0, 0))
+    assert holder(foreign) == {}
+    os.utime(foreign)
+    assert holder(foreign)["pid"] == 7
+
+
 def test_living_driver_on_another_host(foreign):
     stop = threading.Event()
 
