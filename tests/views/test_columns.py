@@ -107,3 +107,13 @@ def compare_exports(rows, outcomes):
     ]
     assert len(json.loads(text)) == len(objects)
     assert [list(one) for one in json.loads(text)] == [list(one) for one in objects]
+
+
+def test_names_come_as_the_first_outcome_of_the_study_has_them():
+    study = Study(name="s", script="s.py", parameters={"x": [1, 2]})
+    first, second = (Outcome(one.id, one.parameters) for one in study.simulations())
+    first.result, second.result = {"q": 0.5, "p": 1.5}, {"p": 2.5, "q": 3.5, "r": 4.5}
+    rows = Rows(None, [second, first])  # in this order they were recorded
+    reader = Reader(study, rows)
+    assert result_names(reader, Numbers(reader)) == ["q", "p", "r"]
+    assert list(_table(rows, None))[2:5] == ["p", "q", "r"]
