@@ -49,10 +49,10 @@ def _known_keys(model: type[pydantic.BaseModel], at: KeyPath) -> list[str]:
     """Name the keys that the model has at a place."""
     kind: Any = model
     for part in at:
-        if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
-            kind = kind.model_fields[str(part)].annotation
-        elif get_origin(kind) is dict:
+        if get_origin(kind) is dict:
             kind = get_args(kind)[1]
+        elif isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+            kind = kind.model_fields[str(part)].annotation
         if get_origin(kind) is Annotated:
             kind = get_args(kind)[0]
     return list(kind.model_fields)

@@ -3,6 +3,7 @@ import json
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from processes import wait_until
@@ -278,7 +279,7 @@ def test_claim_that_cannot_be_deleted(path, monkeypatch, caplog):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     held = Claim(path)
-    monkeypatch.setattr(os, "unlink", denied)
+    monkeypatch.setattr(Path, "unlink", denied)
     held.release()
     assert "cannot be removed: Permission denied" in caplog.text
 

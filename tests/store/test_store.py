@@ -772,7 +772,7 @@ def test_no_room_to_begin_with(tmp_path, study, monkeypatch, call):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, call, full)
+        patched.setattr(Path if call == "replace" else os, call, full)
         with pytest.raises(ResumableError, match="No space left on device"):
             open_store(tmp_path / "s.h5", study)
     open_store(tmp_path / "s.h5", study).close()
