@@ -275,7 +275,7 @@ def test_looking_at_a_claim_refuses_nobody(path):
 
 
 def test_claim_that_cannot_be_deleted(path, monkeypatch, caplog):
-    def denied(*_):
+    def denied(*_, **__):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     held = Claim(path)
