@@ -26,7 +26,8 @@ def masked(text):
     text = _PROGRESS.sub("", text)
     for pattern, mask in _MASKS:
         text = re.sub(pattern, mask, text)
-    return text.strip()
+    # the line that ends with the payload may come before what is said on standard error, or after
+    return "\n".join(filter(None, text.splitlines()))
 
 
 def steps():

@@ -85,7 +85,7 @@ def remove_dead_keys(directory: Path) -> tuple[str, ...]:
         with contextlib.suppress(OSError):  # its driver lives, or is just removing it
             fd, is_locked = open_locked(folder)
             try:
-                is_dead = is_locked and folder.name.startswith(_own_prefix())
+                is_dead = is_locked and _is_of_this_host(folder)
                 if is_dead or age(folder) > _STALE:
                     found = read_roster(folder / _JOBS).names
                     shutil.rmtree(folder)
@@ -97,6 +97,11 @@ def remove_dead_keys(directory: Path) -> tuple[str, ...]:
 
 def _own_prefix() -> str:
     return f"{_PREFIX}{socket.gethostname()}-"
+
+
+def _is_of_this_host(folder: Path) -> bool:
+    """Say so of none whose host's name only begins like ours; what follows it has no hyphen."""
+    return folder.name.rpartition("-")[0] + "-" == _own_prefix()
 
 
 def _make_folder(directory: Path) -> tuple[int, Path]:

@@ -61,6 +61,7 @@ class PayloadScanner:
         self._is_line_start = True
         self._searched = 0  # characters of a line that may be a payload
         self._refused = 0  # characters that are noise, whatever they are
+        self._lost = ""  # why something that surely was a payload is none
         self._result = ResultReader()
 
     def read_result(self, fd: int) -> int:
@@ -95,9 +96,7 @@ class PayloadScanner:
         while self._step(is_end=True):
             pass
         if self._result.is_begun:
-            self._note_broken(
-                self._result.error or "what send_result() writes is not there to its end"
-            )
+            self._lose(self._result.error or "what send_result() writes is not there to its end")
 
     def payload(self) -> Any:
         """Give the one payload.
@@ -114,6 +113,8 @@ class PayloadScanner:
         """
         if len(self.payloads) > 1:
             raise TransportError("two payloads: hand over the result once, at the end")
+        if self.payloads and self._lost:
+            raise TransportError(f"two payloads, one of them broken: {self._lost}")
         if self.payloads:
             return self.payloads[0]
         if self.broken:
@@ -164,7 +165,8 @@ class PayloadScanner:
         elif len(self._pending) < size and not is_end:
             return False
         elif why := self._take(size, frame.decoded):
-            self._refuse(size, why)
+            self._lose(why)
+            self._refused = size
         return True
 
     def _take_line(self, is_end: bool) -> bool:
@@ -208,6 +210,11 @@ class PayloadScanner:
         """Take so many characters for noise."""
         self._note_broken(why)
         self._refused = size
+
+    def _lose(self, why: str) -> None:
+        """Take note of a payload that is broken: which of two a script meant, nobody knows."""
+        self._lost = self._lost or why
+        self._note_broken(why)
 
     def _note_broken(self, why: str) -> None:
         self.broken = self.broken or why

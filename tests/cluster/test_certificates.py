@@ -195,3 +195,16 @@ def test_no_entry_without_this_runs_own_certificate(tmp_path):
         for context in (theirs.get_connection_args("client")["ssl_context"], nobody):
             with pytest.raises(OSError, match="(?i)certificate"):
                 Server(ours).enter(context)
+
+
+def test_keys_of_a_host_whose_name_begins_like_ours_stay(tmp_path, monkeypatch):
+    """Their lock is not seen here, as on NFS."""
+    own = socket.gethostname()
+    monkeypatch.setattr(socket, "gethostname", lambda: f"{own}-2")
+    with temporary_security(tmp_path) as security:
+        monkeypatch.setattr(socket, "gethostname", lambda: own)
+        with monkeypatch.context() as patched:
+            patched.setattr("fcntl.flock", lambda fd, how: None)
+            remove_dead_keys(tmp_path)
+        assert Path(security.tls_ca_file).exists()
+        monkeypatch.setattr(socket, "gethostname", lambda: f"{own}-2")

@@ -258,3 +258,14 @@ def test_output_is_gone_through_once(noise):
     scanner.close()
     assert time.process_time() - started < 1.5
     assert sum(counted) == len(noise)
+
+
+@pytest.mark.parametrize("whole_first", [True, False])
+@pytest.mark.parametrize("break_it", [lambda p: p[:60] + "WARN\n" + p[60:], lambda p: p[:-30]])
+def test_of_two_payloads_a_broken_one_is_not_hidden_by_a_whole_one(whole_first, break_it):
+    whole = encode_transport_data({"p": 1.0}) + "\n"
+    broken = break_it(encode_transport_data({"p": list(range(40))})) + "\n"
+    output = whole + broken if whole_first else broken + "x" * 999 + "\n" + whole
+    scanner, _ = scan(output.encode())
+    with pytest.raises(TransportError, match="two payloads, one of them broken"):
+        scanner.payload()
