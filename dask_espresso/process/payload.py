@@ -20,6 +20,10 @@ _BEGINNING = re.compile(b"gA(?:%b|(?<=\ngA)%b)" % (frame.MARKER[2:], _OF_LINE))
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _BEGUN = 16  # characters of a line that tell whether it may be a pickle
 _MAX_FRAME = 1 << 32  # bytes
+_NONE = (
+    "no payload on standard output: end the script with "
+    "print(dask_espresso.encode_transport_data(result))"
+)
 _NO_WORD = re.compile(rb"[A-Za-z0-9+/=]{32}")  # what is shorter may be one, and no broken payload
 
 
@@ -117,12 +121,7 @@ class PayloadScanner:
             raise TransportError(f"two payloads, one of them broken: {self._lost}")
         if self.payloads:
             return self.payloads[0]
-        if self.broken:
-            raise TransportError("broken payload: " + self.broken)
-        raise TransportError(
-            "no payload on standard output: end the script with "
-            "print(dask_espresso.encode_transport_data(result))"
-        )
+        raise TransportError(f"broken payload: {self.broken}" if self.broken else _NONE)
 
     def _beginning(self, data: bytes | bytearray) -> int:
         """Say where a payload begins, or may begin once more has come; else, where `data` ends."""
