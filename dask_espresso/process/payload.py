@@ -83,7 +83,7 @@ class PayloadScanner:
             else:
                 self._keep(result.load())
         except Exception as error:  # unpickling garbage raises nearly anything
-            self._note_broken(_said(error))
+            self._lose(_said(error))
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of output."""
@@ -100,7 +100,8 @@ class PayloadScanner:
         while self._step(is_end=True):
             pass
         if self._result.is_begun:
-            self._lose(self._result.error or "what send_result() writes is not there to its end")
+            why = self._result.error or "what send_result() writes is not there to its end"
+            (self._lose if self._result.is_of_script else self._note_broken)(why)
 
     def payload(self) -> Any:
         """Give the one payload.

@@ -20,7 +20,10 @@ class ResultReader:
     Attributes
     ----------
     is_begun, is_complete : bool
-        Whether something of it has come, and all.
+        Whether something has come, and all.
+    is_of_script : bool
+        Whether its head is one that :func:`send_result` writes, and not noise of what writes
+        into all files that are open.
     is_of_unread : bool
         Whether it is names of parameters that the script never asked for.
     error : str
@@ -28,7 +31,7 @@ class ResultReader:
     """
 
     def __init__(self) -> None:
-        self.is_complete = self.is_begun = self.is_of_unread = False
+        self.is_begun = self.is_of_script = self.is_of_unread = self.is_complete = False
         self._pieces: list[bytearray] = []
         self.error = ""
         self._at = 0  # which piece is being read
@@ -55,8 +58,8 @@ class ResultReader:
         if self._at == 1:
             magic, count = HEAD.unpack(self._pieces[0])
             self.is_of_unread = magic == UNREAD
-            is_known = magic in (MAGIC, UNREAD)
-            if not is_known or not 0 < count <= _MAX_PIECES:
+            self.is_of_script = magic in (MAGIC, UNREAD) and 0 < count <= _MAX_PIECES
+            if not self.is_of_script:
                 self.error = "it was not written by send_result()"
                 return
             self._expect([8 * count])

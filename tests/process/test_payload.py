@@ -1,7 +1,9 @@
 """The result is found among all that a simulation prints, or it is said that there is none."""
 
 import base64
+import os
 import pickle
+import struct
 import time
 
 import numpy as np
@@ -11,6 +13,7 @@ from simulators import run_process
 from dask_espresso.engines import Engine
 from dask_espresso.process.payload import PayloadScanner
 from dask_espresso.script.frame import ENCODED_HEAD_SIZE, HEAD_SIZE, MARKER
+from dask_espresso.script.result_pipe import HEAD, MAGIC
 from dask_espresso.script.transport import TransportError, encode_transport_data
 
 RESULT = {"pressure": 2.5, "rdf": [0.5] * 100}
@@ -269,3 +272,41 @@ def test_of_two_payloads_a_broken_one_is_not_hidden_by_a_whole_one(whole_first, 
     scanner, _ = scan(output.encode())
     with pytest.raises(TransportError, match="two payloads, one of them broken"):
         scanner.payload()
+
+
+def pipe_of(data):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(data)
+    return reading
+
+
+def result_of(pieces, cut=0):
+    sizes = struct.pack(f"<{len(pieces)}Q", *map(len, pieces))
+    data = HEAD.pack(MAGIC, len(pieces)) + sizes + b"".join(pieces)
+    return data[: len(data) - cut]
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (result_of([pickle.dumps({"p": 2.0})], cut=3), "one of them broken: what send_result"),
+        (result_of([b"no pickle"]), "one of them broken"),
+        (result_of([pickle.dumps({"p": 2.0})]), "hand over the result once"),
+        (b"garbage", None),
+        (b"garbage" * 9, None),
+    ],
+)
+def test_what_came_by_the_pipe_beside_what_was_printed(sent, error):
+    scanner = PayloadScanner(lambda noise: None)
+    pipe = pipe_of(sent)
+    while scanner.read_result(pipe):
+        pass
+    os.close(pipe)
+    scanner.feed(encode_transport_data({"p": 1.0}).encode() + b"\n")
+    scanner.close()
+    if error is None:
+        assert scanner.payload() == {"p": 1.0}
+    else:
+        with pytest.raises(TransportError, match=f"two payloads[:,] {error}"):
+            scanner.payload()
