@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+OF_ERRORS = ("_sem", "_dof", "_n_eff")  # behind a result's name: what says how good it is
 MAX_DEPTH = 64  # of lists in dicts in lists
 _MAX_BITS = 2048  # of a whole number: Python writes no more than 640 digits, if told so
 _PIECE = 1 << 16  # numbers of an array that are looked at together
@@ -119,8 +120,8 @@ def not_finite(result: dict[str, Any]) -> str:
     Parameters
     ----------
     result : dict
-        As :func:`storable` gives it. Its own standard errors, by their names ``…_sem``, may be
-        NaN: that is how :mod:`~dask_espresso.statistics` writes one that is not known.
+        As :func:`storable` gives it. What is said of its errors, by the names ``…_sem``, ``…_dof``,
+        ``…_n_eff``, may be NaN: so :mod:`~dask_espresso.statistics` writes what is not known.
 
     Returns
     -------
@@ -135,7 +136,7 @@ def not_finite(result: dict[str, Any]) -> str:
     ''
     """
     for name, value in result.items():
-        if said := _first_not_finite(value, may_be_nan=name.endswith("_sem")):
+        if said := _first_not_finite(value, may_be_nan=name.endswith(OF_ERRORS)):
             return f"result[{name!r}]{said}"
     return ""
 

@@ -40,6 +40,7 @@ NAN, INF = float("nan"), float("inf")
         ({"rdf": np.arange(6.0)[::-2] / 0.5}, ""),
         # a standard error that is not known
         ({"pressure": 1.0, "pressure_sem": NAN}, ""),
+        ({"p": 1.0, "p_sem": NAN, "p_dof": NAN, "p_n_eff": NAN}, ""),
         ({"rdf": np.ones(2), "rdf_sem": np.array([NAN, NAN])}, ""),
         ({"series_sem": [NAN]}, ""),
         ({"pressure_sem": -INF}, "result['pressure_sem'] is -inf"),

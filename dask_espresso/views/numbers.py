@@ -69,6 +69,11 @@ class Numbers:
         known = (errors >= 0) & (errors < math.inf)
         return np.where(known, errors, math.nan)
 
+    def dofs(self, name: str) -> Values:
+        """Give the degrees of freedom of these errors, NaN where they are not known."""
+        dofs = self.values(f"{name}_dof")
+        return np.where(dofs > 0, dofs, math.nan)
+
     def names(self, order: Values) -> list[str]:
         """Name the results that are numbers anywhere, as they come in this order of the rows."""
         return [self._names[path] for path in self._leaves.in_order(self._which, order)]

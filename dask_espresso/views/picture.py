@@ -167,7 +167,7 @@ def _curves(
     others = _others(points, x)
     found = _settings(points, there, others)
     places = points.parameter(x)
-    means, errors = (column.tolist() for column in points.pooled(numbers, y))
+    means, errors, *_ = (column.tolist() for column in points.pooled(numbers, y))
     curves = []
     for texts, groups in found.items():
         label = ", ".join(f"{other} = {text}" for other, text in zip(others, texts, strict=True))

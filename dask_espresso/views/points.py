@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..script.statistics import pool_rows
+from ..script.replicas import PooledRows, pool_rows
 from ..store.arrays import Values
 from ..store.reader import Reader
 from .numbers import Numbers
@@ -82,7 +82,7 @@ class Points:
         """Count in each group the rows that are marked by true."""
         return np.bincount(self.groups[rows[self.rows]], minlength=len(self))
 
-    def pooled(self, numbers: Numbers, name: str) -> tuple[Values, Values]:
+    def pooled(self, numbers: Numbers, name: str) -> PooledRows:
         """Give a result's mean over the replicas that are done and have it, and its standard error.
 
         Both are NaN where they are not known; the mean is infinite if a value is beyond floats.
@@ -90,17 +90,21 @@ class Points:
         there = (numbers.done & numbers.have(name))[self.rows]
         rows, groups = self.rows[there], self.groups[there]
         values, errors = numbers.values(name)[rows], numbers.errors(name)[rows]
+        dofs = numbers.dofs(name)[rows]
         beyond = groups[~np.isfinite(values)]
         values = np.where(np.isfinite(values), values, 0)
         counts = np.bincount(groups, minlength=len(self))
         starts = np.cumsum(counts) - counts
-        means, sems = np.full((2, len(self)), math.nan)
+        means, sems, dofs_of_group = np.full((3, len(self)), math.nan)
+        pooled = PooledRows(means, sems, dofs_of_group, np.zeros(len(self), bool))
         for count in np.unique(counts[counts > 0]).tolist():
             alike = np.flatnonzero(counts == count)
             of_group = starts[alike][:, np.newaxis] + np.arange(count)
-            means[alike], sems[alike] = pool_rows(values[of_group], errors[of_group])
-        means[beyond], sems[beyond] = math.inf, math.nan
-        return means, sems
+            found = pool_rows(values[of_group], errors[of_group], dofs[of_group])
+            for column, some in zip(pooled, found, strict=True):
+                column[alike] = some
+        pooled.means[beyond], pooled.sems[beyond] = math.inf, math.nan
+        return pooled
 
 
 def _points(reader: Reader) -> Values:

@@ -16,6 +16,7 @@ from ..outcome import Outcome
 from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
+from ..values import OF_ERRORS
 from .dependence import find_missing
 from .numbers import Numbers
 from .points import Points, parameter_values
@@ -95,8 +96,8 @@ def _columns(
 
 
 def _results(points: Points, numbers: Numbers, name: str) -> Iterable[str]:
-    means, errors = points.pooled(numbers, name)
-    return map(format_with_error, means.tolist(), errors.tolist())
+    found = points.pooled(numbers, name)
+    return map(format_with_error, found.means.tolist(), found.sems.tolist())
 
 
 def note(path: Path, reader: Reader) -> list[str]:
@@ -112,7 +113,7 @@ def _heading(study: StoredStudy, name: str) -> str:
 
 
 def result_names(reader: Reader, numbers: Numbers) -> list[str]:
-    """Name the numbers that the simulations gave, without standard errors, which go along.
+    """Name the numbers that the simulations gave, without what is said of another's error.
 
     Parameters that a script merely gives back are left out too.
 
@@ -123,7 +124,8 @@ def result_names(reader: Reader, numbers: Numbers) -> list[str]:
     """
     names = numbers.names(Points(reader).rows)
     results = [name for name in names if not _is_given_back(reader, numbers, name)]
-    alone = [n for n in results if not n.endswith("_sem") or n.removesuffix("_sem") not in results]
+    of_errors = {f"{name}{suffix}" for name in results for suffix in OF_ERRORS}
+    alone = [name for name in results if name not in of_errors]
     return sorted(alone, key=lambda name: f"{name}_sem" not in names)
 
 

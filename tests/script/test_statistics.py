@@ -1,53 +1,104 @@
+"""Errors cover as often as they say, or it is said that they are not known."""
+
 import math
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
+from pymbar import timeseries
+from scipy import signal, stats
 
-from dask_espresso.statistics import blocking_error, pool
+from dask_espresso.statistics import (
+    blocking_error,
+    control_variate,
+    correlation_time,
+    drift,
+    mean_error,
+    pool,
+    pool_replicas,
+)
 
-
-def autoregressive_series(n_samples, correlation, seed):
-    """Give x[t] = correlation x[t-1] + noise of unit variance, stationary from the start."""
-    noise = np.random.default_rng(seed).normal(size=n_samples)
-    noise[0] /= math.sqrt(1 - correlation**2)
-    series = np.empty(n_samples)
-    value = 0.0
-    for index, kick in enumerate(noise):
-        value = correlation * value + kick
-        series[index] = value
-    return series
-
-
-@pytest.mark.parametrize("correlation", [0.5, 0.9, 0.97])
-def test_error_of_an_autoregressive_series_is_the_known_one(correlation):
-    n_samples = 20000
-    # for n much longer than the correlation time: sigma / (1 - correlation) / sqrt(n)
-    known = 1 / (1 - correlation) / math.sqrt(n_samples)
-    estimates = [
-        blocking_error(autoregressive_series(n_samples, correlation, seed)) for seed in range(20)
-    ]
-    assert np.mean(estimates) == pytest.approx(known, rel=0.08)
-    # at 0.97 there are 20 to 40 blocks, and the estimate itself is good to about 15 %
-    assert np.std(estimates) < 0.2 * known
+REPETITIONS = 400
 
 
-def test_error_of_white_noise_is_the_plain_one():
-    noise = np.random.default_rng(1).normal(scale=3.0, size=10000)
-    assert blocking_error(noise) == pytest.approx(3.0 / 100, rel=0.1)
+def autoregressive(repetitions, n_samples, correlation, seed=7):
+    """Give series of mean 0 and variance 1, ``x[t] = correlation x[t - 1] + noise``, a row each."""
+    noise = np.random.default_rng(seed).normal(size=(repetitions, n_samples))
+    noise[:, 1:] *= math.sqrt(1 - correlation**2)
+    return signal.lfilter([1], [1, -correlation], noise, axis=1)
 
 
-def test_error_covers_the_true_mean():
-    deviations = []
-    for seed in range(200):
-        series = autoregressive_series(2000, 0.8, seed)
-        deviations.append(abs(series.mean()) / blocking_error(series))
-    within_one = np.mean(np.array(deviations) < 1)
-    assert 0.58 < within_one < 0.76  # 68 % are expected, here give or take 3.3 %
+def of_time(repetitions, n_samples, time, seed=7):
+    return autoregressive(repetitions, n_samples, math.exp(-1 / time), seed)
 
 
-def test_trend_is_not_taken_for_a_small_error():
-    series = np.linspace(0.0, 1.0, 1000)
-    assert blocking_error(series) > 5 * series.std() / math.sqrt(len(series))
+def of_two_times(repetitions, n_samples):
+    quick = of_time(repetitions, n_samples, 1)
+    slow = of_time(repetitions, n_samples, 50, 8)
+    return math.sqrt(0.9) * quick + math.sqrt(0.1) * slow
+
+
+def covered(estimates, mean=0.0):
+    """Give the coverage of intervals of 95 %, and the mean error over the true one."""
+    means, sems, dofs = np.array([estimate[:3] for estimate in estimates]).T
+    deviations = np.abs(means - mean)
+    is_covered = deviations <= stats.t.ppf(0.975, dofs) * sems
+    return np.mean(is_covered), np.mean(sems) / np.sqrt(np.mean(deviations**2))
+
+
+# ---- one series ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("series", "least"),
+    [
+        (autoregressive(REPETITIONS, 200, 0.0), 0.93),
+        (of_time(REPETITIONS, 200, 1), 0.93),
+        (of_time(REPETITIONS, 500, 5), 0.93),
+        (of_time(REPETITIONS, 2000, 5), 0.93),
+        (of_time(REPETITIONS, 2000, 20), 0.93),
+        (of_two_times(3 * REPETITIONS, 2000), 0.90),
+        (autoregressive(REPETITIONS, 2000, -0.5), 0.93),
+    ],
+    ids=["white", "tau 1", "tau 5, short", "tau 5", "tau 20", "tau 1 and 50", "alternating"],
+)
+def test_intervals_cover_as_often_as_they_say(series, least):
+    found = [mean_error(row) for row in series]
+    known = [estimate for estimate in found if not estimate.reason]
+    assert len(known) > 0.96 * len(found)
+    coverage, ratio = covered(known)
+    assert least <= coverage <= 0.985
+    assert (0.93 if least > 0.9 else 0.85) < ratio < 1.15  # itself known to 4 %
+
+
+@pytest.mark.parametrize(("n_samples", "time"), [(200, 20), (200, 100), (2000, 200)])
+def test_what_is_too_short_for_its_time_has_no_error(n_samples, time):
+    found = [mean_error(row) for row in of_time(100, n_samples, time)]
+    unknown = [estimate for estimate in found if math.isnan(estimate.sem)]
+    assert len(unknown) >= 97
+    assert all("an error needs at least 20" in estimate.reason for estimate in unknown)
+    assert all(math.isfinite(estimate.mean) and estimate.n_eff < 20 for estimate in unknown)
+
+
+@pytest.mark.parametrize("time", [2, 8])
+def test_errors_are_those_of_pymbar(time):
+    """On long series, where both are good to some per cent."""
+    ours, theirs = [], []
+    for row in of_time(10, 20000, time):
+        ours.append(mean_error(row).sem)
+        theirs.append(np.std(row) * math.sqrt(timeseries.statistical_inefficiency(row) / len(row)))
+    assert np.mean(ours) == pytest.approx(np.mean(theirs), rel=0.1)
+
+
+@pytest.mark.parametrize("time", [0.2, 2, 8])
+def test_correlation_time(time):
+    expected = 0.5 / math.tanh(0.5 / time)  # the sum of its geometric series
+    found = [correlation_time(row) for row in of_time(20, 10000, time)]
+    assert np.mean(found) == pytest.approx(expected, rel=0.12)
+
+
+def test_a_trend_has_no_error():
+    assert "samples are worth about" in mean_error(np.linspace(0.0, 1.0, 1000)).reason
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -3.0])
@@ -61,14 +112,27 @@ def test_error_is_nan_where_nothing_can_be_said(samples):
     assert math.isnan(blocking_error(samples))
 
 
-@pytest.mark.parametrize("n_samples", [2, 3, 5, 7, 9, 31])
-def test_short_series_have_an_error(n_samples):
-    assert blocking_error(np.arange(n_samples)) > 0
+@pytest.mark.parametrize("n_samples", [2, 3, 5, 7, 9, 19])
+def test_short_series_have_no_error(n_samples):
+    found = mean_error(np.arange(n_samples))
+    assert math.isnan(found.sem)
+    assert found.mean == (n_samples - 1) / 2
+    assert found.reason.startswith(f"there are {n_samples} samples")
+
+
+def test_what_is_no_number_is_named():
+    assert mean_error([1.0] * 30 + [math.inf]).reason == "sample 30 is inf"
+
+
+def test_an_estimate_as_results_of_a_simulation():
+    named = mean_error(np.random.default_rng(1).normal(size=400)).results("p")
+    assert list(named) == ["p", "p_sem", "p_dof", "p_n_eff"]
+    assert "3 samples" in mean_error([1.0, 2.0, 3.0]).results("p")["p_reason"]
 
 
 @pytest.mark.parametrize("exponent", [-1070, -600, 600, 1020])
 def test_numbers_of_any_size_have_the_same_errors(exponent):
-    samples = np.random.default_rng(3).integers(0, 8, size=64).astype(float)
+    samples = np.random.default_rng(3).integers(0, 8, size=128).astype(float)
     scale = 2.0**exponent
     assert blocking_error(samples * scale) == pytest.approx(blocking_error(samples) * scale)
     for errors in ([1.0, 2.0, 3.0], [9.0, 9.0, 9.0]):
@@ -81,6 +145,102 @@ def test_numbers_of_any_size_have_the_same_errors(exponent):
 def test_samples_of_more_dimensions_are_refused():
     with pytest.raises(ValueError, match=r"shape \(2, 3\)"):
         blocking_error(np.zeros((2, 3)))
+
+
+# ---- a control, and halves -----------------------------------------------------------------------
+
+
+def of_fluid(repetitions, n_samples, control_time=3, rest_time=2):
+    """Give something like pressures and temperatures: mean 5 and mean 1, slope 2."""
+    temperatures = 1 + 0.1 * of_time(repetitions, n_samples, control_time, 3)
+    pressures = 5 + 2 * (temperatures - 1) + 0.05 * of_time(repetitions, n_samples, rest_time, 4)
+    return pressures, temperatures
+
+
+@pytest.mark.parametrize(("n_samples", "times"), [(500, (3, 2)), (2000, (5, 5)), (2000, (2, 10))])
+def test_a_control_makes_errors_smaller_and_no_less_honest(n_samples, times):
+    pairs = list(zip(*of_fluid(REPETITIONS, n_samples, *times), strict=True))
+    found = [control_variate(*pair, 1.0) for pair in pairs]
+    used = [estimate for estimate in found if not estimate.reason]
+    assert len(used) > 0.95 * len(found)
+    coverage, ratio = covered(used, 5.0)
+    assert 0.93 <= coverage <= 0.985
+    assert 0.9 < ratio < 1.15
+    plain = np.mean([mean_error(pressures).sem for pressures, _ in pairs])
+    rest = 0.05 * math.sqrt(1 / math.tanh(0.5 / times[1]) / n_samples)  # what a control leaves
+    assert np.mean([estimate.sem for estimate in used]) == pytest.approx(rest, rel=0.12)
+    assert rest < plain
+
+
+def test_a_control_that_has_nothing_to_do_with_it_does_no_harm():
+    rows = of_time(REPETITIONS, 1000, 2, 5), of_time(REPETITIONS, 1000, 2, 6)
+    coverage, ratio = covered([control_variate(*pair, 0.0) for pair in zip(*rows, strict=True)])
+    assert 0.93 <= coverage <= 0.985
+    assert 0.9 < ratio < 1.15
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "reason"),
+    [
+        (lambda p, t: (p, t + 0.2), 1.0, "plain mean: the control's mean is 1.2"),
+        (
+            lambda p, t: (p, np.ones_like(t)),
+            1.0,
+            "plain mean: no error of the control's mean: it is",
+        ),
+        (
+            lambda p, t: (np.resize(p[::25], 63), np.resize(t[::25], 63)),
+            1.0,
+            "plain mean: a control needs at least 64 samples",
+        ),
+        (lambda p, t: (p, np.linspace(0.5, 1.5, len(t))), 1.0, "plain mean: no error of the cont"),
+        (lambda p, t: (p, t), math.nan, "plain mean: the control's mean is 1.0.*not nan"),
+    ],
+)
+def test_a_control_that_cannot_be_used_leaves_the_plain_mean(change, expected, reason):
+    pressures, temperatures = change(*(rows[0] for rows in of_fluid(1, 1000)))
+    found = control_variate(pressures, temperatures, expected)
+    assert found[:4] == mean_error(pressures)[:4]
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(found.reason)
+
+
+def test_samples_and_control_are_of_the_same_times():
+    with pytest.raises(ValueError, match="of the same times, they are 3 and 2"):
+        control_variate([1.0, 2.0, 3.0], [1.0, 2.0], 1.0)
+
+
+def test_a_drift_is_seen_over_replicas_that_is_not_in_one():
+    steady = of_time(40, 400, 2)
+    drifting = steady + np.linspace(0.0, 0.4, 400)
+    assert abs(drift(steady).mean) < 3 * drift(steady).sem
+    assert drift(drifting).mean > 4 * drift(drifting).sem
+    one = drift(drifting[0])
+    assert abs(one.mean) < 3 * one.sem
+    with pytest.raises(ValueError, match="shape"):
+        drift(np.zeros((2, 2, 2)))
+
+
+# ---- replicas ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("time", [1, 5])
+def test_pooled_intervals_cover_as_often_as_they_say(time):
+    found = [mean_error(row)[:3] for row in of_time(4 * REPETITIONS, 100 * time, time)]
+    for n_replicas in (1, 2, 4, 8, 16):
+        groups = np.reshape(found, (-1, n_replicas, 3)).transpose(0, 2, 1)
+        pooled = [pool_replicas(*group) for group in groups]
+        known = [estimate for estimate in pooled if not math.isnan(estimate.sem)]
+        assert len(known) > 0.95 * len(pooled)
+        slack = 1.5 * math.sqrt(0.95 * 0.05 / len(known))
+        assert 0.93 - slack <= covered(known)[0] <= 0.98 + slack, n_replicas
+
+
+def test_replicas_that_differ_say_so_and_only_their_scatter_counts():
+    found = pool_replicas([1.0, 2.0, 3.0, 4.0], [0.1] * 4, [50] * 4)
+    assert found.dof == 3
+    assert found.reason == "its 4 replicas differ by more than their own errors"
+    assert pool_replicas([1.0, 1.1, 0.9, 1.0], [0.1] * 4, [50] * 4)[2:] == (203, ANY, "")
 
 
 def test_one_replica_keeps_its_own_error():

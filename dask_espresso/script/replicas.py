@@ -1,0 +1,132 @@
+"""Independent replicas of one simulation, pooled."""
+
+from typing import Any, NamedTuple, Tuple
+
+import numpy as np
+
+from .estimate import Estimate, scaled
+
+_DOF = 7.0  # of an error that does not say: many come from about eight blocks
+_DOUBTFUL = 3.0  # sigmas by which replicas scatter more than they should: only the scatter counts
+_DIFFER = 4.0  # the same: they surely differ, as those that agree say in 1 of 30,000 points
+_NAN = float("nan")
+
+
+def pool(means: Any, errors: Any) -> Tuple[float, float]:
+    """Give the first two of what :func:`pool_replicas` gives: the mean and its standard error."""
+    return pool_replicas(means, errors)[:2]
+
+
+def pool_replicas(means: Any, errors: Any, dofs: Any = None) -> Estimate:
+    """Pool independent replicas of one simulation.
+
+    Parameters
+    ----------
+    means : array_like, shape (R,)
+        Mean of every replica. All replicas are of the same length.
+    errors : array_like, shape (R,)
+        Standard error of every mean, in the same unit; nan where unknown.
+    dofs : array_like, shape (R,), optional
+        Degrees of freedom of every error; nan where unknown, which counts as 7.
+
+    Returns
+    -------
+    Estimate
+        The mean of the replicas' means, nan for R = 0. For R = 1 its error is the replica's own,
+        otherwise the larger of what two independent estimates say: the scatter between the
+        replicas, ``std(means) / sqrt(R)``, and their own errors, ``sqrt(sum(errors**2)) / R``. The
+        scatter alone if an error is unknown. Its degrees of freedom are ``R - 1 + sum(dofs)``; or
+        ``R - 1`` where only the scatter can be right, since an error is unknown, or since replicas
+        differ by more than their own errors allow. That is a `reason`, too.
+
+    Raises
+    ------
+    ValueError
+        If they are not one-dimensional and of the same length.
+
+    Notes
+    -----
+    Means are not weighted by their errors: an error estimated from a short
+    series is correlated with its mean (hot, dense stretches scatter more), so
+    that weighting biases the mean.
+
+    The scatter holds whatever made replicas differ, but from R replicas it is
+    itself uncertain by about ``1 / sqrt(2 (R - 1))``, 71 % for two. The own
+    errors are far less noisy, but miss everything slower than one replica.
+    Neither is ever too large but for noise, so the larger is taken. Where both
+    are right this overestimates: by 17 % on average for R = 2, 12 % for 4,
+    9 % for 8, 5 % for 32.
+
+    Examples
+    --------
+    >>> pool_replicas([2.0, 4.0], [0.5, 0.5], [40, 40])
+    Estimate(mean=3.0, sem=1.0, dof=81.0, n_eff=nan, reason='')
+    >>> pool_replicas([2.0], [0.5])
+    Estimate(mean=2.0, sem=0.5, dof=7.0, n_eff=nan, reason='')
+    """
+    of_means = np.asarray(means, dtype=float)
+    of_errors = np.asarray(errors, dtype=float)
+    of_dofs = np.full(of_means.shape, _NAN) if dofs is None else np.asarray(dofs, dtype=float)
+    if of_means.ndim != 1 or not of_means.shape == of_errors.shape == of_dofs.shape:
+        raise ValueError(
+            "means and errors have to be one-dimensional and of the same length, "
+            f"they have shapes {of_means.shape}, {of_errors.shape} and {of_dofs.shape}"
+        )
+    if len(of_means) == 0:
+        return Estimate(_NAN, _NAN, _NAN, _NAN, "there are no replicas")
+    found = pool_rows(*(values[np.newaxis] for values in (of_means, of_errors, of_dofs)))
+    mean, sem, dof = (float(column[0]) for column in found[:3])
+    why = f"its {len(of_means)} replicas differ by more than their own errors"
+    return Estimate(mean, sem, dof, _NAN, why if found.differ[0] else "")
+
+
+class PooledRows(NamedTuple):
+    """What :func:`pool_rows` gives, each of shape (N,)."""
+
+    means: Any
+    sems: Any
+    dofs: Any
+    differ: Any  # whether replicas do, by more than their own errors
+
+
+def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
+    """Pool the replicas of several simulations, as :func:`pool_replicas` does those of one.
+
+    Parameters
+    ----------
+    means, errors, dofs : numpy.ndarray, shape (N, R)
+        A row a simulation, R > 0.
+
+    Returns
+    -------
+    PooledRows
+    """
+    n_replicas = means.shape[1]
+    dofs = np.where(np.isnan(dofs), _DOF, dofs)
+    if n_replicas == 1:
+        return PooledRows(means[:, 0], errors[:, 0], dofs[:, 0], np.zeros(len(means), bool))
+    of_means, exponent = scaled(means)
+    mean = np.ldexp(np.mean(of_means, axis=1), exponent)
+    between = np.ldexp(np.std(of_means, axis=1, ddof=1) / n_replicas**0.5, exponent)
+    of_errors, exponent = scaled(errors)
+    within = np.ldexp(np.sqrt(np.sum(of_errors**2, axis=1)) / n_replicas, exponent)
+    own = np.sum(dofs, axis=1)
+    sigmas = _excess(between, within, n_replicas - 1.0, own)
+    is_scatter = (sigmas > _DOUBTFUL) | np.isnan(within)
+    dof = n_replicas - 1.0 + np.where(is_scatter, 0.0, own)
+    # a nan `within` never wins, a nan `between` always stays
+    sem = np.where(within > between, within, between)
+    return PooledRows(mean, sem, dof, sigmas > _DIFFER)
+
+
+def _excess(between: Any, within: Any, dof: float, own: Any) -> Any:
+    """Say by how many sigmas the scatter is larger than own errors allow.
+
+    E. Paulson's approximation of F's upper tail, Ann. Math. Statist. 13, 233 (1942),
+    doi 10.1214/aoms/1177731608.
+    """
+    is_known = within > 0
+    ratio = np.divide(between, within, out=np.ones_like(between), where=is_known) ** (2 / 3)
+    of_scatter, of_own = 2 / (9 * dof), 2 / (9 * own)
+    z = ((1 - of_own) * ratio - (1 - of_scatter)) / np.sqrt(of_own * ratio**2 + of_scatter)
+    return np.where(is_known, z, 0.0)
