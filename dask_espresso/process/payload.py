@@ -20,6 +20,8 @@ _BEGINNING = re.compile(b"gA(?:%b|(?<=\ngA)%b)" % (frame.MARKER[2:], _OF_LINE))
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _BEGUN = 16  # characters of a line that tell whether it may be a pickle
 _MAX_FRAME = 1 << 32  # bytes
+# What is long stands in no frame, and none is before it that would have less than four bytes.
+_LONG_FIRST = re.compile(rb"..[^\x95]{0,3}[BX\x96]", re.DOTALL)
 _NONE = (
     "no payload on standard output: end the script with "
     "print(dask_espresso.encode_transport_data(result))"
@@ -232,8 +234,9 @@ class PayloadScanner:
 def _may_be_pickle(begun: bytearray) -> bool:
     """Say whether a line that goes on begins as a pickle, before it is kept to its end."""
     start = base64.b64decode(begun)
-    length = int.from_bytes(start[3:11], "little")  # of its first frame; old protocols have none
-    return start[1] in (2, 3) or (start[2:3] == pickle.FRAME and length <= _MAX_FRAME)
+    if start[2:3] == pickle.FRAME:
+        return int.from_bytes(start[3:11], "little") <= _MAX_FRAME
+    return start[1] in (2, 3) or _LONG_FIRST.match(start) is not None
 
 
 def _decoded_line(line: memoryview) -> bytes:

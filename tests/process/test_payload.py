@@ -103,6 +103,29 @@ def test_a_bare_payload_has_a_line_to_itself(before, after, protocol, size):
     assert noise.replace(b"\r", b"") == (before + after).replace(b"\r", b"")
 
 
+LONG = 1 << 16  # what is as long stands outside of the frames of a pickle
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda long: long,
+        lambda long: (long, 1),
+        lambda long: [long],
+        lambda long: (None, True, False, long),
+        lambda long: {None: long},
+        lambda long: [[[long]]],
+    ],
+)
+@pytest.mark.parametrize("long", [b"1" * LONG, bytearray(LONG), "1" * LONG, "é" * LONG])
+def test_a_bare_payload_that_begins_with_something_long(long, wrapped, protocol):
+    output = base64.b64encode(pickle.dumps(wrapped(long), protocol)) + b"\nnoise\n"
+    scanner, noise = scan(output, 1 << 15)
+    assert scanner.payload() == wrapped(long)
+    assert noise == b"\nnoise\n"
+
+
 @pytest.mark.parametrize("size", [1, 7, 4096])
 @pytest.mark.parametrize(
     ("output", "said"),
