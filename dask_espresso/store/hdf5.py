@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..files import close_file, open_file, replace_file
 from ..identity import IDS, simulation_id
 from ..outcome import ATTRIBUTES, DEFAULTS, Outcome, Status
-from .arrays import Column, is_plain_text, read_array, read_texts
+from .arrays import Column, column_of, is_plain_text, read_array, read_texts
 from .column_writer import ColumnWriter
 from .columns import ABSENT, DIMENSION, find_columns, read_column
 from .columns import Path as ColumnPath
@@ -33,6 +33,7 @@ from .table import OUTCOME_FIELDS, Table
 
 FORMAT = 2  # in the first, other programs found zeros and empty texts where nothing was
 _MANY = 10  # times as long takes a text that is read alone
+_ONCE_ZERO = ("outcome", ("peak_memory",))  # in stores of before, where it was not known
 _NEEDED = ("status", "sequence")  # fields that every store has
 _VERSIONS = "_code/versions"  # in a group, so that it is no variable
 
@@ -90,15 +91,15 @@ class Published:
             values = read_column(self._file, self._names[role][path])
             if len(values) != self.size:
                 raise ValueError(f"{'.'.join(path)} has {len(values)} values")
-            if role == "outcome" and path == ("peak_memory",):
-                return [value or ABSENT for value in values]  # what was not known was once 0
-            return values
+            return [value or ABSENT for value in values] if (role, path) == _ONCE_ZERO else values
 
     def array(self, role: str, path: ColumnPath, unread: Sequence[str] = ()) -> Column:
         """Read a column as an array, with what is missing beside it.
 
         Only the latter if it is of the kinds that are left unread.
         """
+        if (role, path) == _ONCE_ZERO:
+            return column_of(self.column(role, path))
         with self._reading():
             column = read_array(self._file, self._names[role][path], unread)
             if len(column.states) != self.size:

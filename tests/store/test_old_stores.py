@@ -4,6 +4,7 @@
 in front in the order in which they came, and rows without a value held zeros.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from test_store import same
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.record import pack
+from dask_espresso.store.columns import ABSENT
 from dask_espresso.store.store import Entry, open_store, read_store
+from dask_espresso.store.table import OUTCOME_FIELDS, UNKNOWN
+from dask_espresso.views.export import export_store
 
 STORES = Path(__file__).parent / "stores"
 
@@ -99,6 +103,16 @@ def test_what_format_1_holds_is_read_and_written_again(stores):
         assert data["result.status"].values.tolist()[0] == "converged"
         assert data["parameter.status"].values.tolist() == ["p"] * 8
         assert data["x"].values.tolist() == [1, 2, 3, 4] * 2
+
+
+def test_what_format_1_does_not_know_is_exported_as_missing(stores, tmp_path):
+    export_store(stores, tmp_path / "table.json")
+    rows = json.loads((tmp_path / "table.json").read_text())
+    for row, outcome in zip(rows, read_store(stores).outcomes.values(), strict=True):
+        for name in set(OUTCOME_FIELDS) - {"log", "status"}:
+            value = getattr(outcome, name)
+            is_unknown = value != value or value == UNKNOWN.get(name, ABSENT)
+            assert row[name] == (None if is_unknown else value), name
 
 
 def test_format_1_is_as_it_was():
