@@ -92,10 +92,17 @@ def last_sign(path: Path) -> float:
 
 
 def age(path: Path) -> float:
-    """Give the seconds since then, by the clock of the server that keeps the file."""
-    now, probe = time.time(), aside_of(path)
-    with contextlib.suppress(OSError):  # a reader may not write here
+    """Give the seconds since then, by the clock of the server that keeps the file.
+
+    Raises
+    ------
+    OSError
+        If that cannot be known, since nothing can be written there: clocks of hosts may differ.
+    """
+    probe = aside_of(path)
+    try:
         probe.touch()
         now = probe.stat().st_mtime
-        probe.unlink()
+    finally:
+        probe.unlink(missing_ok=True)
     return now - last_sign(path)

@@ -100,11 +100,19 @@ def holder(path: Path) -> dict[str, Any]:
     try:
         if _is_here(owner) and _is_free(path):
             return {}
-        return owner if age(path) < STALE else {}
+        return owner if _age_as_seen(path) < STALE else {}
     except BlockingIOError:
         return owner
     except OSError:  # it has just been released
         return {}
+
+
+def _age_as_seen(path: Path) -> float:
+    """Give it by the clock here where nothing can be written, as for a reader."""
+    try:
+        return age(path)
+    except OSError:
+        return time.time() - last_sign(path)
 
 
 def _myself() -> dict[str, Any]:

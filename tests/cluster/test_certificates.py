@@ -1,5 +1,6 @@
 import contextlib
 import datetime
+import errno
 import os
 import socket
 import ssl
@@ -142,6 +143,20 @@ def test_keys_of_a_driver_killed_on_another_host_go(tmp_path, elsewhere):
         os.utime(folder, (time.time() - 3600,) * 2)
         remove_dead_keys(tmp_path)
         assert not folder.exists()
+
+
+def test_keys_that_are_old_by_the_clock_here_alone_stay(tmp_path, elsewhere, monkeypatch):
+    def full(self, **_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with temporary_security(tmp_path) as security:
+        folder = Path(security.tls_ca_file).parent
+        elsewhere()
+        os.utime(folder, (0, 0))
+        with monkeypatch.context() as patched:
+            patched.setattr("pathlib.Path.touch", full)  # nobody knows the file server's clock
+            assert remove_dead_keys(tmp_path) == ()
+        assert Path(security.tls_ca_file).exists()
 
 
 def test_no_place_for_keys(tmp_path):

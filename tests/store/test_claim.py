@@ -284,9 +284,27 @@ def test_claim_that_cannot_be_deleted(path, monkeypatch, caplog):
     assert "cannot be removed: Permission denied" in caplog.text
 
 
-def test_reader_that_may_not_write(foreign, monkeypatch):
+@pytest.fixture
+def unwritable(monkeypatch):
+    """Nobody can find out what time it is on the file server."""
+
     def denied(self, **_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr("pathlib.Path.touch", denied)
+
+
+@pytest.mark.usefixtures("unwritable")
+def test_reader_that_may_not_write(foreign):
     assert holder(foreign)["pid"] == 7
+    os.utime(foreign, (0, 0))
+    assert holder(foreign) == {}
+
+
+@pytest.mark.usefixtures("unwritable")
+def test_who_may_be_silent_by_the_clock_here_alone_is_not_dead(foreign):
+    os.utime(foreign, (0, 0))
+    with pytest.raises(PermissionError):
+        Claim(foreign)
+    assert [file.name for file in foreign.parent.iterdir()] == [foreign.name]
+    assert json.loads(foreign.read_text())["pid"] == 7
