@@ -11,7 +11,6 @@ import errno
 import fcntl
 import os
 import threading
-import time
 from pathlib import Path
 
 from .files import aside_of, close_file

@@ -22,7 +22,7 @@ from .run import (
     process_command,
     process_environment,
 )
-from .warm import NoWarmStartError
+from .warm_server import NoWarmStartError
 
 _IMPORTS = SIMULATIONS / "imports.py"
 _ODD_LIMIT = 15.0  # seconds, where a launcher hardly fits

@@ -24,6 +24,7 @@ from .order import Order, Workload
 from .probe import Probe
 from .run import Runner
 from .simulator import Simulator
+from .warm_server import StartAbandonedError
 from .worker import simulator_here
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def run_simulations(workload: Workload, orders: Sequence[Order]) -> TaskResults:
     Raises
     ------
     distributed.Reschedule
-        If the job ends too soon even for the first. The worker takes no more tasks then.
+        If the job ends too soon even for the first. The worker takes no more tasks then. Or if the
+        worker ends while the engine starts.
     ScriptChangedError
         If the script changed before the first.
     """
@@ -140,7 +142,7 @@ def run_orders(simulator: Simulator, workload: Workload, orders: Sequence[Order]
             break
         try:
             task.results.append(_run(simulator, workload, order))
-        except ScriptChangedError:
+        except (ScriptChangedError, Reschedule):
             if not task.results:
                 raise
             break
@@ -153,6 +155,8 @@ def _run(simulator: Simulator, workload: Workload, order: Order) -> tuple[int, R
         return int(outcome.status), pack(outcome), outcome.elapsed_time
     except ScriptChangedError:
         raise
+    except StartAbandonedError as error:  # this worker ends
+        raise Reschedule from error
     except Exception as error:
         outcome = order.outcome(workload)
         outcome.status = Status.FAILED

@@ -1,40 +1,15 @@
-"""Warm start, seen from the worker: the engine process that forks, and its slots.
-
-The other side is :mod:`dask_espresso.script.forkserver`.
-"""
+"""Warm start, seen from the worker: an engine process that is there while it is wanted."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import json
-import os
-import select
-import shutil
-import socket
-import subprocess
 import threading
-import time
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..script import supervisor
-from .bounded_text import BoundedText
-from .conversation import Conversation, Pipes
-from .environment import SCRIPT
-from .process_order import ProcessOrder, kill_marked, scratch_path
+from .process_order import ProcessOrder
 from .report import ProcessReport
-
-_PROGRAM = SCRIPT / "forkserver.py"
-_MAX_MESSAGE = 1 << 17  # bytes
-_START_TIMEOUT = 300.0  # seconds; many nodes that import from one file system can take long
-_SLOT_TIMEOUT = 30.0  # seconds
-_END_TIMEOUT = 8.0  # seconds, somewhat longer than the server waits for its slots
-
-
-class NoWarmStartError(RuntimeError):
-    """Simulations of this engine, or of this script, cannot be forked; the message says why."""
+from .warm_server import NoWarmStartError, WarmServer, WarmSlot
 
 
 class WarmEngine:
@@ -56,11 +31,14 @@ class WarmEngine:
         environment: Callable[[Path, str], dict[str, str]],
         preload: tuple[str, ...],
     ) -> None:
-        self._start_server = functools.partial(_Server, command, environment, preload)
+        self._start_server = functools.partial(WarmServer, command, environment)
+        self._preload = preload
         self._lock = threading.Lock()
-        self._server: _Server | None = None
-        self._idle: list[_Slot] = []
-        self._busy: set[_Slot] = set()
+        self._starting: WarmServer | None = None
+        self._server: WarmServer | None = None
+        self._retired: list[WarmServer] = []  # fork no more, but their slots are busy
+        self._idle: list[WarmSlot] = []
+        self._busy: set[WarmSlot] = set()
         self._is_wanted = True
 
     def run(self, order: ProcessOrder) -> ProcessReport:
@@ -70,7 +48,10 @@ class WarmEngine:
         ------
         NoWarmStartError
             If it cannot be forked.
+        StartAbandonedError
+            If the engine process was closed while it started.
         """
+        self._is_wanted = True
         slot = self._take()
         is_usable = False
         try:
@@ -80,15 +61,14 @@ class WarmEngine:
             self._give_back(slot, is_usable=is_usable)
         return report
 
-    def _take(self) -> _Slot:
+    def _take(self) -> WarmSlot:
         """Give a slot that has nothing to do."""
         with self._lock:
-            self._is_wanted = True
             slot = self._idle_slot() or self._new_slot()
             self._busy.add(slot)
             return slot
 
-    def _idle_slot(self) -> _Slot | None:
+    def _idle_slot(self) -> WarmSlot | None:
         while self._idle:
             slot = self._idle.pop()
             if slot.is_alive():
@@ -96,18 +76,35 @@ class WarmEngine:
             slot.close()
         return None
 
-    def _new_slot(self) -> _Slot:
+    def _new_slot(self) -> WarmSlot:
         if self._server and not self._server.is_alive():
             self._end_server()
         if not self._server:
-            self._server = self._start_server()
+            self._server = self._warm_server()
         try:
             return self._server.fork()
         except OSError as error:
-            self._end_server()
+            self._retire_server()
             raise NoWarmStartError(f"the warm engine process is gone ({error})") from error
 
-    def _give_back(self, slot: _Slot, *, is_usable: bool) -> None:
+    def _warm_server(self) -> WarmServer:
+        self._starting = server = self._start_server()
+        try:
+            if not self._is_wanted:  # whoever closes it has not seen it yet
+                server.abandon()
+            server.warm_up(self._preload)
+        finally:
+            self._starting = None
+        return server
+
+    def _retire_server(self) -> None:
+        """End a server that does not answer, but not before the simulations that it has forked."""
+        if self._server and self._busy:
+            self._retired.append(self._server)
+            self._server = None
+        self._end_server()
+
+    def _give_back(self, slot: WarmSlot, *, is_usable: bool) -> None:
         # without the lock, under which a server may start for long
         if is_usable:
             self._idle.append(slot)
@@ -119,198 +116,18 @@ class WarmEngine:
 
     def close(self) -> None:
         """End the engine process and its slots; those that are busy first run to their end."""
+        self._is_wanted = False
+        if starting := self._starting:  # for which the lock is held
+            starting.abandon()
         with self._lock:
-            self._is_wanted = False
             while self._idle:
                 self._idle.pop().close()
             if not self._busy:
                 self._end_server()
+                while self._retired:
+                    self._retired.pop().close()
 
     def _end_server(self) -> None:
         if self._server:
             self._server.close()
             self._server = None
-
-
-class _Server:
-    """The engine process itself."""
-
-    def __init__(
-        self,
-        command: Callable[[Mapping[str, str]], list[str]],
-        environment: Callable[[Path, str], dict[str, str]],
-        preload: tuple[str, ...],
-    ) -> None:
-        self._scratch = scratch_path()
-        self._mark = uuid.uuid4().hex
-        self._base = environment(self._scratch, self._mark)
-        try:
-            supervisor.make_scratch(str(self._scratch))
-            self._start(command(self._base))
-        except OSError as error:
-            self._remove_scratch()
-            raise NoWarmStartError(supervisor.not_started(error)["error"]) from error
-        try:
-            if refusal := self._wait_until_warm(preload):
-                raise NoWarmStartError(refusal)
-        except BaseException:
-            self.close()
-            kill_marked(self._mark)  # what its imports have started
-            raise
-
-    def _start(self, command: list[str]) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            self._process = subprocess.Popen(
-                [*command, str(_PROGRAM), str(theirs.fileno()), str(self._scratch)],
-                stdin=subprocess.PIPE,  # pipes, as simulations have them
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=self._scratch / "run",
-                env=self._base,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-        except OSError:
-            self._control.close()
-            raise
-        finally:
-            theirs.close()
-
-    def _wait_until_warm(self, preload: tuple[str, ...]) -> str:
-        """Hear what it prints until it is ready; give why it cannot be used, if so."""
-        assert self._process.stdin
-        assert self._process.stdout
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
-            stdin.write(b"\n")  # so that a module that reads it is found
-        request = {"preload": preload, "mark": self._mark}
-        with contextlib.suppress(BrokenPipeError):
-            self._control.send(json.dumps(request).encode())
-        printed, stdout = BoundedText(), self._process.stdout
-        end = time.monotonic() + _START_TIMEOUT
-        fds = [stdout.fileno(), self._control.fileno()]
-        while ready := select.select(fds, [], [], max(0, end - time.monotonic()))[0]:
-            if fds[0] in ready and (data := os.read(fds[0], 1 << 16)):
-                printed.add(data)
-            elif fds[1] in ready:
-                if message := self._control.recv(_MAX_MESSAGE):
-                    return str(json.loads(message)["refusal"])
-                break
-        last = (str(printed).strip().splitlines() or ["it printed nothing"])[-1]
-        late = f" within {_START_TIMEOUT:.0f} s" if not ready else ""
-        return f"the engine does not get warm{late}: {last}"
-
-    def is_alive(self) -> bool:
-        """Say whether it still runs."""
-        return self._process.poll() is None
-
-    def fork(self) -> _Slot:
-        """Have it fork a slot.
-
-        Raises
-        ------
-        OSError
-            If it is gone, or does not do so.
-        """
-        connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        mark = uuid.uuid4().hex
-        try:
-            with theirs:
-                socket.send_fds(self._control, [mark.encode()], [theirs.fileno()])
-            connection.settimeout(_SLOT_TIMEOUT)
-            if not connection.recv(_MAX_MESSAGE):
-                raise ConnectionResetError("it has ended")
-            connection.settimeout(None)
-        except BaseException:
-            connection.close()
-            raise
-        return _Slot(connection, mark, self._base)
-
-    def close(self) -> None:
-        """Have it end, and see that it does."""
-        self._control.close()
-        try:
-            self._process.wait(_END_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            kill_marked(self._mark)
-        if self._process.stdout:
-            self._process.stdout.close()
-        self._remove_scratch()
-
-    def _remove_scratch(self) -> None:
-        shutil.rmtree(self._scratch, ignore_errors=True)
-
-
-class _Slot:
-    """The process that forks one simulation after the other.
-
-    Attributes
-    ----------
-    is_usable : bool
-        Whether it can run another one.
-    """
-
-    def __init__(self, connection: socket.socket, mark: str, base: Mapping[str, str]) -> None:
-        self.is_usable = True
-        self._connection = connection
-        self._mark = mark
-        self._base = base
-
-    def run(self, order: ProcessOrder) -> ProcessReport:
-        """Run one simulation to its end.
-
-        Raises
-        ------
-        NoWarmStartError
-            If its script cannot be run by forking.
-        """
-        with Pipes() as pipes:
-            request = {
-                "script": order.script,
-                "environment": self._changes(order.environment),
-                "mark": order.mark,
-                "directory": order.directory,
-                "scratch": order.scratch,
-                "time_limit": order.time_limit,
-            }
-            self.is_usable = False
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                socket.send_fds(self._connection, [json.dumps(request).encode()], pipes.theirs)
-            pipes.hand_over()
-
-            def kill() -> None:
-                self._connection.close()
-                kill_marked(self._mark, order.mark)
-
-            conversation = Conversation(
-                pipes, self._connection.fileno(), order.time_limit, kill, order.on_output
-            )
-            heard = conversation.hold(order.stdin)
-        said = conversation.said
-        if said and not said["is_clean"]:
-            with contextlib.suppress(OSError):
-                self._connection.recv(_MAX_MESSAGE)  # it has removed what the simulation left
-        self.is_usable = bool(said) and self._connection.fileno() >= 0
-        if refusal := said.get("refusal"):
-            raise NoWarmStartError(refusal)
-        return heard
-
-    def _changes(self, environment: Mapping[str, str]) -> dict[str, str | None]:
-        """Give what is other in an environment than in the server's; None for what is not there."""
-        changed: dict[str, str | None] = {
-            name: value for name, value in environment.items() if self._base.get(name) != value
-        }
-        changed.update((name, None) for name in self._base.keys() - environment.keys())
-        return changed
-
-    def is_alive(self) -> bool:
-        """Say whether it waits for something to do."""
-        poll = select.poll()
-        poll.register(self._connection, select.POLLIN)
-        return not poll.poll(0)
-
-    def close(self) -> None:
-        """Have it end."""
-        self._connection.close()

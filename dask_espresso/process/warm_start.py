@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from .process_order import ProcessOrder
 from .report import ProcessReport
-from .warm import NoWarmStartError, WarmEngine
+from .warm import WarmEngine
+from .warm_server import NoForkError, NoWarmStartError
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class WarmStart:
         ------
         NoWarmStartError
             If that is not possible.
+        StartAbandonedError
+            If this was closed meanwhile.
         """
         return self._server.run(order)
 
@@ -83,7 +86,8 @@ class WarmStart:
         except NoWarmStartError as error:
             if self._insists:
                 return ProcessReport(error=f"the engine did not start: {error}")
-            self.give_up(str(error), *code)
+            if not isinstance(error, NoForkError):
+                self.give_up(str(error), *code)
             return self._spawn(order)
         if self._insists or code in self._trusted:
             return report

@@ -33,7 +33,7 @@ import socket  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
 import warnings  # noqa: E402
-from typing import List  # noqa: E402
+from typing import List, NoReturn  # noqa: E402
 
 from dask_espresso import supervisor  # noqa: E402
 from dask_espresso.endings import Endings  # noqa: E402
@@ -178,16 +178,28 @@ class _Server:
                 if not message:
                     break
                 with socket.socket(fileno=fds[0]) as connection:
-                    self._slots.add(self._fork_slot(connection, message.decode()))
+                    self._fork_slot(connection, message.decode())
         self._wait_for_slots()
 
-    def _fork_slot(self, connection: socket.socket, mark: str) -> int:
-        """Fork a slot; give its process id."""
+    def _fork_slot(self, connection: socket.socket, mark: str) -> None:
+        """Fork a slot, or say why that cannot be done now."""
         server = os.getpid()
-        with warnings.catch_warnings():  # of threads, such as those of MPI
-            warnings.simplefilter("ignore")
-            if pid := os.fork():
-                return pid
+        try:
+            with warnings.catch_warnings():  # of threads, such as those of MPI
+                warnings.simplefilter("ignore")
+                pid = os.fork()
+        except OSError as error:  # too many processes, too little memory
+            refusal = f"the warm engine process cannot be forked ({error.strerror})"
+            with contextlib.suppress(ConnectionError):
+                connection.send(json.dumps({"refusal": refusal}).encode())
+            return
+        if pid:
+            self._slots.add(pid)
+        else:
+            self._serve_slot(connection, mark, server)
+
+    def _serve_slot(self, connection: socket.socket, mark: str, server: int) -> NoReturn:
+        """Be a slot, to its end."""
         for fd in (self._wakeup, self._wakeup_write):
             os.close(fd)
         self._control.close()

@@ -1,5 +1,6 @@
 """A forked simulation is like a fresh one, for the script and for who waits for its result."""
 
+import contextlib
 import math
 import os
 import re
@@ -21,6 +22,8 @@ from simulators import close_all, probe, run_process, warm_start
 
 from dask_espresso.engines import Engine
 from dask_espresso.inputs.shipped import SIMULATIONS
+from dask_espresso.process import warm_server
+from dask_espresso.process.warm_server import StartAbandonedError
 
 PRELOAD = ("xml.etree.ElementTree", "numpy")
 FORK = Engine("python", command=(sys.executable,), start="fork", preload=PRELOAD)
@@ -330,6 +333,76 @@ def test_slot_that_dies_costs_its_simulation_only(script):
     assert not run_process(FORK, SIMULATIONS / "echo.py", {}).failure()
 
 
+FORKS_UNLESS_FULL = """
+    import errno, os, pathlib
+    def fork(fork=os.fork):
+        if pathlib.Path({full!r}).exists():
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return fork()
+    os.fork = fork
+"""
+
+WAITS = """
+    import dask_espresso, pathlib, time
+    print("runs", flush=True)
+    while not pathlib.Path({end!r}).exists():
+        time.sleep(0.01)
+    dask_espresso.send_result({{"waited": True}})
+"""
+
+
+@pytest.fixture
+def busy(script, tmp_path):
+    """Give what has one simulation run as long as others are tried, and see that it ends well."""
+
+    @contextlib.contextmanager
+    def run(engine):
+        end, has_begun = tmp_path / "end", threading.Event()
+        path = script(WAITS.format(end=str(end)), "waits.py")
+        said = {"on_output": lambda _: has_begun.set()}
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                long = pool.submit(run_process, engine, path, {}, **said)
+                assert has_begun.wait(30)
+                yield
+                assert not long.done()
+            finally:
+                end.touch()
+            assert long.result().output.payload() == {"waited": True}
+
+    return run
+
+
+@pytest.mark.parametrize("start", ["auto", "fork"])
+def test_fork_that_fails_concerns_its_simulation_only(tmp_path, busy, start):
+    full, echo = tmp_path / "full", SIMULATIONS / "echo.py"
+    code = FORKS_UNLESS_FULL.format(full=str(full))
+    engine = replace(importing(tmp_path, "forks", code), start=start)
+    with busy(engine):
+        before = server()
+        full.touch()
+        failure = run_process(engine, echo, {}).failure()
+        assert ("cannot be forked (Resource temporarily unav" in failure) == (start == "fork")
+        assert bool(failure) == (start == "fork")
+        full.unlink()
+        assert not run_process(engine, echo, {}).failure()
+        assert not warm_start(engine).reason(str(echo))
+        assert server() == before
+        assert len(before.children()) == 2  # the last one was forked again
+
+
+def test_server_that_does_not_answer_is_not_ended_before_its_simulations(monkeypatch, busy):
+    monkeypatch.setattr(warm_server, "_SLOT_TIMEOUT", 0.2)
+    with busy(AUTO):
+        before = server()
+        before.suspend()
+        assert not run_process(AUTO, SIMULATIONS / "echo.py", {}).failure()
+        assert not is_gone(before)
+        before.resume()
+    close_all()
+    assert is_gone(before)
+
+
 WORKER = """
     import os, sys, threading
     from dask_espresso.engines import Engine
@@ -525,6 +598,24 @@ def test_what_is_busy_runs_to_its_end(script):
         assert not busy.done()
         assert busy.result().output.payload() == 1
     assert wait_until(lambda: is_gone(before))
+
+
+@pytest.mark.parametrize("start", ["auto", "fork"])
+def test_engine_that_is_closed_while_it_starts(tmp_path, start):
+    """As a worker does that ends: it does not wait until all is imported."""
+    code = "import pathlib, time\npathlib.Path(__file__).with_suffix('.begun').touch()\n"
+    engine = replace(importing(tmp_path, "slow", f"{code}time.sleep(600)"), start=start)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(run_process, engine, SIMULATIONS / "echo.py", {}) for _ in range(2)]
+        assert wait_until((tmp_path / "slow.begun").exists)
+        started = time.monotonic()
+        close_all()
+        assert time.monotonic() - started < 60
+        for run in runs:
+            with pytest.raises(StartAbandonedError):
+                run.result()
+    assert servers() == []
+    assert not warm_start(engine).reason(str(SIMULATIONS / "echo.py"))
 
 
 def importing(tmp_path, name, code, *, preload=()):

@@ -1,20 +1,25 @@
 """What a worker keeps from one simulation to the next."""
 
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Reschedule
 from processes import wait_until
 
 from dask_espresso.driver import run_study
 from dask_espresso.engines import Engine
 from dask_espresso.files import file_hash
 from dask_espresso.inputs.study import load_study
+from dask_espresso.outcome import Status
 from dask_espresso.process import worker as workers_own
 from dask_espresso.process.order import Order, Workload
 from dask_espresso.process.simulator import Simulator
-from dask_espresso.process.task import simulate_one
+from dask_espresso.process.task import run_orders, run_simulations, simulate_one
 from dask_espresso.store.store import read_store
 
 ORDER = Order("1", {}, replica=0, seed=1, attempt=1)
@@ -87,6 +92,51 @@ def test_a_worker_that_joins_late(cluster, script):
         (late,) = client.nthreads().keys() - first
         outcome = client.submit(simulate_one, work, ORDER, workers=[late]).result()
     assert outcome.result == {"forked": True}
+
+
+@pytest.fixture
+def slow(script, tmp_path):
+    """Give what to run with an engine whose first start takes long, and the file that it makes."""
+    begun = tmp_path / "begun"
+    (tmp_path / "slow.py").write_text(f"""if True:
+        import pathlib, time
+        begun = pathlib.Path({str(begun)!r})
+        if not begun.exists():
+            begun.touch()
+            time.sleep(600)
+    """)
+    work = workload(script(WHOSE))
+    paths = (("PYTHONPATH", f"{Path(__file__).parents[2]}:{tmp_path}"),)
+    return replace(work, engine=replace(work.engine, preload=("slow",), environment=paths)), begun
+
+
+def test_a_worker_that_ends_while_an_engine_starts(cluster, slow):
+    """It does not wait for that; another worker runs the simulation."""
+    (work, begun), before = slow, warm_processes()
+    (ending,) = cluster.workers.values()
+    with Client(cluster) as client:
+        task = client.submit(run_simulations, work, [ORDER])
+        assert wait_until(begun.exists)
+        cluster.scale(2)
+        client.wait_for_workers(2)
+        started = time.monotonic()
+        cluster.sync(ending.close)
+        assert time.monotonic() - started < 20
+        ((status, _, _),) = task.result(timeout=60).results
+    assert status == Status.DONE
+    cluster.close()
+    assert warm_processes() == before
+
+
+def test_a_simulation_whose_engine_is_ended_while_it_starts_has_no_outcome(slow):
+    work, begun = slow
+    simulator = Simulator()
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(run_orders, simulator, work, [ORDER])
+        assert wait_until(begun.exists)
+        simulator.close()
+        with pytest.raises(Reschedule):
+            task.result()
 
 
 def test_a_script_is_judged_anew_when_it_has_changed(workers, script, study_file, tmp_path):
