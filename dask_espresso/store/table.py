@@ -93,14 +93,6 @@ class Table:
                     if leaves is not ABSENT:
                         self._put(added, row, ((tuple(names), leaf) for names, leaf in leaves))
 
-    @classmethod
-    def of(cls, outcomes: Iterable[Outcome]) -> Table:
-        """Make a table of these outcomes alone, in this order."""
-        table = cls()
-        for outcome in outcomes:
-            table.add(outcome)
-        return table
-
     def __len__(self) -> int:
         return len(self._rows)
 

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from fuzzing import examples, in_time
 from hypothesis import given
 from hypothesis import strategies as st
+from outcome_tables import filled_table
 from pydantic import ValidationError
 
 from dask_espresso.cli import main
 from dask_espresso.inputs.study import Study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
-from dask_espresso.store.table import Table
 from dask_espresso.values import not_finite, storable
 
 NAMES = ["x", "x_sem", "status", "simulation", "a.b", "result.x", "_c", "-x", "é", "粒", "'", "^"]
@@ -64,7 +64,7 @@ def test_any_store_is_shown_plotted_and_exported(parameters, results, replicas):
         outcomes.append(outcome)
     with tempfile.TemporaryDirectory() as directory, in_time(60):
         path = Path(directory, "s.h5")
-        write_hdf5(path, Table.of(outcomes), study.snapshot(), "hash")
+        write_hdf5(path, filled_table(outcomes), study.snapshot(), "hash")
         expected = {"s.h5", *(f"t.{suffix}" for suffix in TABLES)}
         assert say(path, "show")
         assert say(path, "status")

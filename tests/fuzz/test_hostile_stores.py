@@ -15,7 +15,6 @@ from dask_espresso.errors import InputError
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.store import read_store
-from dask_espresso.store.table import Table
 
 ERROR = "an error"
 
@@ -40,6 +39,8 @@ def reader():
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """Give a function that gives the bytes of a store, with all kinds of columns, and damage."""
+    from outcome_tables import filled_table  # which the reader's own process has not
+
     outcomes = [
         Outcome(
             f"{i:016x}",
@@ -61,7 +62,7 @@ def store(tmp_path_factory):
         for i in range(5)
     ]
     path = tmp_path_factory.mktemp("store") / "s.h5"
-    write_hdf5(path, Table.of(outcomes), {"name": "s", "engine": "python", "seed": 1}, "hash")
+    write_hdf5(path, filled_table(outcomes), {"name": "s", "engine": "python", "seed": 1}, "hash")
     content = path.read_bytes()
     return lambda damages=(): damage(content, damages)  # not the bytes: hypothesis would show them
 

@@ -12,13 +12,13 @@ import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from outcome_tables import filled_table
 from test_store import STUDY, same
 
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.json_values import from_json
 from dask_espresso.store.store import read_store
-from dask_espresso.store.table import Table
 from dask_espresso.views.export import export_store
 
 ENGINES = ("h5netcdf", "netcdf4")
@@ -61,7 +61,7 @@ def write(path, rows):
         )
         for i, (x, result) in enumerate(rows)
     ]  # fmt: skip
-    write_hdf5(path, Table.of(outcomes), STUDY | {"parameters": {}}, "hash")
+    write_hdf5(path, filled_table(outcomes), STUDY | {"parameters": {}}, "hash")
     return outcomes
 
 
@@ -275,7 +275,7 @@ def test_how_it_went_where_nobody_knows(tmp_path, engine):
         Outcome("1" * 16, {"n": 5}, status=Status.LOST, seed=2**62, attempts=5),
     ]  # fmt: skip
     path = tmp_path / "s.h5"
-    write_hdf5(path, Table.of(outcomes), STUDY | {"parameters": {}}, "hash")
+    write_hdf5(path, filled_table(outcomes), STUDY | {"parameters": {}}, "hash")
     with xarray.open_dataset(path, engine=engine) as data:
         for name in ("host", "exit_code", "cpu_time", "peak_memory", "started", "x", "kind", "y"):
             assert data[name].isnull().values.tolist() == [False, True], name

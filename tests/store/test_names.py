@@ -12,6 +12,7 @@ import xarray
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from outcome_tables import filled_table
 from test_store import STUDY, same
 
 from dask_espresso.cli import main
@@ -19,7 +20,7 @@ from dask_espresso.outcome import FIELDS, Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.names import column_names
 from dask_espresso.store.store import read_store
-from dask_espresso.store.table import OUTCOME_FIELDS, Table
+from dask_espresso.store.table import OUTCOME_FIELDS
 from dask_espresso.views.export import export_store
 
 ENGINES = ("h5netcdf", "netcdf4")
@@ -45,7 +46,7 @@ def outcome(i, parameters, result):
 
 def write(path, *rows):
     outcomes = [outcome(i, *row) for i, row in enumerate(rows)]
-    write_hdf5(path, Table.of(outcomes), STUDY | {"parameters": {}}, "hash")
+    write_hdf5(path, filled_table(outcomes), STUDY | {"parameters": {}}, "hash")
     for there, right in zip(read_store(path).outcomes.values(), outcomes, strict=True):
         assert same(vars(there), vars(right))
     return outcomes

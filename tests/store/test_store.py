@@ -13,6 +13,7 @@ import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from outcome_tables import filled_table
 
 from dask_espresso.cluster.roster import Roster, read_roster
 from dask_espresso.errors import InputError, ResumableError
@@ -25,7 +26,6 @@ from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.journal import Journal, read_journal
 from dask_espresso.store.reading import read_rows
 from dask_espresso.store.store import Entry, claim_path, journal_path, open_store, read_store
-from dask_espresso.store.table import Table
 from dask_espresso.values import named, storable
 
 STUDY = {"name": "test", "engine": "python", "seed": 1}
@@ -88,7 +88,7 @@ def write(path, results):
         Outcome(id=f"{i:016x}", parameters={"x": i}, result=storable(result), error="é")
         for i, result in enumerate(results)
     ]
-    write_hdf5(path, Table.of(outcomes), STUDY, "hash")
+    write_hdf5(path, filled_table(outcomes), STUDY, "hash")
 
 
 @settings(max_examples=15, deadline=None)
@@ -228,7 +228,7 @@ def mixed(tmp_path):
         )
         for i in range(4)
     ]
-    write_hdf5(path, Table.of(outcomes), STUDY, "hash")
+    write_hdf5(path, filled_table(outcomes), STUDY, "hash")
     return path
 
 
@@ -525,7 +525,7 @@ def test_old_stores_keep_what_they_hold_twice(tmp_path, study, monkeypatch):
             Outcome(id=i, parameters={"x": x}, result={"y": n})
             for n, (i, x) in enumerate(zip(ids, values, strict=True))
         ]
-        write_hdf5(path, Table.of(outcomes), study.snapshot(), study.script_hash)
+        write_hdf5(path, filled_table(outcomes), study.snapshot(), study.script_hash)
     for _ in range(2):
         found = {name: o.result["y"] for name, o in read_store(path).outcomes.items()}
         assert found == {names[0]: 0, "0" * 16: 1, names[1]: 2, "2" * 16: 3}
@@ -800,9 +800,12 @@ from dask_espresso.store.journal import Journal, read_journal
 from dask_espresso.outcome import Outcome
 from dask_espresso.store.table import Table
 outcomes = [Outcome(f"{i:016x}", {"x": i}, result={"y": [i]}, log="x" * 90) for i in range(40)]
+table = Table()
+for outcome in outcomes:
+    table.add(outcome)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
 try:
-    write_hdf5(Path(sys.argv[1]), Table.of(outcomes), {"name": "s"}, "hash")
+    write_hdf5(Path(sys.argv[1]), table, {"name": "s"}, "hash")
 except OSError:
     sys.exit(75)
 """

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from outcome_tables import filled_table
+
 from dask_espresso.outcome import FIELDS, Status
 from dask_espresso.script.statistics import pool
 from dask_espresso.store.columns import ABSENT, DIMENSION
 from dask_espresso.store.names import ROLES, column_names
 from dask_espresso.store.nested import flatten
-from dask_espresso.store.table import Table
 from dask_espresso.views.export import _plain
 from dask_espresso.views.texts import format_with_error, literal, told_apart
 
@@ -153,7 +154,7 @@ def table_of(study, outcomes):
 
 def exported(outcomes):
     """Give the columns of an export, a value an outcome, or ABSENT."""
-    table = Table.of(outcomes)
+    table = filled_table(outcomes)
     paths = {role: table.paths(role) for role in ROLES}
     names = column_names(paths, _plain)
     columns = {DIMENSION: [outcome.id for outcome in outcomes]}

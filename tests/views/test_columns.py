@@ -5,6 +5,7 @@ import json
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from outcome_tables import filled_table
 from plain_table import exported, table_of
 from test_dependence_columns import LEAVES, studies
 
@@ -14,7 +15,7 @@ from dask_espresso.store.columns import ABSENT
 from dask_espresso.store.hdf5 import open_hdf5, write_hdf5
 from dask_espresso.store.reader import Reader
 from dask_espresso.store.rows import Rows
-from dask_espresso.store.table import ID_TYPE, Table
+from dask_espresso.store.table import ID_TYPE
 from dask_espresso.views.export import _json, _table, _values
 from dask_espresso.views.numbers import Numbers
 from dask_espresso.views.points import Points
@@ -70,7 +71,7 @@ def test_columns_are_those_of_outcomes(tmp_path_factory, data):
         *there[:cut],
         *(Outcome(o.id, o.parameters, sequence=-1) for o in there[cut:][:twice]),
     ]
-    table = Table.of(before)
+    table = filled_table(before)
     if data.draw(st.booleans()):
         table.sort(np.fromiter(study.ids(), ID_TYPE, study.count))
     write_hdf5(path, table, study.snapshot(), "hash")

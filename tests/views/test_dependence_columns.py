@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from outcome_tables import filled_table
 from plain_dependence import missing_dependence
 
 from dask_espresso.inputs.study import Study
@@ -10,7 +11,7 @@ from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import open_hdf5, write_hdf5
 from dask_espresso.store.reader import Reader
 from dask_espresso.store.rows import Rows
-from dask_espresso.store.table import ID_TYPE, Table
+from dask_espresso.store.table import ID_TYPE
 from dask_espresso.views.dependence import find_missing
 
 NAMES = ("y", "y_sem", "n", "time", "seed", "x", "e")
@@ -72,7 +73,7 @@ def test_columns_say_what_outcomes_say(tmp_path_factory, data):
     there = [outcome for outcome in found if outcome]
     cut = data.draw(st.integers(0, len(there)))
     before = [*there[:cut], *(Outcome(o.id, o.parameters, sequence=-1) for o in there[cut:][:2])]
-    table = Table.of(before)
+    table = filled_table(before)
     table.sort(np.fromiter(study.ids(), ID_TYPE, study.count))
     write_hdf5(path, table, study.snapshot(), "hash")
     with open_hdf5(path) as published:

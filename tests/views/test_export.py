@@ -11,12 +11,12 @@ import pandas
 import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
+from outcome_tables import filled_table
 
 from dask_espresso.cli import main
 from dask_espresso.errors import InputError
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
-from dask_espresso.store.table import Table
 from dask_espresso.values import storable
 from dask_espresso.views.export import export_store
 
@@ -35,7 +35,7 @@ def exported(tmp_path):
             Outcome(f"{i:016x}", parameters, result=storable(result), **fields)
             for i, (parameters, result) in enumerate(rows)
         ]
-        write_hdf5(path, Table.of(outcomes), STUDY | {"parameters": {}}, "hash")
+        write_hdf5(path, filled_table(outcomes), STUDY | {"parameters": {}}, "hash")
         for suffix in SUFFIXES:
             assert export_store(path, tmp_path / f"t.{suffix}") == len(rows)
         text = (tmp_path / "t.csv").read_bytes().decode()
@@ -152,7 +152,7 @@ def test_failures_have_rows_too(exported):
 @pytest.fixture
 def store(tmp_path):
     path = tmp_path / "s.h5"
-    write_hdf5(path, Table.of([Outcome("1", {"x": 1}, result={"y": 2})]), STUDY, "hash")
+    write_hdf5(path, filled_table([Outcome("1", {"x": 1}, result={"y": 2})]), STUDY, "hash")
     return path
 
 

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from outcome_tables import filled_table
 from rich.console import Console
 
 from dask_espresso.cli import main
@@ -18,7 +19,6 @@ from dask_espresso.inputs.study import Study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.store import read_store
-from dask_espresso.store.table import Table
 from dask_espresso.values import storable
 from dask_espresso.views.picture import plot_store
 from dask_espresso.views.show import print_table
@@ -51,7 +51,7 @@ def store(tmp_path):
             for one in study.simulations()
         ]
         path = tmp_path / "s.h5"
-        write_hdf5(path, Table.of(outcomes), study.snapshot(), "hash")
+        write_hdf5(path, filled_table(outcomes), study.snapshot(), "hash")
         return path
 
     return make
@@ -299,7 +299,7 @@ def test_simulations_that_are_not_in_the_study_now_are_counted(store):
     path = store({"x": [1, 2, 3]}, lambda one: {"e": 1.0 * one.parameters["x"]})
     contents = read_store(path)
     study = Study.from_snapshot(contents.study | {"parameters": {"x": [1, 2]}})
-    write_hdf5(path, Table.of(contents.outcomes.values()), study.snapshot(), "hash")
+    write_hdf5(path, filled_table(contents.outcomes.values()), study.snapshot(), "hash")
     assert "not shown: 1 recorded simulations that are not in the study now" in invoke("show", path)
 
 
@@ -380,7 +380,7 @@ def test_reasons_are_all_there_or_counted(store):
             Outcome(one.id, one.parameters, status=Status.FAILED, error=f"kind {i // 2}")
             for i, one in enumerate(study.simulations())
         ]
-        write_hdf5(path, Table.of(failures), study.snapshot(), "hash")
+        write_hdf5(path, filled_table(failures), study.snapshot(), "hash")
         return path
 
     path = fail({"x": list(range(18))})
@@ -441,7 +441,7 @@ def test_what_is_no_store(command, name):
 @pytest.mark.parametrize("command", ["show", "status", "plot"])
 def test_a_study_that_cannot_be_used_names_its_store(tmp_path, command):
     path = tmp_path / "s.h5"
-    write_hdf5(path, Table.of([Outcome("1", {})]), {"name": "s"}, "hash")
+    write_hdf5(path, filled_table([Outcome("1", {})]), {"name": "s"}, "hash")
     output = invoke(command, path, status=2).replace("\n", "")
     assert f"Error: {path}: the stored study cannot be used" in output
 
