@@ -49,10 +49,11 @@ bench: $(VENV)/ready          ## what simulations cost, beside other ways to run
 	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet) -e '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH)
 
-# Strict: a link or an anchor that leads nowhere ends it. The variables keep off advertisements.
+# Strict: a link or an anchor that leads nowhere ends it, and what is loaded from elsewhere. The variables keep off advertisements.
 docs: $(VENV)/ready           ## the site, into site/; its pages open from the disk
 	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet) -e '.[docs]'
 	DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	! grep -rE '<(script|link|img|iframe)[^>]+(src|href)="?https?:' site --include='*.html'
 
 lint: $(VENV)/ready           ## style, types
 	$(BIN)/ruff check .

@@ -59,7 +59,7 @@ def write(path, *parts, mode="w"):
         file.write("\n\n".join(parts) + "\n")
 
 
-write("reference/commands.md", "# Commands", *helps())
+write("reference/commands.md", *helps(), mode="a")
 write("reference/study.md", "## Keys", keys(Study), mode="a")
 write(
     "reference/profile.md",

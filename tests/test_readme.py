@@ -77,10 +77,19 @@ def test_commands_exist(line):
         assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE)
 
 
-def test_links_lead_somewhere():
-    """Those of the README; those of the site are followed when it is built."""
-    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", PAGES[0].read_text()):
-        assert (ROOT / target).exists(), target
+def test_each_fault_of_the_campaign_has_its_row():
+    faults = (ROOT / "tests/faults/faults.py").read_text()
+    rows = (ROOT / "docs/reliability.md").read_text()
+    names = re.findall(r'^    Fault\("(.+?)",', faults, re.MULTILINE)
+    assert names
+    assert [name for name in names if f"\n| {name} |" not in rows] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    """Where the pages are read as they are; those of the site are followed when it is built."""
+    for target in re.findall(r"\]\(((?!http)[^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
 
 
 SCRIPT = """
