@@ -11,16 +11,19 @@ FAULTS := --long
 unexport PYTHONDONTWRITEBYTECODE
 
 # Each target that people call says at its right what it is for.
-.PHONY: help run test test-faults test-clusters test-slurm test-htcondor test-network test-pythons bench docs lint format coverage release-check clean
+.PHONY: help run test test-slow test-faults test-clusters test-slurm test-htcondor test-network test-pythons bench docs lint format coverage release-check clean
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
 	$(BIN)/dask-espresso run $(STUDY) --profile configs/local.yaml
 	$(BIN)/dask-espresso show lj_pressure_lammps.h5
 	$(BIN)/dask-espresso plot lj_pressure_lammps.h5 -o lj_pressure_lammps.png
 
-# Four at a time: they mostly wait.
-test: $(VENV)/ready           ## the whole test suite; with PYPRESSO=… also on a real ESPResSo
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+# Six at a time: they mostly wait.
+test: $(VENV)/ready           ## the test suite but for test-slow; with PYPRESSO=… also on a real ESPResSo
+	$(BIN)/python -m pytest -m "not slow" -n 6 --dist loadfile --no-loadscope-reorder
+
+test-slow: $(VENV)/ready      ## hostile input, what is installed anew, the tutorial: some minutes
+	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
 
 # Prints one table, with what test-network tries; FAULTS= is a form of some minutes, FAULTS=--help
 # says what else there is.
@@ -64,8 +67,8 @@ format: $(VENV)/ready         ## put the code into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-coverage: $(VENV)/ready
-	$(BIN)/python -m pytest --cov=dask_espresso --cov-report=term-missing
+coverage: $(VENV)/ready       ## of lines and branches, which is not to fall
+	$(BIN)/python -m pytest -n 4 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 release-check: $(VENV)/ready  ## whether what is committed can be released: version, sdist, wheel
 	.ci/release-check $(BIN)/python

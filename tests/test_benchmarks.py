@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -83,7 +85,6 @@ for contestant in (OURS, ORIGINAL):
 """
 
 
-@pytest.mark.slow
 def test_contestants_give_results():
     """In a process of its own: what is measured ends all that its process has started."""
     subprocess.run([sys.executable, "-c", CONTESTANTS], cwd=ROOT, check=True)

@@ -285,6 +285,7 @@ def send_when_begun(here, send):
     return thread
 
 
+@pytest.mark.slow
 def test_interrupted_again_and_again(here, study_file, workers):
     """By each signal."""
     study_file(STUDY.replace("stop: 12", "stop: 40").replace("sleep: 0", "sleep: 0.2"))
@@ -378,6 +379,7 @@ def test_signals_at_any_time(here, moment):
     assert ("stopped by" in said) <= (process.returncode == 75)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(here, workers):
     options = ["--set", "sleep=0.2", "--store", "s.h5"]
     n_recorded = 0

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[1] / "docs/tutorial.md"
 _PROGRESS = re.compile(r"(?m)^(\d+/\d+: |dashboard: |not shown: |\d+ seeds? ).*\n")
 _MASKS = (
@@ -38,7 +40,6 @@ def steps():
             yield command, said
 
 
-@pytest.mark.slow
 def test_the_tutorial(tmp_path):
     here = tmp_path
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

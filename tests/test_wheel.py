@@ -11,6 +11,8 @@ from environments import new_environment
 
 from dask_espresso.store.store import read_store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 STUDY = "name: s\nengine: python\nscript: echo\nparameters: {x: [1, 2, 3]}\n"
 

@@ -35,7 +35,7 @@ class Estimate(NamedTuple):
     n_eff: float
     reason: str = ""
 
-    def results(self, name: str) -> Dict[str, Union[float, str]]:
+    def results(self, name: str) -> Dict[str, Union[float, str, None]]:
         """Give it as results of a simulation, under names that go with each other.
 
         Parameters
@@ -45,20 +45,19 @@ class Estimate(NamedTuple):
 
         Returns
         -------
-        dict of str to float or str
+        dict of str to float, str or None
             ``name``, ``name_sem``, ``name_dof``, ``name_n_eff``; ``name_reason`` if there is one.
+            None for what is not known, so that equal results compare equal.
 
         Examples
         --------
         >>> Estimate(2.5, 0.5, 40.0, 200.0).results("pressure")
         {'pressure': 2.5, 'pressure_sem': 0.5, 'pressure_dof': 40.0, 'pressure_n_eff': 200.0}
         """
-        found: Dict[str, Union[float, str]] = {
-            name: self.mean,
-            f"{name}_sem": self.sem,
-            f"{name}_dof": self.dof,
-            f"{name}_n_eff": self.n_eff,
-        }
+        found: Dict[str, Union[float, str, None]] = {}
+        for at, suffix in enumerate(("", "_sem", "_dof", "_n_eff")):
+            value = float(self[at])
+            found[f"{name}{suffix}"] = None if value != value else value
         if self.reason:
             found[f"{name}_reason"] = self.reason
         return found

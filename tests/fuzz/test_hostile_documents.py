@@ -16,6 +16,8 @@ from dask_espresso.inputs.shipped import folder
 from dask_espresso.inputs.study import Study, load_study, shipped_simulations
 from dask_espresso.systems.table import SYSTEMS
 
+pytestmark = pytest.mark.slow
+
 HEAD = "name: s\nengine: python\nscript: echo\n"
 LOADERS = {"study": load_study, "profile": load_profile}
 

@@ -17,6 +17,8 @@ from dask_espresso.record import pack, unpack
 from dask_espresso.store.journal import Journal, read_journal
 from dask_espresso.store.store import Entry, journal_path, open_store, read_store
 
+pytestmark = pytest.mark.slow
+
 # the marker of a record inside records, and what its beginning has in common with others
 RECORDS = st.lists(
     st.binary(min_size=1, max_size=60)

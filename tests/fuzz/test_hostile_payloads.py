@@ -27,6 +27,8 @@ from dask_espresso.script.transport import (
     encode_transport_data,
 )
 
+pytestmark = pytest.mark.slow
+
 # without arrays: numpy 2.4 itself crashes on some damaged types of arrays
 RESULT = {
     "pressure": 2.5,

@@ -21,6 +21,8 @@ from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.values import not_finite, storable
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["x", "x_sem", "status", "simulation", "a.b", "result.x", "_c", "-x", "é", "粒", "'", "^"]
 NAMES += ["[/b]", "[bold]", ":smile:", "$", "$a$", "{", "\ud800", "\n", "\x1b[31m", "result"]
 PICTURES = ("png", "svg")

@@ -16,6 +16,8 @@ from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.store import read_store
 
+pytestmark = pytest.mark.slow
+
 ERROR = "an error"
 
 

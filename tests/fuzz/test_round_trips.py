@@ -29,6 +29,8 @@ from dask_espresso.script.transport import (
 from dask_espresso.store.store import Entry, open_store, read_store
 from dask_espresso.values import not_finite
 
+pytestmark = pytest.mark.slow
+
 
 def same(one, other):
     """Equal and of one kind, where NaN equals NaN."""

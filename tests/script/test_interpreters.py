@@ -14,6 +14,8 @@ from simulators import probe, run_process
 from dask_espresso.engines import Engine
 from dask_espresso.process.environment import SCRIPT as VISIBLE
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
     import dask_espresso, numpy as np
     params = dask_espresso.get_data_from_stdin()
@@ -30,7 +32,6 @@ def other_numpy(tmp_path_factory):
     return Engine("other", command=(new_environment(folder, "--only-binary=:all:", wanted),))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="numpy 1 has no wheels for this Python")
 def test_arrays_cross_between_numpy_1_and_2(other_numpy, script):
     report = run_process(other_numpy, script(SCRIPT), {"a": np.arange(3, dtype=np.int16)})

@@ -114,6 +114,7 @@ def check(data, means, name, there, points):
         np.testing.assert_allclose(mean, by_hand, rtol=1e-3 if name == "float16" else 1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([1, 2]), results), min_size=1, max_size=5))
 def test_missing_is_missing_everywhere(tmp_path_factory, rows):

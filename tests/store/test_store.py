@@ -91,6 +91,7 @@ def write(path, results):
     write_hdf5(path, filled_table(outcomes), STUDY, "hash")
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(results)
 def test_results_come_back_equal_through_transport_and_store(tmp_path_factory, results):

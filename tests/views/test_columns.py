@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from outcome_tables import filled_table
@@ -58,6 +59,7 @@ def outcomes_of(draw, study):
     return sorted(found, key=lambda outcome: outcome.sequence)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_columns_are_those_of_outcomes(tmp_path_factory, data):

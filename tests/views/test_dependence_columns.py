@@ -1,6 +1,7 @@
 """What is found on columns is what is found when every two outcomes are compared."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from outcome_tables import filled_table
@@ -60,6 +61,7 @@ def outcomes(draw, study):
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_columns_say_what_outcomes_say(tmp_path_factory, data):
