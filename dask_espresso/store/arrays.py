@@ -122,3 +122,8 @@ def is_plain_text(file: h5py.File, name: str) -> bool:
 def read_texts(file: h5py.File, name: str, rows: Sequence[int]) -> list[str]:
     """Read some texts, of rows in ascending order."""
     return [text.decode() for text in file[name][rows]]
+
+
+def different(numbers: Values) -> list[Any]:
+    """Give the different ones, in order; `np.unique` would first import all of numpy.ma."""
+    return sorted(set(numbers.tolist()))

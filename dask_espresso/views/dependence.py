@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..store.arrays import different
 from ..store.reader import Reader
 from ..store.reading import look
 from .sameness import Results
@@ -55,8 +56,8 @@ def _never_read(reader: Reader, done: _Array) -> list[str]:
     One that has failed does not tell what it would have read, but what it has read, it has.
     """
     values, codes = reader.coded("unread")
-    known = {code for code in np.unique(codes).tolist() if values[code] is not None}
-    if known.isdisjoint(np.unique(codes[done]).tolist()):
+    known = {code for code in different(codes) if values[code] is not None}
+    if known.isdisjoint(different(codes[done])):
         return []
     always = set.intersection(*(set(values[code]) for code in known))
     return [name for name in (*reader.study.parameters, "seed") if name in always]

@@ -17,7 +17,7 @@ from rich.table import Table
 from ..cluster.roster import ListedJob, Roster, read_roster
 from ..outcome import Outcome, Status
 from ..process.cause import brief
-from ..store.arrays import Values
+from ..store.arrays import Values, different
 from ..store.claim import describe_owner
 from ..store.contents import StoreContents
 from ..store.reader import Reader
@@ -80,7 +80,7 @@ def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dic
 def _engines(reader: Reader) -> list[str]:
     """Give all engines, each with its version."""
     (engines, ours), (versions, theirs) = reader.coded("engine"), reader.coded("engine_version")
-    pairs = [divmod(pair, len(versions)) for pair in np.unique(ours * len(versions) + theirs)]
+    pairs = [divmod(pair, len(versions)) for pair in different(ours * len(versions) + theirs)]
     return sorted({f"{engines[one]} {versions[other]}".strip() for one, other in pairs})
 
 
