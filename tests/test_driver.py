@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import dask
 import numpy as np
@@ -51,6 +53,7 @@ STUDY = """
 # dask names its workers otherwise where setproctitle is installed
 KILLING = """
 import os
+import re
 
 def kill_worker():
     pid = os.getppid()
@@ -359,9 +362,16 @@ def test_signal_to_all_after_a_worker_has_been_replaced(here):
     assert process.returncode == 75
 
 
-@pytest.mark.parametrize("moment", [0.6, 1.0, "the worker starts", "all is started"])
+def catches(process, number):
+    """Say whether a process does something else with a signal than to end by it."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (mask,) = re.findall(r"SigCgt:\s*([0-9a-f]+)", status)
+    return int(mask, 16) >> (number - 1) & 1
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.4, "the worker starts", "all is started"])
 def test_signals_at_any_time(here, moment):
-    """While Python starts, while dask is imported, while workers start, at the end."""
+    """While dask is imported, while workers start, at the end."""
     with subprocess.Popen(
         command("run", "study.yaml"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -371,6 +381,7 @@ def test_signals_at_any_time(here, moment):
             while len(started(here)) < 12 and process.poll() is None:
                 time.sleep(0.01)
         else:
+            assert wait_until(lambda: catches(process, signal.SIGUSR1))
             time.sleep(moment)
         process.send_signal(signal.SIGUSR1)
         said, errors = (text.decode() for text in process.communicate())

@@ -128,7 +128,8 @@ class TestLammps:
         assert report.output.payload() == {"atoms": 9}
 
     def test_same_seed_gives_the_same_result(self):
-        assert self.run(seed=2**63) == self.run(seed=2**63, replica=3)
+        seed = {"seed": 2**63, "n_steps": 200}
+        assert self.run(**seed) == self.run(**seed, replica=3)
 
     def test_another_seed_gives_another_result(self):
         assert self.run(seed=1)["pressure"] != self.run(seed=2)["pressure"]
