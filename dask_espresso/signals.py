@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
@@ -58,12 +59,41 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = [signal.signal(number, stop) for number in numbers]
+    def listen() -> None:
+        for number in numbers:
+            signal.signal(number, stop)
+
+    before = [signal.getsignal(number) for number in numbers]
+    listen()
     try:
-        yield
+        with _come_again(KeyboardInterrupt, listen):
+            yield
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _come_again(kind: type[BaseException], listen: Callable[[], None]) -> Iterator[None]:
+    """Have a signal come again whose exception is lost: Python ignores those of destructors."""
+    before = sys.unraisablehook
+
+    def hook(lost: sys.UnraisableHookArgs) -> None:
+        if not isinstance(lost.exc_value, kind):
+            before(lost)
+            return
+        listen()
+        main, number = (
+            threading.main_thread().ident,
+            getattr(lost.exc_value, "number", signal.SIGINT),
+        )
+        threading.Timer(0.02, signal.pthread_kill, (main, number)).start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextlib.contextmanager
@@ -90,6 +120,7 @@ class StoppedError(SystemExit):
 
     def __init__(self, number: int) -> None:
         super().__init__(75)
+        self.number = number
         self.signal = signal.Signals(number).name
 
 
@@ -110,7 +141,8 @@ def orderly_end() -> Iterator[None]:
     for number in heeded:
         signal.signal(number, stop)
     try:
-        yield
+        with _come_again(StoppedError, lambda: None):
+            yield
     finally:
         for number in heeded:
             signal.signal(number, signal.SIG_IGN)
