@@ -22,7 +22,7 @@ run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and
 test: $(VENV)/ready           ## the test suite but for test-slow; with PYPRESSO=… also on a real ESPResSo
 	$(BIN)/python -m pytest -m "not slow" -n 6 --dist loadfile --no-loadscope-reorder
 
-test-slow: $(VENV)/ready      ## hostile input, what is installed anew, the tutorial: some minutes
+test-slow: $(VENV)/ready      ## processes that die, hostile input, the tutorial: some minutes
 	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
 
 # Prints one table, with what test-network tries; FAULTS= is a form of some minutes, FAULTS=--help

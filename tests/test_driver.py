@@ -210,6 +210,7 @@ def test_results_that_are_not_finite_with_a_mended_script(here, script, workers)
     assert (summary.exit_status, summary.started) == (0, 2)
 
 
+@pytest.mark.slow
 def test_simulation_that_kills_its_worker_is_lost_and_takes_no_innocent_one_along(
     here, script, monkeypatch
 ):
@@ -233,6 +234,7 @@ def test_simulation_that_kills_its_worker_is_lost_and_takes_no_innocent_one_alon
     assert "3 workers died" in lost.error
 
 
+@pytest.mark.slow
 def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
     """Nor is one given up that takes long to come back."""
     script(
@@ -253,6 +255,7 @@ def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
     assert {o.attempts for o in read_store("s.h5").outcomes.values()} == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while it is looked at", "before it is fetched"])
 def test_a_worker_dies_with_a_result(here, monkeypatch, moment):
     news, struck = Workers.news, []
@@ -344,6 +347,7 @@ def test_nohup(here, workers):
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_signal_to_all_after_a_worker_has_been_replaced(here):
     """The new one leaves it to the driver, too."""
     run = command("run", "study.yaml", "--set", "sleep=0.5", "--store", "s.h5")
@@ -369,6 +373,7 @@ def catches(process, number):
     return int(mask, 16) >> (number - 1) & 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [0.0, 0.4, "the worker starts", "all is started"])
 def test_signals_at_any_time(here, moment):
     """While dask is imported, while workers start, at the end."""
@@ -414,6 +419,7 @@ def test_killed_again_and_again(here, workers):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_goes_on_when_nobody_listens_any_more(here):
     """Neither to the driver nor to its worker, which both say more with --debug."""
     run = command("--debug", "run", "study.yaml")
@@ -507,6 +513,7 @@ sys.exit(program())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pause", [0.05, 1.0, 3.0])
 def test_two_interrupts_while_the_worker_stands_still(here, pause):
     words = ["run", "study.yaml", "--set", "sleep=0.3", "--store", "s.h5"]
@@ -534,6 +541,7 @@ def test_two_interrupts_while_the_worker_stands_still(here, pause):
         assert process.stdout.read().endswith(b"0 clusters\nset()\n")
 
 
+@pytest.mark.slow
 def test_signal_to_all_while_the_worker_starts(here):
     """As `timeout` sends it."""
     with subprocess.Popen(
@@ -546,6 +554,7 @@ def test_signal_to_all_while_the_worker_starts(here):
     assert "Error" not in errors
 
 
+@pytest.mark.slow
 def test_first_worker_that_dies_at_its_start(here):
     others = set(psutil.Process().children())
 
@@ -655,6 +664,7 @@ CUT_OFF_SETTINGS = {
 }
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_be_reached(here, monkeypatch, cut_off):
     monkeypatch.setenv("DASK_DASK_ESPRESSO__TRANSFERS__ASK", "1s")
     monkeypatch.setenv("DASK_DASK_ESPRESSO__TRANSFERS__GIVE_UP", "1s")
@@ -695,6 +705,7 @@ with LocalCluster(
 """
 
 
+@pytest.mark.slow
 def test_scheduler_that_is_gone(here):
     own = [sys.executable, "-c", OWN_CLUSTER]
     run = ["run", "study.yaml", "--profile", "profile.yaml", "--set", "sleep=0.3"]

@@ -122,6 +122,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_plain_program_needs_no_guard(here, script, way):
     script(SCRIPT.replace("> 1", "> 9"))

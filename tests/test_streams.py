@@ -49,6 +49,7 @@ def test_nothing_can_be_said(here, arguments, redirection, status):
     assert shell(arguments, redirection).returncode == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirection", [">/dev/full", ALL_FULL, CLOSED])
 def test_a_study_runs_to_its_end_though_nothing_can_be_said(here, workers, redirection):
     """Neither by the driver nor, where all is closed, by a worker of its own."""
@@ -59,6 +60,7 @@ def test_a_study_runs_to_its_end_though_nothing_can_be_said(here, workers, redir
     assert status_report(here / "s.h5")["done"] == 3
 
 
+@pytest.mark.slow
 def test_a_study_runs_to_its_end_though_nobody_reads(here, workers):
     arguments = f"run study.yaml --profile {workers.path}"
     done = shell(arguments, "2>&1 | head -1; exit ${PIPESTATUS[0]}")

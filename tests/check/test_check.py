@@ -343,6 +343,7 @@ def test_simulation_without_a_time_limit(run, script, report, workers):
     )
 
 
+@pytest.mark.slow
 def test_simulation_that_needs_much(run, script, report, monkeypatch):
     monkeypatch.setattr(simulation_checks, "_NARROW", 0.01)
     script(
@@ -361,6 +362,7 @@ def test_simulation_that_needs_much(run, script, report, monkeypatch):
     assert any(re.search("ask for more `memory`", line) for line in report.lines)
 
 
+@pytest.mark.slow
 def test_worker_that_dies(run, script):
     script(
         """
@@ -378,6 +380,7 @@ def test_worker_that_dies(run, script):
     assert fault.startswith("FAIL the worker has died")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "is_local"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 def test_interrupted(study_file, script, workers, number, is_local):
     script("import time; time.sleep(60)", "other.py")

@@ -195,6 +195,7 @@ sys.exit(program())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["run", "check"])
 def test_an_address_where_no_scheduler_is(tmp_path, study, what):
     study(2)
@@ -327,6 +328,7 @@ def test_without_the_program_that_submits(slurm, study):
         run_study(study(), profile())
 
 
+@pytest.mark.slow
 def test_a_refused_submission_is_tried_again(slurm, study):
     (slurm / "refuse").write_text("sbatch: error: partition is inactive")
     with subprocess.Popen(["/bin/sh", "-c", "sleep 3; rm refuse"]):

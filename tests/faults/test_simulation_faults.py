@@ -32,6 +32,8 @@ from dask_espresso.process.order import Order, Workload
 from dask_espresso.process.task import simulate_one
 from dask_espresso.record import pack, unpack
 
+pytestmark = pytest.mark.slow
+
 LATE = 60  # seconds after its time limit in which a simulation has to be gone
 MARK = ("DASK_ESPRESSO_TEST", uuid.uuid4().hex)  # in the environment of all that is started here
 

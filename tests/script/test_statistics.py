@@ -5,8 +5,6 @@ from unittest.mock import ANY
 
 import numpy as np
 import pytest
-from pymbar import timeseries
-from scipy import signal, stats
 
 from dask_espresso.statistics import (
     blocking_error,
@@ -23,6 +21,8 @@ REPETITIONS = 400
 
 def autoregressive(repetitions, n_samples, correlation, seed=7):
     """Give series of mean 0 and variance 1, ``x[t] = correlation x[t - 1] + noise``, a row each."""
+    from scipy import signal
+
     noise = np.random.default_rng(seed).normal(size=(repetitions, n_samples))
     noise[:, 1:] *= math.sqrt(1 - correlation**2)
     return signal.lfilter([1], [1, -correlation], noise, axis=1)
@@ -40,6 +40,8 @@ def of_two_times(repetitions, n_samples):
 
 def covered(estimates, mean=0.0):
     """Give the coverage of intervals of 95 %, and the mean error over the true one."""
+    from scipy import stats
+
     means, sems, dofs = np.array([estimate[:3] for estimate in estimates]).T
     deviations = np.abs(means - mean)
     is_covered = deviations <= stats.t.ppf(0.975, dofs) * sems
@@ -52,18 +54,18 @@ def covered(estimates, mean=0.0):
 @pytest.mark.parametrize(
     ("series", "least"),
     [
-        (autoregressive(REPETITIONS, 200, 0.0), 0.93),
-        (of_time(REPETITIONS, 200, 1), 0.93),
-        (of_time(REPETITIONS, 500, 5), 0.93),
-        (of_time(REPETITIONS, 2000, 5), 0.93),
-        (of_time(REPETITIONS, 2000, 20), 0.93),
-        (of_two_times(3 * REPETITIONS, 2000), 0.90),
-        (autoregressive(REPETITIONS, 2000, -0.5), 0.93),
+        (lambda: autoregressive(REPETITIONS, 200, 0.0), 0.93),
+        (lambda: of_time(REPETITIONS, 200, 1), 0.93),
+        (lambda: of_time(REPETITIONS, 500, 5), 0.93),
+        (lambda: of_time(REPETITIONS, 2000, 5), 0.93),
+        (lambda: of_time(REPETITIONS, 2000, 20), 0.93),
+        (lambda: of_two_times(3 * REPETITIONS, 2000), 0.90),
+        (lambda: autoregressive(REPETITIONS, 2000, -0.5), 0.93),
     ],
     ids=["white", "tau 1", "tau 5, short", "tau 5", "tau 20", "tau 1 and 50", "alternating"],
 )
 def test_intervals_cover_as_often_as_they_say(series, least):
-    found = [mean_error(row) for row in series]
+    found = [mean_error(row) for row in series()]
     known = [estimate for estimate in found if not estimate.reason]
     assert len(known) > 0.96 * len(found)
     coverage, ratio = covered(known)
@@ -83,6 +85,8 @@ def test_what_is_too_short_for_its_time_has_no_error(n_samples, time):
 @pytest.mark.parametrize("time", [2, 8])
 def test_errors_are_those_of_pymbar(time):
     """On long series, where both are good to some per cent."""
+    from pymbar import timeseries
+
     ours, theirs = [], []
     for row in of_time(10, 20000, time):
         ours.append(mean_error(row).sem)
