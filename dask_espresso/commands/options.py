@@ -35,6 +35,23 @@ def _check_name(_context: click.Context, _parameter: click.Parameter, path: Path
 
 
 STORE = click.argument("store", type=PATH, callback=_check_name)
+
+
+def _check_confidence(
+    _context: click.Context, _parameter: click.Parameter, percent: str | None
+) -> float | None:
+    """Refuse what is no percentage before anything is read."""
+    if percent is None:
+        return None
+    from ..views.intervals import check_confidence  # late: it needs numpy
+
+    return check_confidence(percent)
+
+
+CONFIDENCE = click.option(
+    "--confidence", metavar="PERCENT", callback=_check_confidence,
+    help="Give intervals of this confidence, such as 95. Default: one standard error.",
+)  # fmt: skip
 PROFILE = click.option(
     "--profile", metavar="PROFILE", help="Where to run: a profile's file. Default: this machine."
 )

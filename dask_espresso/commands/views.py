@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..streams import check_output
-from .options import PATH, STORE
+from .options import CONFIDENCE, PATH, STORE
 from .terminal import output_console, warn
 
 
@@ -35,8 +35,11 @@ def status(store: Path, as_json: bool) -> None:
 
 @click.command()
 @STORE
-def show(store: Path) -> None:
+@CONFIDENCE
+def show(store: Path, confidence: float | None) -> None:
     """Show a table of results: a row a point, its replicas pooled.
+
+    2.4233(40) is 2.4233 give or take 0.0040: one standard error, or --confidence.
 
     \b
     Example:
@@ -44,7 +47,7 @@ def show(store: Path) -> None:
     """
     from ..views.show import print_table
 
-    warn(print_table(store, output_console()))
+    warn(print_table(store, output_console(), confidence))
     check_output()
 
 
@@ -54,10 +57,18 @@ def show(store: Path) -> None:
               help="A .png, .pdf or .svg. Default: the store with .png.")  # fmt: skip
 @click.option("-x", "x_name", metavar="PARAMETER", help="Default: the first one swept.")
 @click.option("-y", "y_name", metavar="RESULT", help="Default: the first number.")
-def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | None) -> None:
+@CONFIDENCE
+def plot(
+    store: Path,
+    output: Path | None,
+    x_name: str | None,
+    y_name: str | None,
+    confidence: float | None,
+) -> None:
     """Plot a result against a parameter, with error bars.
 
-    Replicas are pooled. A reference curve is drawn where the study names one.
+    Replicas are pooled. The bars are one standard error, or --confidence. A reference curve is
+    drawn where the study names one.
 
     \b
     Example:
@@ -66,7 +77,7 @@ def plot(store: Path, output: Path | None, x_name: str | None, y_name: str | Non
     from ..views.picture import plot_store
 
     path = output or store.with_suffix(".png")
-    notes = plot_store(store, path, x_name, y_name)
+    notes = plot_store(store, path, x_name, y_name, confidence)
     click.echo(f"wrote {path}")
     warn(notes)
 

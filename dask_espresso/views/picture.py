@@ -19,6 +19,7 @@ from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
 from .export import check_free, write_output
+from .intervals import half_widths, meaning
 from .numbers import Numbers, is_number
 from .plot import MAX_LEGEND, Curve, plot_curves, wca_pressure
 from .points import Points
@@ -58,7 +59,13 @@ class _Drawing(NamedTuple):
     notes: list[str]
 
 
-def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None) -> list[str]:
+def plot_store(
+    path: Path,
+    output: Path,
+    x_name: str | None,
+    y_name: str | None,
+    confidence: float | None = None,
+) -> list[str]:
     """Plot a result against a parameter into a picture.
 
     Parameters
@@ -69,6 +76,9 @@ def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None)
         The picture; its suffix says which kind.
     x_name, y_name : str or None
         By default the first parameter swept over numbers and the first result.
+    confidence : float, optional
+        In percent, of the intervals that are drawn as bars; by default these are one standard
+        error.
 
     Returns
     -------
@@ -88,8 +98,8 @@ def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None)
     if kind not in kinds:
         raise InputError(f"{output}: name a picture that ends in .{', .'.join(sorted(kinds))}")
     check_free(output, path)
-    drawing = look(path, functools.partial(_drawing, path, x_name, y_name))
-    plot_curves(
+    drawing = look(path, functools.partial(_drawing, path, x_name, y_name, confidence))
+    axes = plot_curves(
         drawing.curves,
         x_label=_drawable(drawing.x).replace("_", " "),
         y_label=_drawable(drawing.y).replace("_", " "),
@@ -98,6 +108,8 @@ def plot_store(path: Path, output: Path, x_name: str | None, y_name: str | None)
         reference_label="WCA equation of state",
         ax=figure.add_subplot(),
     )
+    if any(error > 0 for curve in drawing.curves for error in curve.y_err):
+        axes.set_title(f"bars: {meaning(confidence)}", loc="right", fontsize="small", color="0.4")
     write_output(output, [_picture(figure, output, kind)])
     return drawing.notes
 
@@ -121,6 +133,7 @@ def _drawing(
     path: Path,
     x_name: str | None,
     y_name: str | None,
+    confidence: float | None,
     reader: Reader,
     contents: StoreContents[Outcome],
 ) -> _Drawing:
@@ -137,7 +150,9 @@ def _drawing(
     y = _choose(path, "result", y_name, result_names(reader, numbers), others)
     points = Points(reader, Versions(reader, contents.versions))
     there = np.flatnonzero(points.count(numbers.done & numbers.have(y)))
-    curves = _curves(points, numbers, there, x, y, study.name)
+    pooled = points.pooled(numbers, y)
+    bars = half_widths(pooled.sems, pooled.dofs, confidence)
+    curves = _curves(points, there, x, pooled.means, bars, study.name)
     _check_ranges(path, curves, x, y)
     is_reference = study.reference == "wca" and (x, y) == ("volume_fraction", "pressure")
     refusal = _no_reference(reader, points, curves) if is_reference else ""
@@ -158,7 +173,7 @@ def _others(points: Points, x: str) -> list[str]:
 
 
 def _curves(
-    points: Points, numbers: Numbers, there: Values, x: str, y: str, name: str
+    points: Points, there: Values, x: str, y: Values, y_err: Values, name: str
 ) -> list[Curve]:
     """Give a curve for each setting of the other parameters, of those groups that have the result.
 
@@ -167,7 +182,7 @@ def _curves(
     others = _others(points, x)
     found = _settings(points, there, others)
     places = points.parameter(x)
-    means, errors, *_ = (column.tolist() for column in points.pooled(numbers, y))
+    means, errors = y.tolist(), y_err.tolist()
     curves = []
     for texts, groups in found.items():
         label = ", ".join(f"{other} = {text}" for other, text in zip(others, texts, strict=True))

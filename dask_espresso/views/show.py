@@ -13,11 +13,13 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
 from ..outcome import Outcome
+from ..script.replicas import PooledRows
 from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
 from ..values import OF_ERRORS
 from .dependence import find_missing
+from .intervals import half_widths, meaning
 from .numbers import Numbers
 from .points import Points, parameter_values
 from .texts import format_with_error, literal, say, some_of
@@ -47,17 +49,25 @@ class _Table(NamedTuple):
     notes: list[str]
 
 
-def print_table(path: Path, console: Console) -> list[str]:
+def print_table(path: Path, console: Console, confidence: float | None = None) -> list[str]:
     """Print a row a point: its swept parameters and its results, replicas of a version pooled.
 
     A terminal gets the columns that it has room for, and is told of the others.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    console : Console
+    confidence : float, optional
+        In percent, of the intervals in brackets; by default these are one standard error.
 
     Returns
     -------
     list of str
         What is to be said beside it.
     """
-    columns, results, notes = look(path, functools.partial(_table, path))
+    columns, results, notes = look(path, functools.partial(_table, path, confidence))
     first = len(columns) - len(results)
     shown = columns[: max(_how_many_fit(columns, console), first + 1)]
     lines = _lines(shown)
@@ -68,12 +78,17 @@ def print_table(path: Path, console: Console) -> list[str]:
     return notes
 
 
-def _table(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> _Table:
+def _table(
+    path: Path, confidence: float | None, reader: Reader, contents: StoreContents[Outcome]
+) -> _Table:
     study = reader.study
     versions = Versions(reader, contents.versions)
     points, numbers = Points(reader, versions), Numbers(reader)
     names = result_names(reader, numbers)
+    columns = _columns(study, points, numbers, names, confidence)
     notes = [*versions.describe(), *note(path, reader)]
+    if any("(" in text for column in columns[len(columns) - len(names) :] for text in column[1:]):
+        notes.insert(0, f"brackets: {meaning(confidence)}")
     if others := numbers.others(points.rows):
         notes.append(
             f"not shown: {some_of(others)}; they are in `dask-espresso export {path} FILE.csv`"
@@ -82,22 +97,29 @@ def _table(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> _Tab
         notes.append(
             f"not shown: {reader.n_others} recorded simulations that are not in the study now"
         )
-    return _Table(_columns(study, points, numbers, names), names, notes)
+    return _Table(columns, names, notes)
 
 
 def _columns(
-    study: StoredStudy, points: Points, numbers: Numbers, names: Sequence[str]
+    study: StoredStudy,
+    points: Points,
+    numbers: Numbers,
+    names: Sequence[str],
+    confidence: float | None = None,
 ) -> list[list[str]]:
     told = [*study.swept, *points.marks]
     parameters = [[literal(name), *points.texts(name)] for name in told]
     done = [f"{count}/{study.replicas}" for count in points.count(numbers.done).tolist()]
-    results = [[_heading(study, name), *_results(points, numbers, name)] for name in names]
+    results = [
+        [_heading(study, name), *_results(points.pooled(numbers, name), confidence)]
+        for name in names
+    ]
     return [*parameters, ["done", *done], *results]
 
 
-def _results(points: Points, numbers: Numbers, name: str) -> Iterable[str]:
-    found = points.pooled(numbers, name)
-    return map(format_with_error, found.means.tolist(), found.sems.tolist())
+def _results(pooled: PooledRows, confidence: float | None) -> Iterable[str]:
+    widths = half_widths(pooled.sems, pooled.dofs, confidence)
+    return map(format_with_error, pooled.means.tolist(), widths.tolist())
 
 
 def note(path: Path, reader: Reader) -> list[str]:

@@ -21,6 +21,7 @@ from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.store import read_store
 from dask_espresso.values import storable
 from dask_espresso.views.picture import plot_store
+from dask_espresso.views.plot import plot_curves
 from dask_espresso.views.show import print_table
 from dask_espresso.views.texts import format_with_error
 
@@ -475,3 +476,70 @@ def test_a_store_with_a_plot_is_plotted_from_python(store, tmp_path):
     assert (tmp_path / "p.pdf").stat().st_size > 5000
     with pytest.raises(InputError, match="there are x"):
         plot_store(path, tmp_path / "p.pdf", "y", "e")
+
+
+# ---- what brackets and bars are ------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_errors(store):
+    """A store of two points, each of two replicas that scatter less than their own errors."""
+
+    def result(one):
+        return {"e": 2.0 + 0.01 * one.replica, "e_sem": 0.1, "e_dof": 4, "n": 5}
+
+    return store({"x": [1, 2]}, result, replicas=2)
+
+
+def test_brackets_say_what_they_are(with_errors):
+    output = invoke("show", with_errors)
+    assert "2.005(71)" in output
+    assert "brackets: one standard error\n" in output
+    assert not any("bars" in text for text in plot(with_errors, "-y", "n"))
+    assert "bars: one standard error" in plot(with_errors)
+
+
+@pytest.mark.parametrize("percent", ["95", "95 %", "95.0"])
+def test_brackets_of_a_confidence(with_errors, percent):
+    output = invoke("show", with_errors, "--confidence", percent)
+    # nine degrees of freedom: one of the scatter, four of each error; Student's t is 2.262
+    assert "2.00(16)" in output
+    assert "brackets: 95 % confidence\n" in output
+    assert "bars: 95 % confidence" in plot(with_errors, "--confidence", percent)
+
+
+def test_an_old_error_without_degrees_of_freedom_has_seven(store):
+    path = store({"x": [1, 2]}, lambda _: {"e": 2.0, "e_sem": 0.1})
+    assert "2.00(24)" in invoke("show", path, "--confidence", "95")  # t is 2.365
+
+
+def test_bars_are_as_long_as_they_say(with_errors, monkeypatch):
+    drawn = []
+
+    def spy(curves, **more):
+        drawn.extend(curves)
+        return plot_curves(curves, **more)
+
+    monkeypatch.setattr("dask_espresso.views.picture.plot_curves", spy)
+    plot_store(with_errors, with_errors.with_suffix(".svg"), "x", "e")
+    plot_store(with_errors, with_errors.with_suffix(".svg"), "x", "e", 95)
+    one, wide = (np.array(curve.y_err) for curve in drawn)
+    assert one == pytest.approx(0.1 / math.sqrt(2))
+    assert wide == pytest.approx(2.262157 * one)
+
+
+def test_nothing_is_said_of_brackets_where_there_are_none(store):
+    path = store({"x": [1, 2]}, lambda _: {"e (kT)": 1.0})
+    assert "brackets" not in invoke("show", path)
+
+
+@pytest.mark.parametrize("command", ["show", "plot"])
+@pytest.mark.parametrize("percent", ["0", "100", "-95", "nan", "inf", "1 sigma", "", "49"])
+def test_a_confidence_is_a_percentage(with_errors, command, percent):
+    output = invoke(command, with_errors, "--confidence", percent, status=2).replace("\n", " ")
+    assert f"confidence {percent}: give a percentage from 50 to below 100, such as 95" in output
+
+
+def test_a_confidence_as_a_fraction_is_told_from_a_percentage(with_errors):
+    output = invoke("show", with_errors, "--confidence", ".95", status=2).replace("\n", " ")
+    assert "such as 95; write 95 for 95 %" in output
