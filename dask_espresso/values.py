@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 OF_ERRORS = ("_sem", "_dof", "_n_eff")  # behind a result's name: what says how good it is
+REASON = "_reason"  # behind it, too: a text that says why its error is not known, and the like
 MAX_DEPTH = 64  # of lists in dicts in lists
 _MAX_BITS = 2048  # of a whole number: Python writes no more than 640 digits, if told so
 _PIECE = 1 << 16  # numbers of an array that are looked at together

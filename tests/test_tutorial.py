@@ -11,7 +11,9 @@ import pytest
 pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).parents[1] / "docs/tutorial.md"
-_PROGRESS = re.compile(r"(?m)^(\d+/\d+: |dashboard: |not shown: |\d+ seeds? ).*\n")
+_PROGRESS = re.compile(
+    r"(?m)^(\d+/\d+: |dashboard: |not shown: |\d+ seeds? |\w+: no error in ).*\n"
+)
 _MASKS = (
     (r"(?<!\.)\b[0-9a-f]{16}\b", "ID"),
     (r"\S*/(?=python|simulation)", ""),

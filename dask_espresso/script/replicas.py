@@ -8,7 +8,7 @@ from .estimate import Estimate, scaled
 
 _DOF = 7.0  # of an error that does not say: many come from about eight blocks
 _DOUBTFUL = 3.0  # sigmas by which replicas scatter more than they should: only the scatter counts
-_DIFFER = 4.0  # the same: they surely differ, as those that agree say in 1 of 30,000 points
+DIFFER = 4.0  # the same: they surely differ, as those that agree say in 1 of 30,000 points
 _NAN = float("nan")
 
 
@@ -87,6 +87,7 @@ class PooledRows(NamedTuple):
     sems: Any
     dofs: Any
     differ: Any  # whether replicas do, by more than their own errors
+    sigmas: Any  # by how many of its own the scatter is larger than these allow
 
 
 def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
@@ -104,7 +105,8 @@ def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
     n_replicas = means.shape[1]
     dofs = np.where(np.isnan(dofs), _DOF, dofs)
     if n_replicas == 1:
-        return PooledRows(means[:, 0], errors[:, 0], dofs[:, 0], np.zeros(len(means), bool))
+        nothing = np.zeros(len(means))
+        return PooledRows(means[:, 0], errors[:, 0], dofs[:, 0], nothing > 0, nothing)
     of_means, exponent = scaled(means)
     mean = np.ldexp(np.mean(of_means, axis=1), exponent)
     between = np.ldexp(np.std(of_means, axis=1, ddof=1) / n_replicas**0.5, exponent)
@@ -116,7 +118,7 @@ def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
     dof = n_replicas - 1.0 + np.where(is_scatter, 0.0, own)
     # a nan `within` never wins, a nan `between` always stays
     sem = np.where(within > between, within, between)
-    return PooledRows(mean, sem, dof, sigmas > _DIFFER)
+    return PooledRows(mean, sem, dof, sigmas > DIFFER, sigmas)
 
 
 def _excess(between: Any, within: Any, dof: float, own: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,9 +95,9 @@ class Reader:
             return None
         return self._all.column("parameter", (name,)).take(self._rows)
 
-    def result(self, path: Path) -> Column:
-        """Read the column of a result; of texts only where there are any."""
-        return self._all.column("result", path, ("str",)).take(self._rows)
+    def result(self, path: Path, unread: Sequence[str] = ("str",)) -> Column:
+        """Read the column of a result; of texts, or other kinds, only where there are any."""
+        return self._all.column("result", path, unread).take(self._rows)
 
     @functools.cached_property
     def results(self) -> dict[str, list[Path]]:

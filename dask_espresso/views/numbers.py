@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..outcome import Status
-from ..store.arrays import Column, Values
+from ..store.arrays import Column, Values, objects
 from ..store.columns import Path
 from ..store.names import column_names
 from ..store.reader import Reader
+from ..values import REASON
 
 _KINDS = {"bool": "true or false", "str": "text", "ndarray": "array", "complex": "complex",
           "list": "list", "tuple": "list", "dict": "nested"}  # fmt: skip
@@ -32,6 +33,7 @@ class Numbers:
     """
 
     def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self.done = reader.field("status") == int(Status.DONE)
         self._leaves = reader.numbers()
         self._columns = self._leaves.columns
@@ -74,17 +76,37 @@ class Numbers:
         dofs = self.values(f"{name}_dof")
         return np.where(dofs > 0, dofs, math.nan)
 
+    def say_errors(self, name: str) -> bool:
+        """Say whether any simulation has an error of a result, or says why it has none."""
+        return not self._paths.keys().isdisjoint((f"{name}_sem", f"{name}{REASON}"))
+
+    def reasons(self, name: str) -> Values:
+        """Give what simulations say of a result's error, in every row; empty for nothing."""
+        path = self._paths.get(f"{name}{REASON}")
+        values = [] if path is None else self._reader.result(path, ()).plain()
+        texts = [value if isinstance(value, str) else "" for value in values]
+        return objects(texts or [""] * len(self.done))
+
     def names(self, order: Values) -> list[str]:
         """Name the results that are numbers anywhere, as they come in this order of the rows."""
         return [self._names[path] for path in self._leaves.in_order(self._which, order)]
 
     def others(self, order: Values) -> list[str]:
-        """Name the results that are anywhere no numbers, and what they are there first."""
+        """Name the results that are anywhere no numbers, and what they are there first.
+
+        What is said of a result's error is left out.
+        """
         said = []
         for path in self._leaves.in_order(self._which_other, order):
+            if self._is_reason(path):
+                continue
             row = order[np.argmax(self._which_other(path)[order])]
             said.append(f"{self._names[path]} ({_kind(self._columns[path], int(row))})")
         return said
+
+    def _is_reason(self, path: Path) -> bool:
+        name = self._names[path]
+        return name.endswith(REASON) and name.removesuffix(REASON) in self._paths
 
     def _which_other(self, path: Path) -> Values:
         return np.asarray((self._columns[path].states == 0) & ~self._which(path))

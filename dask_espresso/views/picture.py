@@ -18,6 +18,7 @@ from ..store.arrays import Values
 from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
+from .doubts import doubts
 from .export import check_free, write_output
 from .intervals import half_widths, meaning
 from .numbers import Numbers, is_number
@@ -164,7 +165,8 @@ def _drawing(
         )
     of_curves = ", ".join(_others(points, x))
     has_reference = is_reference and not refusal
-    return _Drawing(curves, x, y, of_curves, has_reference, said + note(path, reader))
+    said += [*doubts(path, points, numbers, y, pooled), *note(path, reader)]
+    return _Drawing(curves, x, y, of_curves, has_reference, said)
 
 
 def _others(points: Points, x: str) -> list[str]:

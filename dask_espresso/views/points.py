@@ -96,7 +96,8 @@ class Points:
         counts = np.bincount(groups, minlength=len(self))
         starts = np.cumsum(counts) - counts
         means, sems, dofs_of_group = np.full((3, len(self)), math.nan)
-        pooled = PooledRows(means, sems, dofs_of_group, np.zeros(len(self), bool))
+        sigmas = np.zeros(len(self))
+        pooled = PooledRows(means, sems, dofs_of_group, sigmas > 0, sigmas)
         for count in np.unique(counts[counts > 0]).tolist():
             alike = np.flatnonzero(counts == count)
             of_group = starts[alike][:, np.newaxis] + np.arange(count)

@@ -19,6 +19,7 @@ from ..store.reader import Reader
 from ..store.reading import look
 from ..values import OF_ERRORS
 from .dependence import find_missing
+from .doubts import doubts
 from .intervals import half_widths, meaning
 from .numbers import Numbers
 from .points import Points, parameter_values
@@ -85,8 +86,12 @@ def _table(
     versions = Versions(reader, contents.versions)
     points, numbers = Points(reader, versions), Numbers(reader)
     names = result_names(reader, numbers)
-    columns = _columns(study, points, numbers, names, confidence)
-    notes = [*versions.describe(), *note(path, reader)]
+    pooled = {name: points.pooled(numbers, name) for name in names}
+    columns = _columns(study, points, numbers, pooled, confidence)
+    notes = versions.describe()
+    for name in names:
+        notes += doubts(path, points, numbers, name, pooled[name])
+    notes += note(path, reader)
     if any("(" in text for column in columns[len(columns) - len(names) :] for text in column[1:]):
         notes.insert(0, f"brackets: {meaning(confidence)}")
     if others := numbers.others(points.rows):
@@ -104,15 +109,14 @@ def _columns(
     study: StoredStudy,
     points: Points,
     numbers: Numbers,
-    names: Sequence[str],
+    pooled: dict[str, PooledRows],
     confidence: float | None = None,
 ) -> list[list[str]]:
     told = [*study.swept, *points.marks]
     parameters = [[literal(name), *points.texts(name)] for name in told]
     done = [f"{count}/{study.replicas}" for count in points.count(numbers.done).tolist()]
     results = [
-        [_heading(study, name), *_results(points.pooled(numbers, name), confidence)]
-        for name in names
+        [_heading(study, name), *_results(found, confidence)] for name, found in pooled.items()
     ]
     return [*parameters, ["done", *done], *results]
 

@@ -93,7 +93,8 @@ def compare_tables(study, reader, outcomes):
     columns, others = table_of(study, outcomes)
     points, numbers = Points(reader, Versions(reader, {})), Numbers(reader)
     names = result_names(reader, numbers)
-    assert _columns(study, points, numbers, names) == columns
+    pooled = {name: points.pooled(numbers, name) for name in names}
+    assert _columns(study, points, numbers, pooled) == columns
     assert numbers.others(points.rows) == others
     assert reader.n_others == len(outcomes) - len(outcomes.keys() & set(study.ids()))
 

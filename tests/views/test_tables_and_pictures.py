@@ -543,3 +543,77 @@ def test_a_confidence_is_a_percentage(with_errors, command, percent):
 def test_a_confidence_as_a_fraction_is_told_from_a_percentage(with_errors):
     output = invoke("show", with_errors, "--confidence", ".95", status=2).replace("\n", " ")
     assert "such as 95; write 95 for 95 %" in output
+
+
+# ---- errors that are not known, and replicas that differ -----------------------------------------
+
+FEW = "200 samples are worth about {} that are independent, but an error needs at least 20"
+
+
+def notes(path, *arguments):
+    """Give what show says beside its table, and plot beside its picture, of errors."""
+    shown = invoke("show", path).splitlines()
+    assert not any("_reason" in line for line in shown)
+    plotted = invoke("plot", path, "-o", path.with_suffix(".svg"), *arguments).splitlines()
+    said = [line for line in shown if line.startswith(("e: ", "warning: e"))]
+    assert said == [line for line in plotted if line.startswith(("e: ", "warning: e"))]
+    return said
+
+
+def test_why_an_error_is_not_known_is_summed_up(store):
+    def result(one):
+        x = one.parameters["x"]
+        if x == 1:
+            why = FEW.format(11 + one.replica) if one.replica < 3 else "sample 3 is nan"
+            return {"e": 1.0, "e_sem": None, "e_dof": None, "e_n_eff": None, "e_reason": why}
+        return {"e": 1.0, "e_sem": 0.1, "e_dof": 9.0, "e_n_eff": 50.0}
+
+    path = store({"x": [1, 2]}, result, replicas=4)
+    lines = show(path)
+    assert lines[:2] == [["x", "done", "e"], ["1", "4/4", "1"]]
+    assert notes(path) == [f"e: no error in 4 of 8 simulations: {FEW.format(11)}; "
+                           "1 more reason in others"]  # fmt: skip
+    assert "not shown" not in invoke("show", path)
+
+
+def test_a_reason_beside_an_error_is_said(store):
+    why = "plain mean: the control's mean is 1.2 with a standard error of 0.01, not 1"
+
+    def result(one):
+        said = {"e_reason": why} if one.parameters["x"] == 1 else {}
+        return {"e": 1.0, "e_sem": 0.1, **said}
+
+    assert notes(store({"x": [1, 2]}, result)) == [f"e: 1 of 2 simulations say: {why}"]
+
+
+def test_errors_that_are_not_known_without_a_reason_are_counted(store):
+    path = store({"x": [1, 2]}, lambda one: {"e": 1.0, "e_sem": [math.nan, 0.1][one.replica]},
+                 replicas=2)  # fmt: skip
+    assert notes(path) == ["e: no error in 2 of 4 simulations"]
+    assert notes(store({"x": [1, 2]}, lambda _: {"e": 1.0, "e_sem": 0.1})) == []
+    assert notes(store({"x": [1, 2]}, lambda _: {"e": 1.0})) == []
+
+
+def test_reasons_are_texts_of_anything(store):
+    path = store({"x": [1, 2]}, lambda _: {"e": 1.0, "e_reason": f"[b]{SURROGATE}", "o_reason": ""})
+    output = invoke("show", path)
+    assert "e: no error in 2 of 2 simulations: [b]\\ud800\n" in output
+    assert "not shown: o_reason (text)" in output  # there is no o
+    path = store({"x": [1, 2]}, lambda _: {"e": 1.0, "e_sem": 0.1, "e_reason": [1, None]})
+    assert "no error" not in invoke("show", path)
+
+
+def test_replicas_that_differ_are_warned_of(store):
+    def result(one):
+        x, away = one.parameters["x"], (-1) ** one.replica
+        return {"e": 1.0 + 0.01 * away * (1 if x < 3 else x), "e_sem": 0.01, "e_dof": 50.0}
+
+    (said,) = notes(store({"x": [1, 2, 6, 5, 7, 8]}, result, replicas=4))
+    assert said.startswith(
+        "warning: e: in 4 of 6 points the replicas differ by more than their own errors, "
+        "most at x = 8; x = 7; x = 6: "
+    )
+    assert "dask-espresso export" in said
+    (said,) = notes(store({"x": [1, 2, 6]}, result, replicas=4))
+    assert "in 1 of 3 points the replicas differ by more than their own errors at x = 6: " in said
+    assert notes(store({"x": [1, 2]}, result, replicas=4)) == []

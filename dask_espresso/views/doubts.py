@@ -1,0 +1,96 @@
+"""What is to be said of a result's errors: why there is none, and replicas that differ."""
+
+from __future__ import annotations
+
+import collections
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..script.replicas import DIFFER, PooledRows
+from ..store.arrays import Values
+from .numbers import Numbers
+from .points import Points
+from .texts import literal
+
+_MAX_POINTS = 3  # that a sentence lists
+_FEW = 1000  # points, none of which is likely to say by chance that its replicas differ
+_NUMBER = re.compile(r"-?\d[\d.]*(e[-+]?\d+)?|nan|inf")
+
+
+def doubts(
+    path: Path, points: Points, numbers: Numbers, name: str, pooled: PooledRows
+) -> list[str]:
+    """Say what a reader of a result's errors has to know.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    pooled : PooledRows
+        What the points' replicas come to.
+
+    Returns
+    -------
+    list of str
+        A sentence each; empty where all errors are as they should be.
+    """
+    return [*_of_errors(numbers, name), *_of_replicas(path, points, name, pooled)]
+
+
+def _of_errors(numbers: Numbers, name: str) -> Iterator[str]:
+    """Sum up what simulations say of their own errors."""
+    if not numbers.say_errors(name):
+        return
+    there = numbers.done & numbers.have(name)
+    is_unknown = np.isnan(numbers.errors(name)[there])
+    reasons = numbers.reasons(name)[there]
+    has_reason = reasons != ""
+    of_all, of_name = f"of {len(reasons)} simulations", literal(name)
+    if n_unknown := int(is_unknown.sum()):
+        why = _summed_up(reasons[is_unknown & has_reason])
+        yield f"{of_name}: no error in {n_unknown} {of_all}" + (f": {why}" if why else "")
+    if n_doubtful := int((~is_unknown & has_reason).sum()):
+        why = _summed_up(reasons[~is_unknown & has_reason])
+        yield f"{of_name}: {n_doubtful} {of_all} say: {why}"
+
+
+def _summed_up(reasons: Values) -> str:
+    """Give the most common reason, of those that are the same but for numbers; and count others."""
+    kinds: dict[str, list[str]] = collections.defaultdict(list)
+    for reason in reasons.tolist():
+        kinds[_NUMBER.sub("0", reason)].append(reason)
+    if not kinds:
+        return ""
+    most = max(kinds.values(), key=len)
+    others = len(kinds) - 1
+    more = f"; {others} more reason{'s' if others > 1 else ''} in others" if others else ""
+    return literal(most[0]) + more
+
+
+def _of_replicas(path: Path, points: Points, name: str, pooled: PooledRows) -> Iterator[str]:
+    """Say where replicas differ by more than their own errors, and what is to be done."""
+    limit = math.sqrt(DIFFER**2 + 2 * math.log(max(len(points) / _FEW, 1)))
+    differ = np.flatnonzero(pooled.sigmas > limit)
+    if differ.size:
+        worst = differ[np.argsort(-pooled.sigmas[differ], kind="stable")][:_MAX_POINTS]
+        at = _places(points, worst)
+        at = f"{', most' if len(differ) > len(worst) else ''} at {at}" if at else ""
+        yield (
+            f"warning: {literal(name)}: in {len(differ)} of {len(points)} points the replicas "
+            f"differ by more than their own errors{at}: those are too small, and the scatter alone "
+            "counts; equilibrate or simulate longer, or see which replica is odd: "
+            f"dask-espresso export {path} FILE.csv"
+        )
+
+
+def _places(points: Points, groups: Values) -> str:
+    """Say which points these are, by their swept parameters."""
+    names = [*points.swept, *points.marks]
+    texts = zip(*(points.texts(name, groups) for name in names), strict=True)
+    pairs = (zip(names, values, strict=True) for values in texts)
+    found = [", ".join(f"{literal(name)} = {text}" for name, text in point) for point in pairs]
+    return "; ".join(found)
