@@ -30,14 +30,15 @@ from .inputs.profile import Profile, load_profile
 from .inputs.study import Study, load_study
 from .outcome import Status
 from .paths import expand
+from .plan import plan_of
 from .process.order import Order, Workload
 from .process.task import TaskResults, run_simulations
 from .record import pack
 from .signals import StopRequest, stop_requests
 from .store.store import Entry, Store, open_store
 from .tally import InterruptedRunError, Summary, Tally
-from .views.dependence import store_warnings
 from .views.progress import Display
+from .views.standing import store_warnings
 
 __all__ = ["Driver", "InterruptedRunError", "Summary", "run_study"]
 
@@ -161,9 +162,10 @@ class Driver:
         self._notes = {""}
         self._flying: dict[str, tuple[Future, tuple[Order, ...]]] = {}
         self._fetching: set[str] = set()  # tasks whose results are on their way
-        self._feed = _feed_of(study, store, retry_failed)
+        plan = plan_of(study, store, retry_failed=retry_failed)
+        self._feed = Feed(plan, retries=study.retries, time_limit=study.time_limit)
         self.todo = self._feed.n_left
-        self._tally = Tally(study, store)
+        self._tally = Tally(study, store, plan)
         self._counts = self._tally.counts
 
     def work(self, cluster: Cluster, worker_timeout: float) -> None:
@@ -322,18 +324,6 @@ class Driver:
     def summary(self) -> Summary:
         """Say what the run has come to."""
         return self._tally.summary(self._stop.signal)
-
-
-def _feed_of(study: Study, store: Store, retry_failed: bool) -> Feed:
-    """Make orders of what is not in the store, or has to be run again."""
-
-    def is_wanted(simulation_id: str) -> bool:
-        status = store.statuses.get(simulation_id)
-        return status is None or (retry_failed and status is not Status.DONE)
-
-    orders = (Order.of(s) for s in study.simulations() if is_wanted(s.id))
-    count = sum(map(is_wanted, set(study.ids())))
-    return Feed(orders, count, retries=study.retries, time_limit=study.time_limit)
 
 
 @contextlib.contextmanager

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import collections
-import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from .outcome import Status
+from .plan import Plan
 from .process.order import Order
 
 MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
@@ -32,10 +32,8 @@ class Feed:
 
     Parameters
     ----------
-    orders : iterable of Order
+    plan : Plan
         What is to be run, each once; taken as far as it is needed.
-    count : int
-        How many these are.
     retries : int
         How often a simulation that has failed is tried again.
     time_limit : float, optional
@@ -51,17 +49,15 @@ class Feed:
 
     def __init__(
         self,
-        orders: Iterable[Order],
-        count: int,
+        plan: Plan,
         *,
         retries: int = 0,
         time_limit: float | None = None,
     ) -> None:
         self.n_flying = self.n_ended = 0
-        self._count = count
+        self._plan = plan
         self._retries = retries
         self._time_limit = time_limit
-        self._fresh = iter(orders)
         self._again: collections.deque[Order] = collections.deque()
         self._alone: collections.deque[Order] = collections.deque()
         self._suspects: collections.deque[Order] = collections.deque()
@@ -73,7 +69,7 @@ class Feed:
     @property
     def n_left(self) -> int:
         """How many simulations have not come to their end."""
-        return self._count - self.n_ended
+        return self._plan.count - self.n_ended
 
     # ---- what runs next --------------------------------------------------------------------------
 
@@ -115,7 +111,7 @@ class Feed:
             return [order]
         size = self._size_of_task(slots)
         again = [self._again.popleft() for _ in range(min(size, len(self._again)))]
-        return [*again, *itertools.islice(self._fresh, size - len(again))]
+        return [*again, *self._plan.take(size - len(again))]
 
     def _size_of_task(self, slots: int) -> int:
         """Say how many simulations one task is to have.

@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import ResumableError
 from .inputs.study import Study
 from .outcome import Status
+from .plan import Plan
 from .store.store import Entry, Store
 from .views.progress import Counts
 
@@ -21,7 +22,7 @@ class Summary:
     Attributes
     ----------
     total : int
-        Simulations of the study.
+        Simulations of the study; with targets, those that these needed.
     recorded : dict of Status to int
         Of them, how many the store holds, by status.
     started : int
@@ -31,7 +32,8 @@ class Summary:
     interrupted : str
         The signal that stopped it, or empty.
     warnings : tuple of str
-        Seeds and parameters that change nothing, as far as the store tells.
+        Seeds and parameters that change nothing, as far as the store tells, and points that are
+        not known well enough.
     """
 
     total: int
@@ -75,6 +77,8 @@ class Tally:
         Whose simulations count.
     store : Store
         Takes the outcomes.
+    plan : Plan
+        Is told of them.
 
     Attributes
     ----------
@@ -82,12 +86,12 @@ class Tally:
         How far the study is.
     """
 
-    def __init__(self, study: Study, store: Store) -> None:
-        self._store = store
+    def __init__(self, study: Study, store: Store, plan: Plan) -> None:
+        self._store, self._plan = store, plan
         self._started = 0
         ids = set(study.ids())
         recorded = collections.Counter(s for i, s in store.statuses.items() if i in ids)
-        self.counts = Counts(total=study.count, recorded=dict(recorded))
+        self.counts = Counts(total=plan.total, recorded=dict(recorded), targets=plan.describe())
         self.counts.before = self.counts.n_recorded
 
     def record(self, entries: list[Entry]) -> None:
@@ -99,6 +103,8 @@ class Tally:
                 recorded[before] -= 1
             recorded[entry.status] = recorded.get(entry.status, 0) + 1
         self._store.record(entries)
+        self._plan.note(entries)
+        self.counts.total, self.counts.targets = self._plan.total, self._plan.describe()
         self._started += len(entries)
 
     def summary(self, interrupted: str = "") -> Summary:

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 
 from dask_espresso.feed import LARGEST_TASK, MAX_LOSSES, SUSPICIOUS, Feed
 from dask_espresso.outcome import Status
+from dask_espresso.plan import Plan
 from dask_espresso.process.order import Order
 
 ENDS = st.tuples(
@@ -33,7 +34,7 @@ def order(number):
 
 
 def feed_of(count, **options):
-    return Feed((order(i) for i in range(count)), count, **options)
+    return Feed(Plan((order(i) for i in range(count)), count), **options)
 
 
 def ids(task):

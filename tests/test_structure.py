@@ -17,6 +17,7 @@ FLOORS = (  # from the top
     {"starter"},
     {"driver"},
     {"feed", "tally"},
+    {"plan"},
     {"check"},
     {"views"},
     {"cluster"},
@@ -36,6 +37,7 @@ FLOORS = (  # from the top
         "identity",
         "signals",
         "streams",
+        "targets",
     },
     {"errors"},
     {"__init__", "statistics"},  # both sides have them

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import BadValueError
-from ..identity import canonical_json, id_of, simulation_seed
+from ..identity import canonical_json, id_of, simulation_id, simulation_seed
 from .parameters import MAX_SIMULATIONS, constant, many, swept_values
+from .until import Until, until_of
 
 _T = TypeVar("_T")
 
@@ -61,7 +62,9 @@ class Simulations:
     sweep : str
         ``product``: every value with every other; ``zip``: the first with the first, and so on.
     replicas : int
-        How often every point is simulated, each time with another seed.
+        How often every point is simulated, each time with another seed; with `until`, at most.
+    until : dict or None
+        How well results are to be known.
     seed : int
         What all seeds are derived from.
     """
@@ -70,6 +73,7 @@ class Simulations:
         parameters: Any
         sweep: Any
         replicas: Any
+        until: Any
         seed: Any
 
     def check_size(self) -> None:
@@ -117,18 +121,27 @@ class Simulations:
         """Give the number of the value that a parameter has at a place, or at each of an array."""
         if name not in self._sweeps:
             return place * 0
-        point = place % (self.count // self.replicas)
+        point = place % self.n_points
         if self.sweep == "zip":
             return point
         inner = math.prod(len(self.values(n)) for n in self.swept[self.swept.index(name) + 1 :])
         return point // inner % len(self.values(name))
 
     @property
-    def count(self) -> int:
-        """Number of simulations."""
+    def targets(self) -> Until | None:
+        """When a point has enough replicas; None where their number is given."""
+        return None if self.until is None else until_of(self.until)
+
+    @functools.cached_property
+    def n_points(self) -> int:
+        """Number of points; a simulation is of point ``place % n_points``."""
         lengths = [len(values) for values in self._sweeps.values()]
-        points = math.prod(lengths) if self.sweep == "product" else max(lengths, default=1)
-        return points * int(self.replicas)
+        return math.prod(lengths) if self.sweep == "product" else max(lengths, default=1)
+
+    @property
+    def count(self) -> int:
+        """Number of simulations, with all replicas that there may be."""
+        return self.n_points * int(self.replicas)
 
     def __len__(self) -> int:
         return self.count
@@ -142,6 +155,14 @@ class Simulations:
             for point in self._points(list(sweeps.values())):
                 parameters = {**constants, **dict(zip(sweeps, point, strict=True))}
                 yield Simulation(next(ids), parameters, replica, self.seed)
+
+    def simulation(self, place: int) -> Simulation:
+        """Give the simulation at a place, as :meth:`simulations` does in its turn."""
+        replica, point = divmod(place, self.n_points)
+        parameters = {
+            name: self.values(name)[self.value_number(name, point)] for name in self.parameters
+        }
+        return Simulation(simulation_id(parameters, replica), parameters, replica, self.seed)
 
     def ids(self) -> Iterator[str]:
         """Give the ids of the simulations, in their order, at a fraction of the cost of these.

@@ -7,6 +7,7 @@ from typing import Any
 
 from .parameters import checked_parameters
 from .simulations import Simulations
+from .until import checked_until
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class StoredStudy(Simulations):
     engine: str = "espresso"
     sweep: str = "product"
     replicas: int = 1
+    until: dict[str, Any] | None = None
     seed: int = 0
     time_limit: float | None = None
     retries: int = 1
@@ -37,6 +39,8 @@ class StoredStudy(Simulations):
         if self.sweep not in ("product", "zip") or self.reference not in (None, "wca"):
             raise ValueError(f"{self.name!r} is of another version")
         checked_parameters(self.parameters)
+        if self.until is not None and checked_until(self.until) != self.until:
+            raise ValueError(f"{self.name!r} is of another version")
         self.check_size()
 
 

@@ -24,10 +24,12 @@ from .parameters import checked_parameters
 from .shipped import SIMULATIONS, file_or_template, study_names
 from .simulations import Simulation as Simulation
 from .simulations import Simulations
+from .until import checked_until
 
 logger = logging.getLogger(__name__)
 
 _PARTS = {"probe", "abort", "imports"}  # of the package, among the simulations
+_LARGE = 0.1  # a relative error that may have been meant in percent
 _LONG_SETTINGS = 80  # characters of a store's name
 
 
@@ -78,7 +80,11 @@ class Study(Simulations, pydantic.BaseModel):
     sweep : str
         ``product``: every value with every other; ``zip``: the first with the first, and so on.
     replicas : int
-        How often every point is simulated, each time with another seed.
+        How often every point is simulated, each time with another seed; with `until`, at most.
+    until : dict or None
+        Replicas until results are known well enough, point by point, in place of `replicas`: for
+        each result ``{relative: 0.5 %}`` or ``{absolute: 0.01}``, one standard error of the
+        point's mean, and ``replicas: {minimum: 4, maximum: 64}``, which are these without it.
     seed : int
         What all seeds are derived from.
     time_limit : float or None
@@ -98,6 +104,7 @@ class Study(Simulations, pydantic.BaseModel):
     parameters: Annotated[dict[str, Any], BeforeValidator(checked_parameters)]
     sweep: Literal["product", "zip"] = "product"
     replicas: int = Field(default=1, ge=1)
+    until: Annotated[dict[str, Any] | None, BeforeValidator(checked_until)] = None
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
     time_limit: Annotated[
         float | None, BeforeValidator(lambda v: None if v is None else parse_duration(v))
@@ -106,6 +113,20 @@ class Study(Simulations, pydantic.BaseModel):
     reference: Literal["wca"] | None = None
 
     _origin: Origin | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _set_replicas(self) -> Study:
+        """Have as many replicas as there may be: those that are never run change nothing."""
+        if self.until is not None:
+            most = self.until["replicas"]["maximum"]
+            if "replicas" in self.model_fields_set and self.replicas != most:
+                raise BadValueError(
+                    f"is {self.replicas}, but `until` says how many there are; remove this line, "
+                    "or write `until: {…, replicas: {maximum: …}}` for the most",
+                    "replicas",
+                )
+            self.__dict__["replicas"] = most
+        return self
 
     @pydantic.model_validator(mode="after")
     def _check_size(self) -> Study:
@@ -124,7 +145,7 @@ class Study(Simulations, pydantic.BaseModel):
 
     def snapshot(self) -> dict[str, Any]:
         """Give what :meth:`from_snapshot` needs; it can be written as JSON."""
-        return self.model_dump()
+        return self.model_dump(exclude=set() if self.until else {"until"})  # as it was before it
 
     @classmethod
     def from_snapshot(cls, snapshot: dict[str, Any]) -> Study:
@@ -222,6 +243,13 @@ def _notes(document: Document, study: Study) -> Iterator[str]:
                     f"{given['stop']}; write `stop: {last}`, another step, or `num` in its place",
                 )
     yield from without_unit(document, "time_limit")
+    for target in study.targets.targets if study.targets else ():
+        written = document.data["until"][target.result]
+        if target.is_relative and target.error >= _LARGE and written["relative"] == target.error:
+            yield document.note(
+                ("until", target.result, "relative"),
+                f"is read as {100 * target.error:g} %; write `{target.error:g} %` if that is meant",
+            )
 
 
 def store_name(study: Study, overrides: Iterable[str]) -> str:

@@ -55,6 +55,11 @@ class Reader:
     def __len__(self) -> int:
         return len(self.places)
 
+    @property
+    def ids(self) -> list[str]:
+        """The simulations' ids, one a row."""
+        return [self._all.ids[row] for row in self._rows.tolist()]
+
     def _places_of(self, rows: Values) -> Values:
         """Give the places of rows in the study, -1 for none."""
         if (places := self._published_places()) is not None:

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..store.arrays import different
 from ..store.reader import Reader
-from ..store.reading import look
 from .sameness import Results
 
 if TYPE_CHECKING:
@@ -26,11 +24,6 @@ if TYPE_CHECKING:
 
 _Array = np.ndarray[Any, Any]
 _MAX_NAMES = 5  # that a sentence lists
-
-
-def store_warnings(path: Path) -> list[str]:
-    """Say which dependence is missing in a store."""
-    return look(path, lambda reader, _: find_missing(reader))
 
 
 def find_missing(reader: Reader) -> list[str]:
@@ -71,8 +64,7 @@ def _of_replicas(results: Results, *, is_seed_unread: bool) -> Iterator[str]:
     study = results.reader.study
     if study.replicas < 2:
         return
-    n_points = study.count // study.replicas
-    compared = _groups(results.done, results.reader.places[results.done] % n_points)
+    compared = _groups(results.done, results.reader.places[results.done] % study.n_points)
     same = _same_results(results, compared)
     n_same = len(set().union(*(groups for groups in same.values())))
     n_compared = len(compared.firsts)
@@ -183,7 +175,7 @@ def _is_idle(names: Sequence[str], results: Results) -> bool:
 def _along(names: Sequence[str], study: StoredStudy, places: _Array) -> _Array:
     """Give simulations that differ by no other parameter, and are the same replica, one number."""
     if study.sweep == "zip" or not names:
-        return places // (study.count // study.replicas)
+        return places // study.n_points
     inner = math.prod(len(study.values(n)) for n in study.swept[study.swept.index(names[0]) + 1 :])
     size = len(study.values(names[0]))
     before, after = places // (inner * size), places % inner

@@ -110,8 +110,8 @@ class Points:
 
 def _points(reader: Reader) -> Values:
     """Give the point of each row, as the row that is its first."""
-    n_points = reader.study.count // reader.study.replicas
-    _, first, inverse = np.unique(reader.places % n_points, return_index=True, return_inverse=True)
+    places = reader.places % reader.study.n_points
+    _, first, inverse = np.unique(places, return_index=True, return_inverse=True)
     return np.asarray(first[inverse])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from ..outcome import Status
 from ..process.modules import Module
 from ..store.admission import check_store, is_of
 from ..store.contents import Head, StoreContents
+from ..targets import Standing
+from .standing import standing_at
 
 _LISTED = 3  # values of a parameter
 _LONG_VALUE = 40  # characters
@@ -32,6 +34,8 @@ class Preview:
         Recorded ones that were part of the study, and are not any more.
     reasons : tuple of str
         Why they are not.
+    at_most : int or None
+        New ones that there may be in all, where targets say how many there are.
     """
 
     new: int
@@ -39,9 +43,12 @@ class Preview:
     kept: int
     dropped: int
     reasons: tuple[str, ...]
+    at_most: int | None = None
 
     def __str__(self) -> str:
         parts = [f"{self.new} new"]
+        if self.at_most is not None:
+            parts = [f"{self.new} new, and more until targets are met, at most {self.at_most}"]
         parts += [f"{self.again} again"] if self.again else []
         parts += [f"{self.kept} recorded already"] if self.kept else []
         said = ", ".join(parts)
@@ -68,13 +75,23 @@ def preview(
     contents = check_store(path, study, changed_script=changed_script, modules=modules)
     ids = set(study.ids())
     there = {name: head for name, head in contents.outcomes.items() if name in ids}
-    again = sum(
-        (retry_failed and head.status is not Status.DONE)
+    again = {
+        name
+        for name, head in there.items()
+        if (retry_failed and head.status is not Status.DONE)
         or (changed_script == "rerun" and not is_of(head, study, modules))
-        for head in there.values()
-    )
+    }
     dropped, reasons = _dropped(contents, study, ids)
-    return Preview(len(ids) - len(there), again, len(there) - again, dropped, tuple(reasons))
+    found = Preview(
+        len(ids) - len(there), len(again), len(there) - len(again), dropped, tuple(reasons)
+    )
+    if not study.targets:
+        return found
+    standing = Standing(study.targets, study.n_points)
+    if there:
+        standing = standing_at(path, study, lambda name: name in there and name not in again)
+    new = standing.n_missing - len(again)
+    return replace(found, new=max(0, new), at_most=found.new if standing.may_want_more else None)
 
 
 def _dropped(contents: StoreContents[Head], study: Study, ids: set[str]) -> tuple[int, list[str]]:

@@ -21,7 +21,7 @@ class Counts:
     Attributes
     ----------
     total : int
-        Simulations of the study.
+        Simulations of the study; with targets, those that are wanted now.
     recorded : dict of Status to int
         Simulations in the store, by status.
     before : int
@@ -30,6 +30,8 @@ class Counts:
         Simulations on workers, or waiting there.
     slots : int
         Simulations that can run at a time.
+    targets : str
+        How far points are from their targets, in words; empty where there are none.
     jobs : str
         What the worker jobs do, in words; empty where there are none.
     started : float
@@ -41,6 +43,7 @@ class Counts:
     before: int = 0
     running: int = 0
     slots: int = 0
+    targets: str = ""
     jobs: str = ""
     started: float = field(default_factory=time.monotonic)
 
@@ -67,8 +70,7 @@ class Counts:
             parts.append(f"{self.rate:.2g}/s" if self.rate >= 1 else f"{self.rate * 60:.2g}/min")
             left = (self.total - self.n_recorded) / self.rate
             parts += [f"{format_duration(left)} left"] if left else []
-        said = ", ".join(parts)
-        return f"{said}; {self.jobs}" if self.jobs else said
+        return "; ".join(filter(None, (", ".join(parts), self.targets, self.jobs)))
 
 
 class Display:

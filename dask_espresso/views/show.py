@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
@@ -18,11 +20,11 @@ from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
 from ..values import OF_ERRORS
-from .dependence import find_missing
 from .doubts import doubts
 from .intervals import half_widths, meaning
 from .numbers import Numbers
 from .points import Points, parameter_values
+from .standing import find_warnings, standing_of
 from .texts import format_with_error, literal, say, some_of
 from .versions import Versions
 
@@ -82,12 +84,11 @@ def print_table(path: Path, console: Console, confidence: float | None = None) -
 def _table(
     path: Path, confidence: float | None, reader: Reader, contents: StoreContents[Outcome]
 ) -> _Table:
-    study = reader.study
     versions = Versions(reader, contents.versions)
     points, numbers = Points(reader, versions), Numbers(reader)
     names = result_names(reader, numbers)
     pooled = {name: points.pooled(numbers, name) for name in names}
-    columns = _columns(study, points, numbers, pooled, confidence)
+    columns = _columns(reader, points, numbers, pooled, confidence)
     notes = versions.describe()
     for name in names:
         notes += doubts(path, points, numbers, name, pooled[name])
@@ -106,19 +107,32 @@ def _table(
 
 
 def _columns(
-    study: StoredStudy,
+    reader: Reader,
     points: Points,
     numbers: Numbers,
     pooled: dict[str, PooledRows],
     confidence: float | None = None,
 ) -> list[list[str]]:
+    study = reader.study
     told = [*study.swept, *points.marks]
     parameters = [[literal(name), *points.texts(name)] for name in told]
-    done = [f"{count}/{study.replicas}" for count in points.count(numbers.done).tolist()]
     results = [
         [_heading(study, name), *_results(found, confidence)] for name, found in pooled.items()
     ]
-    return [*parameters, ["done", *done], *results]
+    return [*parameters, *_done(reader, points, numbers), *results]
+
+
+def _done(reader: Reader, points: Points, numbers: Numbers) -> list[list[str]]:
+    """Give the replicas that are done, of those that are wanted, and how far from targets it is."""
+    study, done = reader.study, points.count(numbers.done).tolist()
+    if not study.targets:
+        return [["done", *(f"{count}/{study.replicas}" for count in done)]]
+    standing = standing_of(study, reader, numbers)
+    at = reader.places[points.firsts] % study.n_points
+    wanted = np.maximum(standing.counts[at], done).tolist()
+    distances = [f"{d:.2f}" if d < math.inf else "-" for d in standing.distances[at].tolist()]
+    counts = (f"{count}/{most}" for count, most in zip(done, wanted, strict=True))
+    return [["done", *counts], ["error/target", *distances]]
 
 
 def _results(pooled: PooledRows, confidence: float | None) -> Iterable[str]:
@@ -128,7 +142,7 @@ def _results(pooled: PooledRows, confidence: float | None) -> Iterable[str]:
 
 def note(path: Path, reader: Reader) -> list[str]:
     """Give the warnings in one line."""
-    first, *others = find_missing(reader) or [""]
+    first, *others = find_warnings(reader) or [""]
     more = f"; {len(others)} more: dask-espresso status {path}" if others else ""
     return [f"warning: {first}{more}"] if first else []
 

@@ -23,7 +23,7 @@ from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
 from ..walltime import format_duration
-from .dependence import find_missing
+from .standing import describe, find_warnings, progress_of, standing_of
 from .texts import say
 from .versions import Versions
 
@@ -46,7 +46,10 @@ def status_report(path: Path) -> dict[str, Any]:
         is at work on it, or None), its worker ``jobs`` and what keeps them from coming up
         (``problem``), outcomes by ``versions`` of the code, what is to be said where they are
         ``mixed``, the ``reasons`` why simulations are not done, the most frequent first, and
-        ``warnings`` of seeds and parameters that change nothing.
+        ``warnings`` of seeds and parameters that change nothing, and of points that are not known
+        well enough. Of a study with targets ``total`` and ``pending`` count what is wanted now,
+        and ``until`` says how many ``points`` there are, have ``met`` their targets, have come to
+        the ``end without`` them, and which is ``farthest``; otherwise it is None.
     """
     return look(path, functools.partial(_report, path))
 
@@ -57,15 +60,18 @@ def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dic
     with contextlib.suppress(OSError):
         roster = read_roster(path) if contents.owner else roster
     statuses = collections.Counter(reader.field("status").tolist())
+    standing = standing_of(study, reader) if study.targets else None
+    total = standing.n_wanted if standing else study.count
     return {
         "store": str(path),
         "study": study.name,
         "engine": _engines(reader),
         "versions": dict(versions.code),
         "mixed": versions.describe(),
-        "total": study.count,
+        "total": total,
         **{status.label: statuses[status] for status in Status},
-        "pending": study.count - len(reader),
+        "pending": total - len(reader),
+        "until": progress_of(study, standing) if standing else None,
         "not in the study now": reader.n_others,
         "cpu_time": _total(reader.field("cpu_time")),
         "elapsed_time": _total(reader.field("elapsed_time")),
@@ -73,7 +79,7 @@ def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dic
         "jobs": [asdict(job) for job in roster.jobs],
         "problem": roster.problem,
         "reasons": dict(_reasons(reader).most_common()),
-        "warnings": find_missing(reader),
+        "warnings": find_warnings(reader),
     }
 
 
@@ -109,6 +115,8 @@ def print_status(report: dict[str, Any], console: Console) -> None:
     engines = ", ".join(filter(None, report["engine"]))
     say(console, f"{report['study']} ({engines})" if engines else report["study"])
     console.print(table)
+    if report["until"]:
+        say(console, describe(report["until"]))
     hours = report["cpu_time"] / 3600
     console.print(
         f"{hours:.3g} core-hours, {format_duration(report['elapsed_time'])} of simulations"

@@ -94,7 +94,7 @@ def compare_tables(study, reader, outcomes):
     points, numbers = Points(reader, Versions(reader, {})), Numbers(reader)
     names = result_names(reader, numbers)
     pooled = {name: points.pooled(numbers, name) for name in names}
-    assert _columns(study, points, numbers, pooled) == columns
+    assert _columns(reader, points, numbers, pooled) == columns
     assert numbers.others(points.rows) == others
     assert reader.n_others == len(outcomes) - len(outcomes.keys() & set(study.ids()))
 
