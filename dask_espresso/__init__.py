@@ -29,6 +29,7 @@ __all__ = [
     "get_data_from_stdin",
     "load_profile",
     "load_study",
+    "pooled",
     "read_store",
     "run_study",
     "send_result",
@@ -38,6 +39,7 @@ _LAZY = {
     "dask_espresso_task": ("process.task", "dask_espresso_task"),
     "load_profile": ("inputs.profile", "load_profile"),
     "load_study": ("inputs.study", "load_study"),
+    "pooled": ("views.pooled", "pooled"),
     "read_store": ("store.store", "read_store"),
     "run_study": ("driver", "run_study"),
 }

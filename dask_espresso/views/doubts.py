@@ -77,7 +77,7 @@ def _of_replicas(path: Path, points: Points, name: str, pooled: PooledRows) -> I
     differ = np.flatnonzero(pooled.sigmas > limit)
     if differ.size:
         worst = differ[np.argsort(-pooled.sigmas[differ], kind="stable")][:_MAX_POINTS]
-        at = _places(points, worst)
+        at = "; ".join(filter(None, map(points.place, worst.tolist())))
         at = f"{', most' if len(differ) > len(worst) else ''} at {at}" if at else ""
         yield (
             f"warning: {literal(name)}: in {len(differ)} of {len(points)} points the replicas "
@@ -85,12 +85,3 @@ def _of_replicas(path: Path, points: Points, name: str, pooled: PooledRows) -> I
             "counts; equilibrate or simulate longer, or see which replica is odd: "
             f"dask-espresso export {path} FILE.csv"
         )
-
-
-def _places(points: Points, groups: Values) -> str:
-    """Say which points these are, by their swept parameters."""
-    names = [*points.swept, *points.marks]
-    texts = zip(*(points.texts(name, groups) for name in names), strict=True)
-    pairs = (zip(names, values, strict=True) for values in texts)
-    found = [", ".join(f"{literal(name)} = {text}" for name, text in point) for point in pairs]
-    return "; ".join(found)

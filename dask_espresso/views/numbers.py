@@ -76,14 +76,19 @@ class Numbers:
         dofs = self.values(f"{name}_dof")
         return np.where(dofs > 0, dofs, math.nan)
 
+    def whole(self, name: str) -> Column | None:
+        """Read a result whatever it is; None where there is none of this name."""
+        path = self._paths.get(name)
+        return None if path is None else self._reader.result(path, ())
+
     def say_errors(self, name: str) -> bool:
         """Say whether any simulation has an error of a result, or says why it has none."""
         return not self._paths.keys().isdisjoint((f"{name}_sem", f"{name}{REASON}"))
 
     def reasons(self, name: str) -> Values:
         """Give what simulations say of a result's error, in every row; empty for nothing."""
-        path = self._paths.get(f"{name}{REASON}")
-        values = [] if path is None else self._reader.result(path, ()).plain()
+        column = self.whole(f"{name}{REASON}")
+        values = column.plain() if column else []
         texts = [value if isinstance(value, str) else "" for value in values]
         return objects(texts or [""] * len(self.done))
 

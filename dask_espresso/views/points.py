@@ -11,7 +11,7 @@ from ..script.replicas import PooledRows, pool_rows
 from ..store.arrays import Values
 from ..store.reader import Reader
 from .numbers import Numbers
-from .texts import told_apart
+from .texts import literal, told_apart
 from .versions import Versions
 
 if TYPE_CHECKING:
@@ -77,6 +77,17 @@ class Points:
         used, codes = np.unique(codes if groups is None else codes[groups], return_inverse=True)
         texts = told_apart([values[number] for number in used.tolist()])
         return [texts[code] for code in codes.tolist()]
+
+    def place(self, group: int) -> str:
+        """Say which group this is, by its swept parameters and marks."""
+        names = [*self.swept, *self.marks]
+        texts = {name: self.texts(name, np.array([group]))[0] for name in names}
+        return ", ".join(f"{literal(name)} = {text}" for name, text in texts.items())
+
+    def members(self) -> list[Values]:
+        """Give the rows of each group."""
+        starts = np.flatnonzero(_are_first(self.groups))
+        return np.split(self.rows, starts[1:]) if len(self) else []
 
     def count(self, rows: Values) -> Values:
         """Count in each group the rows that are marked by true."""
