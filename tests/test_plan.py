@@ -1,7 +1,10 @@
 """What a run has to do, in which order: of points with targets, as much as results ask for."""
 
+import random
+
 import pytest
 
+from dask_espresso.feed import Feed
 from dask_espresso.inputs.study import Study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.plan import TargetPlan
@@ -51,3 +54,43 @@ def test_a_stage_waits_for_its_last_replica(study):
     assert plan.count == 8
     plan.note([])
     assert plan.total == 8
+
+
+def run(study, rng, *, retries=1, is_lost=lambda order: False):
+    """Run a study on workers that die, give back, come late; say what was run, and how it ended."""
+    plan = TargetPlan(study, Standing(study.targets, study.n_points))
+    feed = Feed(plan, retries=retries)
+    flying, ended = [], {}
+    while feed.n_left:
+        while task := feed.next_task(slots=3):
+            flying.append(task)
+        task = flying.pop(rng.randrange(len(flying)))
+        entries = []
+        if any(map(is_lost, task)) or rng.random() < 0.05:
+            lost = feed.killed(task)
+            entries = [entry(order, 0.0, Status.LOST) for order, _ in lost]
+        elif rng.random() < 0.2:
+            feed.returned(task)
+        else:
+            ran = task[: rng.randint(0, len(task))]
+            feed.ran(task, [(Status.DONE, 0.1)] * len(ran))
+            entries = [entry(o, o.parameters["x"] * (1 + o.seed % 7 / 7)) for o in ran]
+        assert not ended.keys() & {e.id for e in entries}
+        ended |= {e.id: e.status for e in entries}
+        plan.note(entries)
+    assert not flying
+    assert (feed.n_ended, plan.total) == (len(ended), len(ended))
+    return ended
+
+
+def test_workers_that_die_change_nothing(study):
+    straight = run(study, random.Random(0))
+    assert len(straight) > 20
+    for seed in range(1, 6):
+        assert run(study, random.Random(seed)) == straight
+
+
+def test_what_kills_its_workers_is_lost_and_used_up(study):
+    ended = run(study, random.Random(0), is_lost=lambda o: o.replica == 1)
+    assert list(ended.values()).count(Status.LOST) == study.n_points
+    assert len(ended) > 20
