@@ -73,9 +73,9 @@ class TargetPlan(Plan):
         self._study, self._standing = study, standing
         self._waiting: list[tuple[float, int, int]] = []  # a heap: minus distance, replica, point
         self._places: dict[str, tuple[int, int]] = {}  # point and replica of what was taken
-        self._said = ""
         self._asked = np.zeros(study.n_points, int)  # replicas of each point
         self._ask(np.arange(study.n_points))
+        self.total = standing.n_wanted
 
     def _ask(self, points: np.ndarray[tuple[int], np.dtype[np.intp]]) -> None:
         """Have all that points want wait, and has not been asked for before."""
@@ -85,9 +85,8 @@ class TargetPlan(Plan):
                 if not self._standing.has_ended(point, replica):
                     heapq.heappush(self._waiting, (-distance, replica, point))
                     self.count += 1
+                    self.total += 1
             self._asked[point] = count
-        self.total = self._standing.n_wanted
-        self._said = describe(progress_of(self._study, self._standing))
 
     def take(self, count: int) -> Sequence[Order]:
         """Give what is to be run next: of points without all of their minimum, then farthest."""
@@ -110,13 +109,11 @@ class TargetPlan(Plan):
             at = np.array([point]), np.array([replica])
             self._standing.note(*at, samples[:, :, np.newaxis])
             points.add(point)
-        changed = self._standing.decide(np.array(sorted(points), int))
-        if points:
-            self._ask(changed)
+        self._ask(self._standing.decide(np.array(sorted(points), int)))
 
     def describe(self) -> str:
         """Say how many points have met their targets, and which is farthest from them."""
-        return self._said
+        return describe(progress_of(self._study, self._standing))
 
 
 def plan_of(study: Study, store: Store, *, retry_failed: bool = False) -> Plan:
