@@ -63,5 +63,7 @@ def test_the_tutorial(tmp_path):
         else:
             assert masked(shell("bash", "-c", command)) == masked(said), command
     assert {path.name for path in here.iterdir()} >= {"my_study.h5", "my_study.png", "table.csv"}
-    (code,) = re.findall(r"(?ms)^```python\n(.*?)^```", PAGE.read_text())
-    assert len(shell(sys.executable, "-c", code).split()) >= 11  # a mean for each point
+    codes = re.findall(r"(?ms)^```python\n(.*?)^```", PAGE.read_text())
+    assert len(codes) == 2
+    for code in codes:
+        assert len(shell(sys.executable, "-c", code).split()) >= 11  # a mean for each point

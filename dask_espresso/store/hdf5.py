@@ -26,7 +26,7 @@ from .columns import ABSENT, DIMENSION, find_columns, read_column
 from .columns import Path as ColumnPath
 from .contents import Head
 from .index import CODED, coded, read_codes, read_places, write_codes, write_places
-from .names import ROLES, column_names
+from .names import ROLES, column_names, of_error
 from .nested import untabulate
 from .seal import check_seal, seal_of
 from .table import OUTCOME_FIELDS, Table
@@ -303,7 +303,7 @@ def _write_columns(file: h5py.File, table: Table) -> None:
     writer = ColumnWriter(file, list(table.ids), set(names.values()))
     for role in ("parameter", "result", "outcome"):
         for path, values in table.columns(role, paths[role]):
-            attributes = ATTRIBUTES[path[0]] if role == "outcome" else None
+            attributes = ATTRIBUTES[path[0]] if role == "outcome" else of_error(role, path, names)
             writer.write(names[role, path], role, path, values, attributes)
             if role == "outcome" and path[0] in CODED:
                 write_codes(file, path[0], values)

@@ -17,6 +17,12 @@ from .columns import DIMENSION, REST, Path
 ROLES = ("outcome", "parameter", "result")  # the first has its names before the others
 _OWN = frozenset((DIMENSION, *FIELDS))
 _OF_ROLES = tuple(f"{role}." for role in ROLES)
+_OF_ERRORS = {
+    "_sem": "standard error (one sigma)",
+    "_dof": "degrees of freedom of the standard error",
+    "_n_eff": "effective number of independent samples",
+    "_reason": "what is to be said of the standard error",
+}
 _REST_NAME = "more"
 _LONGEST = 200  # bytes; netCDF has 255, and a role or `_element` comes along
 
@@ -87,3 +93,19 @@ def _candidates(role: str, path: Path, write: Callable[[str], str]) -> Iterator[
 
 def _without_dots(path: Path, write: Callable[[str], str]) -> str:
     return ".".join(write(part).replace(".", "%2E") for part in path)
+
+
+def of_error(role: str, path: Path, names: Mapping[tuple[str, Path], str]) -> dict[str, str]:
+    """Give the HDF5 attributes of a result that says how good another one is.
+
+    Examples
+    --------
+    >>> paths = {"result": [("p",), ("p_sem",)]}
+    >>> of_error("result", ("p_sem",), column_names(paths))
+    {'long_name': 'standard error (one sigma) of p'}
+    """
+    for suffix, what in _OF_ERRORS.items() if role == "result" and path != REST else ():
+        of = names.get((role, (*path[:-1], path[-1].removesuffix(suffix))))
+        if path[-1].endswith(suffix) and of:
+            return {"long_name": f"{what} of {of}"}
+    return {}

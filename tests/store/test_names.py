@@ -207,3 +207,31 @@ def test_show_and_plot_take_the_names_that_scripts_use(tmp_path, study_file, scr
     ]
     for name in ("status", "x", "host"):
         run("plot", store, "-y", name, "-o", tmp_path / f"{name}.svg")
+
+
+def test_what_says_how_good_a_result_is_says_so_in_the_file(tmp_path):
+    result = {
+        "p": 2.0, "p_sem": 0.1, "p_dof": 9.0, "p_n_eff": 50.0, "p_reason": "why", "p_other": 1.0,
+        "lonely_sem": 1.0, "_sem": 1.0, "h": np.zeros(2), "h_sem": np.ones(2),
+        "energy": {"total": 1.0, "total_sem": None},
+    }  # fmt: skip
+    path = tmp_path / "s.h5"
+    write_hdf5(path, filled_table([outcome(1, {"p": 1}, result)]), STUDY, "hash")
+    with h5py.File(path) as file:
+        said = {
+            name: column.attrs["long_name"]
+            for name, column in file.items()
+            if "long_name" in column.attrs and column.attrs.get("role") == "result"
+        }
+    assert said == {
+        "p_sem": "standard error (one sigma) of result.p",
+        "p_dof": "degrees of freedom of the standard error of result.p",
+        "p_n_eff": "effective number of independent samples of result.p",
+        "p_reason": "what is to be said of the standard error of result.p",
+        "h_sem": "standard error (one sigma) of h",
+        "energy.total_sem": "standard error (one sigma) of energy.total",
+    }
+    (back,) = read_store(path).outcomes.values()
+    assert same(back.result, result)
+    with xarray.open_dataset(path, engine="h5netcdf") as data:
+        assert data.p_sem.long_name == said["p_sem"]
