@@ -56,7 +56,7 @@ def test_the_tutorial(tmp_path):
         if command.startswith("cd "):
             here /= command.removeprefix("cd ")
             study = here / "study.yaml"
-            text = study.read_text().replace("n_steps: 5000", "n_steps: 200")
+            text = study.read_text().replace("n_steps: 5000", "n_steps: 2000")
             study.write_text(text.replace("n_particles: 100", "n_particles: 30"))
             script = here / "simulation.py"
             script.write_text(script.read_text().replace("2000, 0)", "200, 0)"))

@@ -20,7 +20,7 @@ FLUID = {"n_particles": 100, "volume_fraction": 0.3, "n_steps": 1000, "seed": 1}
 LAMMPS_SCRIPT = PACKAGE / "simulations/lj_pressure_lammps.py"
 # The pressure of 100 WCA particles in the limit of small time steps, and its error: from long runs
 # of this script at time steps .005 to .02, and of LAMMPS's `fix gjf`, another integrator
-GOLDEN = {0.1: (0.2964, 0.0002), 0.3: (2.415, 0.001), 0.45: (8.436, 0.006)}
+GOLDEN = {0.1: (0.2962, 0.0002), 0.3: (2.415, 0.001), 0.45: (8.436, 0.006)}
 # kT, density and pressure of the full fluid, where the equations of state of Kolafa and Nezbeda
 # (1994) and of Thol et al. (2016) agree to 0.2 %
 FULL_LJ = [(2.0, 0.3, 0.4864), (2.0, 0.5, 1.0739), (2.0, 0.7, 3.0286), (1.5, 0.8, 3.2781)]
@@ -160,7 +160,7 @@ class TestLammps:
         params = FLUID | {"volume_fraction": volume_fraction, "n_steps": 10_000}
         result = result_of("lj_pressure_lammps.py", params)
         assert abs(deviation(result, *GOLDEN[volume_fraction])) < 3.5
-        assert result["pressure_sem"] < 0.002 * result["pressure"]
+        assert result["pressure_sem"] < 0.003 * result["pressure"]
 
     @pytest.mark.slow
     @pytest.mark.parametrize(("heat", "density", "pressure"), FULL_LJ)
