@@ -444,7 +444,7 @@ def test_missing_scripts(load, tmp_path, script):
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / 'study.yaml'}:2: script: ")
     assert f"looked for '{tmp_path}" in message
-    assert "shipped simulations: echo, lj_pressure, lj_pressure_lammps" in message
+    assert f"shipped simulations: {', '.join(shipped_simulations())}" in message
 
 
 def test_scripts_that_are_no_files(load):
@@ -454,13 +454,14 @@ def test_scripts_that_are_no_files(load):
 
 
 def test_shipped_simulations():
-    assert list(shipped_simulations()) == ["echo", "lj_pressure", "lj_pressure_lammps"]
+    studies = ("chain_size", "diffusion", "lj_pressure")
+    assert set(shipped_simulations()) == {"echo", *studies, *(f"{name}_lammps" for name in studies)}
 
 
 def test_missing_study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path in ("nope.yaml", "slurm", tmp_path):
-        with pytest.raises(InputError, match=f"{tmp_path}.*: lj_pressure, lj_pressure_lammps"):
+        with pytest.raises(InputError, match=f"{tmp_path}.*: chain_size, .*, lj_pressure_lammps"):
             load_study(path)
 
 
