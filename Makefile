@@ -67,8 +67,8 @@ format: $(VENV)/ready         ## put the code into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-coverage: $(VENV)/ready       ## of lines and branches, which is not to fall
-	$(BIN)/python -m pytest -n 4 --dist loadfile --cov --cov-report=term-missing:skip-covered
+coverage: $(VENV)/ready       ## of lines and branches, by make test, which is not to fall
+	$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 release-check: $(VENV)/ready  ## whether what is committed can be released: version, sdist, wheel
 	.ci/release-check $(BIN)/python

@@ -11,6 +11,7 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -77,17 +78,26 @@ def interruptible() -> Iterator[None]:
 def _come_again(kind: type[BaseException], listen: Callable[[], None]) -> Iterator[None]:
     """Have a signal come again whose exception is lost: Python ignores those of destructors."""
     before = sys.unraisablehook
+    main = threading.main_thread().ident
+
+    def is_in_hook() -> bool:
+        frame = sys._current_frames().get(main or 0)
+        while frame and frame.f_code is not hook.__code__:
+            frame = frame.f_back
+        return frame is not None
+
+    def send(number: int) -> None:
+        while is_in_hook():  # where an exception would be lost, too
+            time.sleep(0.01)
+        signal.pthread_kill(main or 0, number)
 
     def hook(lost: sys.UnraisableHookArgs) -> None:
         if not isinstance(lost.exc_value, kind):
             before(lost)
             return
         listen()
-        main, number = (
-            threading.main_thread().ident,
-            getattr(lost.exc_value, "number", signal.SIGINT),
-        )
-        threading.Timer(0.02, signal.pthread_kill, (main, number)).start()
+        number = getattr(lost.exc_value, "number", signal.SIGINT)
+        threading.Thread(target=send, args=[number], daemon=True).start()
 
     sys.unraisablehook = hook
     try:
