@@ -15,7 +15,7 @@ import dask_espresso
 from .contestants import PACKAGE, SHIPPED
 from .report import Table
 
-_N_STEPS = 5_000
+_N_STEPS = 20_000
 _WANTED = 1e-3
 _TIME_STEPS = (0.01, 0.005)
 
