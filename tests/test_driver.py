@@ -682,9 +682,9 @@ def test_a_worker_that_cannot_be_reached(here, monkeypatch, cut_off):
 def test_no_worker_can_be_reached_for_long(here, cut_off):
     """Longer than the run waits for any, and less long than results are waited for."""
     settings = {**CUT_OFF_SETTINGS, "dask-espresso.transfers": {"ask": "1s", "give-up": "60s"}}
-    said = rf"^no worker for 3\.0 s \(.*the scheduler, {cut_off}, does not reach the worker, tcp://"
+    said = rf"^no worker for 9\.0 s \(.*the scheduler, {cut_off}, does not reach the worker, tcp://"
     with dask.config.set(settings), pytest.raises(ResumableError, match=said):
-        run_study(load_study("study.yaml"), Profile(cluster=cut_off, worker_timeout=3.0))
+        run_study(load_study("study.yaml"), Profile(cluster=cut_off, worker_timeout=9.0))
 
 
 def test_a_worker_that_cannot_be_reached_any_more(done, study_file, cut_off):

@@ -309,9 +309,9 @@ def wait_until_empty():
 def test_a_cluster_that_gives_no_worker_ends_with_the_reason(slurm, study):
     (slurm / "refuse").write_text("sbatch: error: Batch job submission failed: Try later")
     with pytest.raises(
-        ResumableError, match=r"no worker for 5\.. s .*submission failed: Try later"
+        ResumableError, match=r"no worker for 9\.. s .*submission failed: Try later"
     ):
-        run_study(study(), profile(worker_timeout=5.1))
+        run_study(study(), profile(worker_timeout=9.1))
     assert ResumableError.exit_status == 75
 
 
