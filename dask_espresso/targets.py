@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .script.replicas import pool_rows
+from .script.replicas import pool_groups
 
 if TYPE_CHECKING:
     from .inputs.until import Target, Until
@@ -172,7 +172,10 @@ def _judged(target: Target, means: Values, errors: Values, dofs: Values) -> _Jud
     means, errors, dofs : array of float, shape (N, R)
         A row a point; NaN where there is none.
     """
-    mean, sem, dof, used = _pooled(means, errors, dofs)
+    are_there = np.isfinite(means)
+    used = are_there.sum(axis=1)
+    found = pool_groups(means[are_there], errors[are_there], dofs[are_there], used)
+    mean, sem, dof = found.means, found.sems, found.dofs
     limit = target.error * (np.abs(mean) if target.is_relative else np.ones_like(mean))
     with np.errstate(divide="ignore", invalid="ignore"):
         share = 1 + np.arange(means.shape[1] + 1) / used[:, np.newaxis]
@@ -191,16 +194,3 @@ def _widening(dofs: Values) -> Values:
 
     different, which = np.unique(dofs, return_inverse=True)  # most points have the same
     return np.asarray(stdtrit(different, _ONE_SIDED) / _WITHIN)[which].reshape(dofs.shape)
-
-
-def _pooled(means: Values, errors: Values, dofs: Values) -> tuple[Values, Values, Values, Values]:
-    """Pool the replicas that have the result; say how many these are."""
-    are_there = np.isfinite(means)
-    used = are_there.sum(axis=1)
-    first = np.argsort(~are_there, axis=1, kind="stable")
-    pooled = np.full((3, len(means)), math.nan)
-    for count in np.unique(used[used > 0]).tolist():
-        rows = np.flatnonzero(used == count)
-        places = rows[:, np.newaxis], first[rows, :count]
-        pooled[:, rows] = pool_rows(means[places], errors[places], dofs[places])[:3]
-    return pooled[0], pooled[1], pooled[2], used

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-OF_ERRORS = ("_sem", "_dof", "_n_eff")  # behind a result's name: what says how good it is
-REASON = "_reason"  # behind it, too: a text that says why its error is not known, and the like
+from .script.estimate import OF_ERRORS
+
 MAX_DEPTH = 64  # of lists in dicts in lists
 _MAX_BITS = 2048  # of a whole number: Python writes no more than 640 digits, if told so
 _PIECE = 1 << 16  # numbers of an array that are looked at together
@@ -137,7 +137,7 @@ def not_finite(result: dict[str, Any]) -> str:
     ''
     """
     for name, value in result.items():
-        if said := _first_not_finite(value, may_be_nan=name.endswith(OF_ERRORS)):
+        if said := _first_not_finite(value, may_be_nan=name.endswith(tuple(OF_ERRORS))):
             return f"result[{name!r}]{said}"
     return ""
 

@@ -4,6 +4,13 @@ from typing import Any, Dict, NamedTuple, Tuple, Union
 
 import numpy as np
 
+# What stands behind the name of a mean, to say how good it is; and, for what else is to be said:
+OF_ERRORS = {
+    "_sem": "standard error (one sigma)",
+    "_dof": "degrees of freedom of the standard error",
+    "_n_eff": "effective number of independent samples",
+}
+REASON = "_reason"
 FEWEST = 20  # effective samples that an error needs; below, all estimators are too small
 _BATCHES = 8
 _CLEARLY = 1.2  # batches count if they say so much more: else their own noise would, too
@@ -55,11 +62,11 @@ class Estimate(NamedTuple):
         {'pressure': 2.5, 'pressure_sem': 0.5, 'pressure_dof': 40.0, 'pressure_n_eff': 200.0}
         """
         found: Dict[str, Union[float, str, None]] = {}
-        for at, suffix in enumerate(("", "_sem", "_dof", "_n_eff")):
+        for at, suffix in enumerate(("", *OF_ERRORS)):
             value = float(self[at])
             found[f"{name}{suffix}"] = None if value != value else value
         if self.reason:
-            found[f"{name}_reason"] = self.reason
+            found[f"{name}{REASON}"] = self.reason
         return found
 
 
@@ -104,7 +111,8 @@ def mean_error(samples: Any) -> Estimate:
     """
     series = one_dimensional(samples)
     n_samples = len(series)
-    mean = _mean(series)
+    of_one, exponent = scaled(series)
+    mean = float(np.ldexp(np.mean(of_one), exponent)) if n_samples else _NAN
     if not np.all(np.isfinite(series)):
         at = int(np.argmin(np.isfinite(series)))
         return Estimate(mean, _NAN, _NAN, _NAN, f"sample {at} is {series[at]}")
@@ -113,7 +121,6 @@ def mean_error(samples: Any) -> Estimate:
     if n_samples < FEWEST:
         said = f"there are {n_samples} samples, but an error needs at least {FEWEST}"
         return Estimate(mean, _NAN, _NAN, _NAN, f"{said} that are independent")
-    of_one, exponent = scaled(series)
     sem, dof = _error_of(of_one)
     n_eff = float(np.var(of_one, ddof=1)) / sem**2
     if n_eff < FEWEST:
@@ -177,12 +184,6 @@ def one_dimensional(samples: Any) -> Any:
     if series.ndim != 1:
         raise ValueError(f"samples have to be one-dimensional, they have shape {series.shape}")
     return series
-
-
-def _mean(series: Any) -> float:
-    """Give the mean, also of numbers whose sum is infinite."""
-    of_one, exponent = scaled(series)
-    return float(np.ldexp(np.mean(of_one), exponent)) if len(series) else _NAN
 
 
 def scaled(values: Any) -> Tuple[Any, Any]:

@@ -121,6 +121,33 @@ def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
     return PooledRows(mean, sem, dof, sigmas > DIFFER, sigmas)
 
 
+def pool_groups(means: Any, errors: Any, dofs: Any, counts: Any) -> PooledRows:
+    """Pool the replicas of simulations that have different numbers of them, as rows.
+
+    Parameters
+    ----------
+    means, errors, dofs : numpy.ndarray, shape (sum(counts),)
+        Replicas, simulation after simulation.
+    counts : numpy.ndarray of int, shape (N,)
+        How many each simulation has; one without any has the mean nan.
+
+    Returns
+    -------
+    PooledRows
+    """
+    unknown = np.full(len(counts), _NAN)
+    nothing = np.zeros(len(counts))
+    pooled = PooledRows(unknown, unknown.copy(), unknown.copy(), nothing > 0, nothing)
+    starts = np.cumsum(counts) - counts
+    for count in np.unique(counts[counts > 0]).tolist():
+        alike = np.flatnonzero(counts == count)
+        places = starts[alike][:, np.newaxis] + np.arange(count)
+        found = pool_rows(means[places], errors[places], dofs[places])
+        for at, column in enumerate(found):
+            pooled[at][alike] = column
+    return pooled
+
+
 def _excess(between: Any, within: Any, dof: float, own: Any) -> Any:
     """Say by how many sigmas the scatter is larger than own errors allow.
 

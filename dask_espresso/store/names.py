@@ -12,17 +12,13 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from ..outcome import FIELDS
+from ..script.estimate import OF_ERRORS, REASON
 from .columns import DIMENSION, REST, Path
 
 ROLES = ("outcome", "parameter", "result")  # the first has its names before the others
 _OWN = frozenset((DIMENSION, *FIELDS))
 _OF_ROLES = tuple(f"{role}." for role in ROLES)
-_OF_ERRORS = {
-    "_sem": "standard error (one sigma)",
-    "_dof": "degrees of freedom of the standard error",
-    "_n_eff": "effective number of independent samples",
-    "_reason": "what is to be said of the standard error",
-}
+_OF_ERRORS = {**OF_ERRORS, REASON: "what is to be said of the standard error"}
 _REST_NAME = "more"
 _LONGEST = 200  # bytes; netCDF has 255, and a role or `_element` comes along
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..outcome import Status
+from ..script.estimate import REASON
 from ..store.arrays import Column, Values, objects
 from ..store.columns import Path
 from ..store.names import column_names
 from ..store.reader import Reader
-from ..values import REASON
 
 _KINDS = {"bool": "true or false", "str": "text", "ndarray": "array", "complex": "complex",
           "list": "list", "tuple": "list", "dict": "nested"}  # fmt: skip
@@ -67,14 +67,11 @@ class Numbers:
 
     def errors(self, name: str) -> Values:
         """Give a result's standard error, NaN where it has none."""
-        errors = self.values(f"{name}_sem")
-        known = (errors >= 0) & (errors < math.inf)
-        return np.where(known, errors, math.nan)
+        return known_errors(self.values(f"{name}_sem"))
 
     def dofs(self, name: str) -> Values:
         """Give the degrees of freedom of these errors, NaN where they are not known."""
-        dofs = self.values(f"{name}_dof")
-        return np.where(dofs > 0, dofs, math.nan)
+        return known_dofs(self.values(f"{name}_dof"))
 
     def whole(self, name: str) -> Column | None:
         """Read a result whatever it is; None where there is none of this name."""
@@ -137,6 +134,16 @@ def _kind(column: Column, row: int) -> str:
     """Say what a value is that is no number."""
     kind = type(column.values[row]).__name__ if column.kind == "object" else column.kind
     return _KINDS.get("ndarray" if kind == "array" else kind, "no number")
+
+
+def known_errors(errors: Values) -> Values:
+    """Give standard errors, NaN in place of what cannot be one."""
+    return np.where((errors >= 0) & (errors < math.inf), errors, math.nan)
+
+
+def known_dofs(dofs: Values) -> Values:
+    """Give degrees of freedom, NaN in place of what cannot be one."""
+    return np.where(dofs > 0, dofs, math.nan)
 
 
 def is_number(value: Any) -> bool:

@@ -165,7 +165,7 @@ def _drawing(
         )
     of_curves = ", ".join(_others(points, x))
     has_reference = is_reference and not refusal
-    said += [*doubts(path, points, numbers, y, pooled), *note(path, reader)]
+    said += [*doubts(path, points, numbers, y, pooled), *note(path, reader, numbers)]
     return _Drawing(curves, x, y, of_curves, has_reference, said)
 
 

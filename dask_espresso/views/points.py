@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..script.replicas import PooledRows, pool_rows
+from ..script.replicas import PooledRows, pool_groups
 from ..store.arrays import Values
 from ..store.reader import Reader
 from .numbers import Numbers
@@ -105,16 +105,7 @@ class Points:
         beyond = groups[~np.isfinite(values)]
         values = np.where(np.isfinite(values), values, 0)
         counts = np.bincount(groups, minlength=len(self))
-        starts = np.cumsum(counts) - counts
-        means, sems, dofs_of_group = np.full((3, len(self)), math.nan)
-        sigmas = np.zeros(len(self))
-        pooled = PooledRows(means, sems, dofs_of_group, sigmas > 0, sigmas)
-        for count in np.unique(counts[counts > 0]).tolist():
-            alike = np.flatnonzero(counts == count)
-            of_group = starts[alike][:, np.newaxis] + np.arange(count)
-            found = pool_rows(values[of_group], errors[of_group], dofs[of_group])
-            for column, some in zip(pooled, found, strict=True):
-                column[alike] = some
+        pooled = pool_groups(values, errors, dofs, counts)
         pooled.means[beyond], pooled.sems[beyond] = math.inf, math.nan
         return pooled
 

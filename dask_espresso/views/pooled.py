@@ -17,7 +17,7 @@ from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
 from .intervals import check_confidence, half_widths
-from .numbers import Numbers
+from .numbers import Numbers, known_dofs, known_errors
 from .points import Points
 from .show import result_names
 from .texts import some_of
@@ -170,8 +170,7 @@ def _floats_of(where: str, value: Any, error: Any, dof: Any) -> tuple[Values, Va
             raise InputError(f"{where} has another shape than its {suffix}, or that is no number")
         filled.append(np.broadcast_to(numbers, values.shape))
     errors, dofs = filled
-    errors = np.where((errors >= 0) & np.isfinite(errors), errors, np.nan)
-    return values, errors, np.where(dofs > 0, dofs, np.nan)
+    return values, known_errors(errors), known_dofs(dofs)
 
 
 def _floats(value: Any) -> Values | None:

@@ -15,11 +15,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 
 from ..outcome import Outcome
+from ..script.estimate import OF_ERRORS
 from ..script.replicas import PooledRows
 from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
-from ..values import OF_ERRORS
+from ..targets import Standing
 from .doubts import doubts
 from .intervals import half_widths, meaning
 from .numbers import Numbers
@@ -88,11 +89,12 @@ def _table(
     points, numbers = Points(reader, versions), Numbers(reader)
     names = result_names(reader, numbers)
     pooled = {name: points.pooled(numbers, name) for name in names}
-    columns = _columns(reader, points, numbers, pooled, confidence)
+    standing = standing_of(reader.study, reader, numbers) if reader.study.targets else None
+    columns = _columns(reader, points, numbers, pooled, confidence, standing)
     notes = versions.describe()
     for name in names:
         notes += doubts(path, points, numbers, name, pooled[name])
-    notes += note(path, reader)
+    notes += note(path, reader, numbers, standing)
     if any("(" in text for column in columns[len(columns) - len(names) :] for text in column[1:]):
         notes.insert(0, f"brackets: {meaning(confidence)}")
     if others := numbers.others(points.rows):
@@ -112,6 +114,7 @@ def _columns(
     numbers: Numbers,
     pooled: dict[str, PooledRows],
     confidence: float | None = None,
+    standing: Standing | None = None,
 ) -> list[list[str]]:
     study = reader.study
     told = [*study.swept, *points.marks]
@@ -119,15 +122,16 @@ def _columns(
     results = [
         [_heading(study, name), *_results(found, confidence)] for name, found in pooled.items()
     ]
-    return [*parameters, *_done(reader, points, numbers), *results]
+    return [*parameters, *_done(reader, points, numbers, standing), *results]
 
 
-def _done(reader: Reader, points: Points, numbers: Numbers) -> list[list[str]]:
+def _done(
+    reader: Reader, points: Points, numbers: Numbers, standing: Standing | None
+) -> list[list[str]]:
     """Give the replicas that are done, of those that are wanted, and how far from targets it is."""
     study, done = reader.study, points.count(numbers.done).tolist()
-    if not study.targets:
+    if not standing:
         return [["done", *(f"{count}/{study.replicas}" for count in done)]]
-    standing = standing_of(study, reader, numbers)
     at = reader.places[points.firsts] % study.n_points
     wanted = np.maximum(standing.counts[at], done).tolist()
     distances = [f"{d:.2f}" if d < math.inf else "-" for d in standing.distances[at].tolist()]
@@ -140,9 +144,11 @@ def _results(pooled: PooledRows, confidence: float | None) -> Iterable[str]:
     return map(format_with_error, pooled.means.tolist(), widths.tolist())
 
 
-def note(path: Path, reader: Reader) -> list[str]:
+def note(
+    path: Path, reader: Reader, numbers: Numbers, standing: Standing | None = None
+) -> list[str]:
     """Give the warnings in one line."""
-    first, *others = find_warnings(reader) or [""]
+    first, *others = find_warnings(reader, numbers, standing) or [""]
     more = f"; {len(others)} more: dask-espresso status {path}" if others else ""
     return [f"warning: {first}{more}"] if first else []
 

@@ -18,7 +18,7 @@ from ..store.reader import Reader
 from ..store.reading import look, look_at_rows
 from ..targets import Standing
 from .dependence import find_missing
-from .numbers import Numbers, is_number
+from .numbers import Numbers, is_number, known_dofs, known_errors
 from .texts import literal
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def sample_of(outcome: Outcome, name: str) -> tuple[float, float, float]:
         except OverflowError:
             return math.inf
 
-    mean, sem, dof = map(number, ("", "_sem", "_dof"))
-    return mean, sem if 0 <= sem < math.inf else math.nan, dof if dof > 0 else math.nan
+    mean, sem, dof = (np.array(number(suffix)) for suffix in ("", "_sem", "_dof"))
+    return float(mean), float(known_errors(sem)), float(known_dofs(dof))
 
 
 # ---- in words ------------------------------------------------------------------------------------
@@ -163,12 +163,18 @@ def _with_distance(study: Simulations, standing: Standing, point: int) -> str:
     return f"{where} ({how}, {count} replicas)"
 
 
-def find_warnings(reader: Reader) -> list[str]:
-    """Say which dependence is missing in a store, and which points are not known well enough."""
+def find_warnings(
+    reader: Reader, numbers: Numbers | None = None, standing: Standing | None = None
+) -> list[str]:
+    """Say which dependence is missing in a store, and which points are not known well enough.
+
+    Numbers and standing are of that reader, for those who have them.
+    """
     said = find_missing(reader)
     if reader.study.targets:
-        numbers = Numbers(reader)
-        said += find_unmet(reader.study, standing_of(reader.study, reader, numbers), numbers)
+        numbers = numbers or Numbers(reader)
+        standing = standing or standing_of(reader.study, reader, numbers)
+        said += find_unmet(reader.study, standing, numbers)
     return said
 
 

@@ -23,6 +23,7 @@ from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
 from ..walltime import format_duration
+from .numbers import Numbers
 from .standing import describe, find_warnings, progress_of, standing_of
 from .texts import say
 from .versions import Versions
@@ -60,7 +61,8 @@ def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dic
     with contextlib.suppress(OSError):
         roster = read_roster(path) if contents.owner else roster
     statuses = collections.Counter(reader.field("status").tolist())
-    standing = standing_of(study, reader) if study.targets else None
+    numbers = Numbers(reader) if study.targets else None
+    standing = standing_of(study, reader, numbers) if study.targets else None
     total = standing.n_wanted if standing else study.count
     return {
         "store": str(path),
@@ -79,7 +81,7 @@ def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dic
         "jobs": [asdict(job) for job in roster.jobs],
         "problem": roster.problem,
         "reasons": dict(_reasons(reader).most_common()),
-        "warnings": find_warnings(reader),
+        "warnings": find_warnings(reader, numbers, standing),
     }
 
 
