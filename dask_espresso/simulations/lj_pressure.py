@@ -23,7 +23,6 @@ The result:
 """
 
 import logging
-import operator
 
 import espressomd
 import espressomd.accumulators
@@ -31,6 +30,7 @@ import espressomd.observables
 import numpy as np
 
 import dask_espresso
+from dask_espresso.checks import positive_number, switch, whole_number
 from dask_espresso.statistics import control_variate, mean_error
 
 WCA_CUTOFF = 2 ** (1 / 6)
@@ -43,38 +43,6 @@ LARGEST_N_SQUARE = 200  # up to here, trying all pairs beats sorting particles i
 
 logging.basicConfig(level=logging.INFO)
 logger = logging.getLogger("lj_pressure")
-
-
-def whole_number(params, name, default, smallest):
-    """Take a whole number from the parameters, or say what is wrong with it."""
-    value = params.get(name, default)
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = smallest - 1
-    if number < smallest:
-        raise ValueError(f"{name} has to be a whole number of at least {smallest}, not {value!r}")
-    return number
-
-
-def positive_number(params, name, default, largest=np.inf, why=""):
-    """Take a number above 0 from the parameters, or say what is wrong with it."""
-    value = params.get(name, default)
-    try:
-        if 0 < value <= largest and value < np.inf:
-            return float(value)
-    except TypeError:
-        pass
-    allowed = "a number above 0" if largest == np.inf else f"in (0, {largest:.4g}]"
-    raise ValueError(f"{name} has to be {allowed}{why}, not {value!r}")
-
-
-def switch(params, name, default):
-    """Take true or false from the parameters, or say what is wrong with it."""
-    value = params.get(name, default)
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} has to be true or false, not {value!r}")
-    return value
 
 
 def box_length_of(n_particles, volume_fraction, cutoff):
