@@ -87,7 +87,7 @@ class PooledRows(NamedTuple):
     sems: Any
     dofs: Any
     differ: Any  # whether replicas do, by more than their own errors
-    sigmas: Any  # by how many of its own the scatter is larger than these allow
+    sigmas: Any  # by how many of its own the scatter is larger than these allow; nan: not known
 
 
 def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
@@ -105,8 +105,8 @@ def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
     n_replicas = means.shape[1]
     dofs = np.where(np.isnan(dofs), _DOF, dofs)
     if n_replicas == 1:
-        nothing = np.zeros(len(means))
-        return PooledRows(means[:, 0], errors[:, 0], dofs[:, 0], nothing > 0, nothing)
+        none = np.full(len(means), _NAN)
+        return PooledRows(means[:, 0], errors[:, 0], dofs[:, 0], none > 0, none)
     of_means, exponent = scaled(means)
     mean = np.ldexp(np.mean(of_means, axis=1), exponent)
     between = np.ldexp(np.std(of_means, axis=1, ddof=1) / n_replicas**0.5, exponent)
@@ -135,9 +135,8 @@ def pool_groups(means: Any, errors: Any, dofs: Any, counts: Any) -> PooledRows:
     -------
     PooledRows
     """
-    unknown = np.full(len(counts), _NAN)
-    nothing = np.zeros(len(counts))
-    pooled = PooledRows(unknown, unknown.copy(), unknown.copy(), nothing > 0, nothing)
+    mean, sem, dof, sigmas = np.full((4, len(counts)), _NAN)
+    pooled = PooledRows(mean, sem, dof, np.zeros(len(counts), bool), sigmas)
     starts = np.cumsum(counts) - counts
     for count in np.unique(counts[counts > 0]).tolist():
         alike = np.flatnonzero(counts == count)
@@ -158,4 +157,46 @@ def _excess(between: Any, within: Any, dof: float, own: Any) -> Any:
     ratio = np.divide(between, within, out=np.ones_like(between), where=is_known) ** (2 / 3)
     of_scatter, of_own = 2 / (9 * dof), 2 / (9 * own)
     z = ((1 - of_own) * ratio - (1 - of_scatter)) / np.sqrt(of_own * ratio**2 + of_scatter)
-    return np.where(is_known, z, 0.0)
+    return np.where(is_known, z, _NAN)
+
+
+class InAllPoints(NamedTuple):
+    """What :func:`in_all_points` gives."""
+
+    chi_squared: float
+    dof: float
+    sigmas: float
+
+
+def in_all_points(sigmas: Any, dofs: Any) -> InAllPoints:
+    """Say by how much replicas differ in all points together, which know more than each.
+
+    Parameters
+    ----------
+    sigmas : numpy.ndarray, shape (N,)
+        Of :class:`PooledRows`; points that have nan are left out.
+    dofs : numpy.ndarray, shape (N,)
+        Degrees of freedom of the scatter of each, one less than it has replicas.
+
+    Returns
+    -------
+    InAllPoints
+        The sum over points of chi squared, of replicas against their own errors, without what the
+        uncertainty of these adds; its degrees of freedom, which it is on average where replicas
+        agree; and by how many of its own sigmas it is larger, nan where there are no points.
+
+    Notes
+    -----
+    Between chi squared and sigmas: E. B. Wilson and M. M. Hilferty, Proc. Natl. Acad. Sci. 17, 684
+    (1931), doi 10.1073/pnas.17.12.684, which Paulson's approximation is of errors that are known.
+    """
+    is_known = np.isfinite(sigmas)
+    sigmas, dofs = sigmas[is_known], dofs[is_known]
+    spread = 2 / (9 * dofs)
+    chi_squared = float(np.sum(dofs * (1 - spread + sigmas * np.sqrt(spread)) ** 3))
+    dof = float(np.sum(dofs))
+    if not dof:
+        return InAllPoints(0.0, 0.0, _NAN)
+    spread = 2 / (9 * dof)
+    of_all = ((chi_squared / dof) ** (1 / 3) - (1 - spread)) / spread**0.5
+    return InAllPoints(chi_squared, dof, of_all)

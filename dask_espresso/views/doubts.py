@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..script.replicas import DIFFER, PooledRows
+from ..script.replicas import DIFFER, PooledRows, in_all_points
 from ..store.arrays import Values
 from .numbers import Numbers
 from .points import Points
@@ -18,6 +18,8 @@ from .texts import literal
 
 _MAX_POINTS = 3  # that a sentence lists
 _FEW = 1000  # points, none of which is likely to say by chance that its replicas differ
+_TOGETHER = 3.72  # sigmas, which all points together have by chance in 1 of 10,000 results
+_MATTERS = 1.1  # by what factor their errors are too small; of many points, less would be seen
 _NUMBER = re.compile(r"-?\d[\d.]*(e[-+]?\d+)?|nan|inf")
 
 
@@ -38,7 +40,7 @@ def doubts(
     list of str
         A sentence each; empty where all errors are as they should be.
     """
-    return [*_of_errors(numbers, name), *_of_replicas(path, points, name, pooled)]
+    return [*_of_errors(numbers, name), *_of_replicas(path, points, numbers, name, pooled)]
 
 
 def _of_errors(numbers: Numbers, name: str) -> Iterator[str]:
@@ -71,17 +73,37 @@ def _summed_up(reasons: Values) -> str:
     return literal(most[0]) + more
 
 
-def _of_replicas(path: Path, points: Points, name: str, pooled: PooledRows) -> Iterator[str]:
+def _of_replicas(
+    path: Path, points: Points, numbers: Numbers, name: str, pooled: PooledRows
+) -> Iterator[str]:
     """Say where replicas differ by more than their own errors, and what is to be done."""
     limit = math.sqrt(DIFFER**2 + 2 * math.log(max(len(points) / _FEW, 1)))
-    differ = np.flatnonzero(pooled.sigmas > limit)
-    if differ.size:
-        worst = differ[np.argsort(-pooled.sigmas[differ], kind="stable")][:_MAX_POINTS]
-        at = "; ".join(filter(None, map(points.place, worst.tolist())))
-        at = f"{', most' if len(differ) > len(worst) else ''} at {at}" if at else ""
+    differ = pooled.sigmas > limit
+    if differ.any():
+        yield _of_each(path, points, name, pooled.sigmas, np.flatnonzero(differ))
+    counts = points.count(numbers.done & numbers.have(name))
+    others = np.where(differ, math.nan, pooled.sigmas)
+    found = in_all_points(others, counts - 1)
+    factor = math.sqrt(found.chi_squared / max(found.dof, 1))
+    if found.sigmas > _TOGETHER and factor > _MATTERS:
+        n_points = int(np.isfinite(others).sum())
         yield (
-            f"warning: {literal(name)}: in {len(differ)} of {len(points)} points the replicas "
-            f"differ by more than their own errors{at}: those are too small, and the scatter alone "
-            "counts; equilibrate or simulate longer, or see which replica is odd: "
-            f"dask-espresso export {path} FILE.csv"
+            f"warning: {literal(name)}: in {n_points}{' other' if differ.any() else ''} points "
+            "together the replicas differ by more than their own errors, with a chi squared of "
+            f"{found.chi_squared:.0f} in place of {found.dof:.0f}: those are about {factor:.1f} "
+            "times too small, and the scatter, which counts where it is larger, is a rough guess "
+            "with few replicas; equilibrate or simulate longer, or have more replicas"
         )
+
+
+def _of_each(path: Path, points: Points, name: str, sigmas: Values, differ: Values) -> str:
+    """Warn of points in each of which replicas differ."""
+    worst = differ[np.argsort(-sigmas[differ], kind="stable")][:_MAX_POINTS]
+    at = "; ".join(filter(None, map(points.place, worst.tolist())))
+    at = f"{', most' if len(differ) > len(worst) else ''} at {at}" if at else ""
+    return (
+        f"warning: {literal(name)}: in {len(differ)} of {len(points)} points the replicas "
+        f"differ by more than their own errors{at}: those are too small, and the scatter alone "
+        "counts; equilibrate or simulate longer, or see which replica is odd: "
+        f"dask-espresso export {path} FILE.csv"
+    )

@@ -106,7 +106,8 @@ class Points:
         values = np.where(np.isfinite(values), values, 0)
         counts = np.bincount(groups, minlength=len(self))
         pooled = pool_groups(values, errors, dofs, counts)
-        pooled.means[beyond], pooled.sems[beyond] = math.inf, math.nan
+        pooled.means[beyond], pooled.differ[beyond] = math.inf, False
+        pooled.sems[beyond] = pooled.sigmas[beyond] = math.nan
         return pooled
 
 

@@ -6,6 +6,7 @@ from unittest.mock import ANY
 import numpy as np
 import pytest
 
+from dask_espresso.script.replicas import in_all_points, pool_rows
 from dask_espresso.statistics import (
     blocking_error,
     control_variate,
@@ -247,6 +248,36 @@ def test_replicas_that_differ_say_so_and_only_their_scatter_counts():
     assert found.dof == 3
     assert found.reason == "its 4 replicas differ by more than their own errors"
     assert pool_replicas([1.0, 1.1, 0.9, 1.0], [0.1] * 4, [50] * 4)[2:] == (203, ANY, "")
+
+
+@pytest.mark.parametrize("dof", [7, 14, 50])
+@pytest.mark.parametrize("n_replicas", [2, 4, 8])
+@pytest.mark.parametrize("n_points", [8, 100])
+def test_all_points_say_by_chance_alone_as_often_as_they_should_that_replicas_differ(
+    n_points, n_replicas, dof
+):
+    random = np.random.default_rng(1)
+    shape = (40_000 // n_points, n_points, n_replicas)
+    means, dofs = random.normal(size=shape), np.full(shape, float(dof))
+    errors = np.sqrt(random.chisquare(dof, shape) / dof)
+    sigmas = pool_rows(*(values.reshape(-1, n_replicas) for values in (means, errors, dofs))).sigmas
+    degrees = np.full(n_points, n_replicas - 1.0)
+    found = [in_all_points(row, degrees) for row in sigmas.reshape(shape[:2])]
+    chi_squared, dof_of_all, of_all = np.transpose(found)
+    assert (dof_of_all == n_points * (n_replicas - 1)).all()
+    assert np.mean(chi_squared / dof_of_all) == pytest.approx(1, abs=0.03)
+    assert np.mean(of_all) == pytest.approx(0, abs=0.15)
+    assert np.std(of_all) == pytest.approx(1, abs=0.15)
+    assert np.mean(of_all > 3) <= 5e-3
+
+
+def test_chi_squared_is_the_textbooks_where_errors_are_known():
+    means = np.random.default_rng(1).normal(size=(20, 5))
+    sigmas = pool_rows(means, np.ones((20, 5)), np.full((20, 5), 1e9)).sigmas
+    right = np.sum((means - means.mean(axis=1, keepdims=True)) ** 2)
+    found = in_all_points(np.append(sigmas, math.nan), np.full(21, 4.0))
+    assert found[:2] == (pytest.approx(right), 80)
+    assert in_all_points(np.full(2, math.nan), np.full(2, 4.0))[:2] == (0, 0)
 
 
 def test_one_replica_keeps_its_own_error():

@@ -617,3 +617,78 @@ def test_replicas_that_differ_are_warned_of(store):
     (said,) = notes(store({"x": [1, 2, 6]}, result, replicas=4))
     assert "in 1 of 3 points the replicas differ by more than their own errors at x = 6: " in said
     assert notes(store({"x": [1, 2]}, result, replicas=4)) == []
+
+
+def offsets_of(offset, n_points=42, n_replicas=4, dof=14.0):
+    """Give a function for results whose replicas are off by so much of their own errors."""
+    random = np.random.default_rng(1)
+    means = random.normal(size=(n_points, n_replicas)) * math.hypot(1.0, offset)
+    errors = np.sqrt(random.chisquare(dof, means.shape) / dof)
+
+    def result(one):
+        at = one.parameters["x"], one.replica
+        return {"e": 5.0 + 0.1 * means[at], "e_sem": 0.1 * errors[at], "e_dof": dof}
+
+    return {"x": list(range(n_points))}, result
+
+
+def test_replicas_that_differ_everywhere_by_little_are_warned_of(store):
+    (said,) = notes(store(*offsets_of(1.0), replicas=4))
+    found = re.match(
+        r"warning: e: in 42 points together the replicas differ by more than their own errors, "
+        r"with a chi squared of (\d+) in place of 126: those are about ([\d.]+) times too small",
+        said,
+    )
+    chi_squared, factor = map(float, found.groups())
+    assert chi_squared == pytest.approx(2 * 126, rel=0.3)
+    assert factor == pytest.approx(math.sqrt(chi_squared / 126), abs=0.1)
+    assert "simulate longer" in said
+    assert "more replicas" in said
+
+
+@pytest.mark.parametrize("n_replicas", [1, 2, 4])
+def test_replicas_that_agree_everywhere_are_not_warned_of(store, n_replicas):
+    assert notes(store(*offsets_of(0.0), replicas=n_replicas)) == []
+
+
+def test_a_point_that_is_named_does_not_count_again(store):
+    parameters, agree = offsets_of(0.0)
+
+    def result(one):
+        found = agree(one)
+        is_odd = one.parameters["x"] == 7 and one.replica == 0
+        return {**found, "e": 50.0} if is_odd else found
+
+    (said,) = notes(store(parameters, result, replicas=4))
+    assert "in 1 of 42 points the replicas differ by more than their own errors at x = 7: " in said
+    parameters, differ = offsets_of(1.2)
+
+    def result_of_both(one):
+        found = differ(one)
+        is_odd = one.parameters["x"] == 7 and one.replica == 0
+        return {**found, "e": 50.0} if is_odd else found
+
+    odd, all_others = notes(store(parameters, result_of_both, replicas=4))
+    assert "at x = 7: " in odd
+    assert "in 41 other points together" in all_others
+
+
+def test_errors_that_are_a_few_per_cent_too_small_are_no_matter(store):
+    def result(one):
+        return {"e": float((-1) ** one.replica), "e_sem": 1.0, "e_dof": 200.0}
+
+    # chi squared is 4 in place of 3, a factor of 1.15 squared; then 12 in place of 11, 1.04 squared
+    assert len(notes(store({"x": list(range(300))}, result, replicas=4))) == 1
+    assert notes(store({"x": list(range(400))}, result, replicas=12)) == []
+
+
+def test_points_without_own_errors_have_no_chi_squared(store):
+    parameters, differ = offsets_of(1.2)
+
+    def result(one):
+        x = one.parameters["x"]
+        return {**differ(one), "e_sem": None} if x < 10 and one.replica == x % 4 else differ(one)
+
+    said = notes(store(parameters, result, replicas=4))
+    assert "in 32 points together" in said[-1]
+    assert "in place of 96" in said[-1]
