@@ -39,7 +39,7 @@ def whole_number(params: Mapping[str, Any], name: str, default: Any, smallest: i
         number = operator.index(value)
     except TypeError:
         number = smallest - 1
-    if number < smallest:
+    if number < smallest or isinstance(value, bool):
         raise ValueError(f"{name} has to be a whole number of at least {smallest}, not {value!r}")
     return number
 
@@ -76,7 +76,7 @@ def positive_number(
     try:
         if not isinstance(value, bool) and 0 < value <= largest and value < math.inf:
             return float(value)
-    except TypeError:
+    except (TypeError, OverflowError):
         pass
     allowed = "a number above 0" if largest == math.inf else f"in (0, {largest:.4g}]"
     raise ValueError(f"{name} has to be {allowed}{why}, not {value!r}")

@@ -82,9 +82,10 @@ sample_every = whole_number(params, "sample_every", 20, 1)
 n_equilibration = whole_number(params, "n_equilibration", 2000, 0)
 kt, gamma = positive_number(params, "kT", 1.0), positive_number(params, "gamma", 1.0)
 time_step = positive_number(params, "time_step", 0.01)
-volume_fraction = params.get("volume_fraction", 0)
-if isinstance(volume_fraction, bool) or not 0 <= volume_fraction <= 0.5:
-    raise ValueError(f"volume_fraction has to be in [0, 0.5], not {volume_fraction!r}")
+volume_fraction = 0.0
+if params.get("volume_fraction", 0) != 0:
+    why = ", or 0 for free particles"
+    volume_fraction = positive_number(params, "volume_fraction", None, 0.5, why)
 seed = None if params.get("seed") is None else whole_number(params, "seed", None, 0)
 
 interval = sample_every * time_step

@@ -77,16 +77,26 @@ def test_a_self_avoiding_chain_is_larger():
         (
             "diffusion",
             {"volume_fraction": 0.6},
-            r"volume_fraction has to be in \[0, 0.5\]",
+            r"volume_fraction has to be in \(0, 0.5\], or 0 for free particles, not 0.6",
         ),
+        ("diffusion", {"volume_fraction": "0.3"}, r"volume_fraction has to be in .*, not '0.3'"),
+        ("diffusion", {"volume_fraction": None}, r"volume_fraction has to be in .*, not None"),
+        ("diffusion", {"volume_fraction": [0.1]}, r"volume_fraction has to be in .*, not \[0.1\]"),
+        ("diffusion", {"time_step": "long"}, "time_step has to be a number above 0, not 'long'"),
+        ("diffusion", {"sample_every": 1.5}, "sample_every has to be a whole number of at least 1"),
+        ("diffusion", {"seed": "one"}, "seed has to be a whole number of at least 0, not 'one'"),
         ("diffusion", {"n_particles": 1}, "n_particles has to be a whole number of at least 2"),
         ("chain_size", {"self_avoiding": "no"}, "self_avoiding has to be true or false, not"),
         ("chain_size", {"n_beads": 2}, "n_beads has to be a whole number of at least 3, not 2"),
+        ("chain_size", {"n_beads": "12"}, "n_beads has to be a whole number of at least 3, not '"),
+        ("chain_size", {"n_steps": True}, "n_steps has to be a whole number of at least 1, not T"),
+        ("chain_size", {"n_equilibration": [1]}, "n_equilibration has to be a whole number of at"),
     ],
 )
 def test_what_is_impossible_is_named(script, changes, message):
     defaults = FREE if script == "diffusion" else IDEAL
-    assert re.search(message, run(f"{script}_lammps.py", defaults | changes).log)
+    report = run(f"{script}_lammps.py", defaults | changes)
+    assert re.search(f"ValueError: {message}", report.log)
 
 
 @pytest.mark.parametrize(("script", "defaults"), [("diffusion", FREE), ("chain_size", IDEAL)])

@@ -1,5 +1,6 @@
 """What a script expects of its parameters is checked in one place, on both sides."""
 
+import math
 import re
 
 import numpy as np
@@ -33,9 +34,10 @@ def test_what_is_right_is_given(check, arguments, value):
 @pytest.mark.parametrize(
     ("check", "arguments", "values", "message"),
     [
-        (whole_number, (None, 1), (0, -1, 1.5, "1", None), "x has to be a whole number of at lea"),
+        (whole_number, (None, 1), (0, -1, 1.5, "1", None, True), "x has to be a whole number of "),
+        (whole_number, (None, 0), (False, [1], 1j), "x has to be a whole number of at least 0"),
         (positive_number, (None,), (0, -1.0, "1", None, True, [1]), "x has to be a number above 0"),
-        (positive_number, (None,), (float("nan"), float("inf")), "x has to be a number above 0"),
+        (positive_number, (None,), (math.nan, math.inf, 10**400), "x has to be a number above 0"),
         (positive_number, (None, 0.6, " here"), (0.7,), r"x has to be in \(0, 0.6\] here, not 0.7"),
         (switch, (None,), (1, "yes", None), "x has to be true or false, not"),
     ],
