@@ -9,6 +9,8 @@ from .estimate import Estimate, scaled
 _DOF = 7.0  # of an error that does not say: many come from about eight blocks
 _DOUBTFUL = 3.0  # sigmas by which replicas scatter more than they should: only the scatter counts
 DIFFER = 4.0  # the same: they surely differ, as those that agree say in 1 of 30,000 points
+_ROUNDING = 1e-12  # of a mean: less is none
+_SURELY = 1e20  # no chance makes the scatter so much larger
 _NAN = float("nan")
 
 
@@ -27,7 +29,8 @@ def pool_replicas(means: Any, errors: Any, dofs: Any = None) -> Estimate:
     errors : array_like, shape (R,)
         Standard error of every mean, in the same unit; nan where unknown.
     dofs : array_like, shape (R,), optional
-        Degrees of freedom of every error; nan where unknown, which counts as 7.
+        Degrees of freedom of every error; nan where unknown, which counts as 7, as does what cannot
+        be one.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
     PooledRows
     """
     n_replicas = means.shape[1]
-    dofs = np.where(np.isnan(dofs), _DOF, dofs)
+    dofs = np.where(dofs > 0, dofs, _DOF)
     if n_replicas == 1:
         none = np.full(len(means), _NAN)
         return PooledRows(means[:, 0], errors[:, 0], dofs[:, 0], none > 0, none)
@@ -114,6 +117,7 @@ def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
     within = np.ldexp(np.sqrt(np.sum(of_errors**2, axis=1)) / n_replicas, exponent)
     own = np.sum(dofs, axis=1)
     sigmas = _excess(between, within, n_replicas - 1.0, own)
+    sigmas[np.maximum(between, within) <= _ROUNDING * np.abs(mean)] = _NAN
     is_scatter = (sigmas > _DOUBTFUL) | np.isnan(within)
     dof = n_replicas - 1.0 + np.where(is_scatter, 0.0, own)
     # a nan `within` never wins, a nan `between` always stays
@@ -153,11 +157,13 @@ def _excess(between: Any, within: Any, dof: float, own: Any) -> Any:
     E. Paulson's approximation of F's upper tail, Ann. Math. Statist. 13, 233 (1942),
     doi 10.1214/aoms/1177731608.
     """
-    is_known = within > 0
-    ratio = np.divide(between, within, out=np.ones_like(between), where=is_known) ** (2 / 3)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = (between / within) ** (2 / 3)
+    is_sure = ratio > _SURELY
+    ratio[is_sure] = _SURELY
     of_scatter, of_own = 2 / (9 * dof), 2 / (9 * own)
     z = ((1 - of_own) * ratio - (1 - of_scatter)) / np.sqrt(of_own * ratio**2 + of_scatter)
-    return np.where(is_known, z, _NAN)
+    return np.where(is_sure, np.inf, z)
 
 
 class InAllPoints(NamedTuple):

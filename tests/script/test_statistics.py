@@ -280,6 +280,28 @@ def test_chi_squared_is_the_textbooks_where_errors_are_known():
     assert in_all_points(np.full(2, math.nan), np.full(2, 4.0))[:2] == (0, 0)
 
 
+@pytest.mark.parametrize("own", [0.0, 1e-300])
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e300])
+def test_replicas_without_fluctuations_that_differ_have_the_scatter_alone(own, scale):
+    """What is constant in each replica, and another constant in the next."""
+    found = pool_replicas(scale * np.array([1.0, 2.0, 3.0]), [own * scale] * 3, [99] * 3)
+    assert found.sem == pytest.approx(scale / math.sqrt(3))
+    assert (found.dof, found.reason) == (2, "its 3 replicas differ by more than their own errors")
+
+
+def test_replicas_that_are_equal_but_for_rounding_do_not_differ():
+    found = pool_replicas([0.1 + 0.2, 0.3, 0.3], [0.0] * 3, [99] * 3)
+    assert found.sem < 1e-15
+    assert (found.dof, found.reason) == (299, "")
+    assert pool_replicas([3.0] * 3, [0.0] * 3, [99] * 3)[1:] == (0.0, 299, ANY, "")
+
+
+@pytest.mark.parametrize("dof", [0, -1])
+def test_degrees_of_freedom_that_are_none_count_as_unknown(dof):
+    of_unknown = pool_replicas([1.0, 1.1], [0.1, 0.1], [math.nan] * 2)
+    assert pool_replicas([1.0, 1.1], [0.1, 0.1], [dof] * 2) == (*of_unknown[:3], ANY, "")
+
+
 def test_one_replica_keeps_its_own_error():
     assert pool([2.0], [0.1]) == (2.0, 0.1)
 
