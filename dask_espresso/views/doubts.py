@@ -1,4 +1,4 @@
-"""What is to be said of a result's errors: why there is none, and replicas that differ."""
+"""What is to be said of a result: why it has no error, replicas that lack it, or that differ."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"-?\d[\d.]*(e[-+]?\d+)?|nan|inf")
 def doubts(
     path: Path, points: Points, numbers: Numbers, name: str, pooled: PooledRows
 ) -> list[str]:
-    """Say what a reader of a result's errors has to know.
+    """Say what a reader of a result has to know.
 
     Parameters
     ----------
@@ -40,7 +40,11 @@ def doubts(
     list of str
         A sentence each; empty where all errors are as they should be.
     """
-    return [*_of_errors(numbers, name), *_of_replicas(path, points, numbers, name, pooled)]
+    return [
+        *_of_errors(numbers, name),
+        *_of_missing(points, numbers, name),
+        *_of_replicas(path, points, numbers, name, pooled),
+    ]
 
 
 def _of_errors(numbers: Numbers, name: str) -> Iterator[str]:
@@ -71,6 +75,20 @@ def _summed_up(reasons: Values) -> str:
     others = len(kinds) - 1
     more = f"; {others} more reason{'s' if others > 1 else ''} in others" if others else ""
     return literal(most[0]) + more
+
+
+def _of_missing(points: Points, numbers: Numbers, name: str) -> Iterator[str]:
+    """Say how many replicas do not count in the mean of others."""
+    there = points.count(numbers.done & numbers.have(name))
+    done = points.count(numbers.done)
+    is_partial = (there > 0) & (there < done)
+    if is_partial.any():
+        all_there, all_done = int(there[is_partial].sum()), int(done[is_partial].sum())
+        at = "a point" if (n_points := int(is_partial.sum())) == 1 else f"{n_points} points"
+        yield (
+            f"warning: {literal(name)}: {all_done - all_there} of {all_done} simulations of {at} "
+            "are done and do not have it: the mean there is that of the others"
+        )
 
 
 def _of_replicas(

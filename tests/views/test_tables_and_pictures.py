@@ -603,6 +603,20 @@ def test_reasons_are_texts_of_anything(store):
     assert "no error" not in invoke("show", path)
 
 
+@pytest.mark.parametrize("nothing", [{}, {"e": None}, {"e": "none"}])
+def test_replicas_without_a_result_that_others_have_are_counted(store, nothing):
+    def result(one):
+        there = {"e": 1.0, "e_sem": 0.1}
+        x = one.parameters["x"]
+        return {"n": 1, **(nothing if x == 3 or (x == 1 and one.replica > 0) else there)}
+
+    said = notes(store({"x": [1, 2, 3]}, result, replicas=4), "-y", "e")
+    assert said == [
+        "warning: e: 3 of 4 simulations of a point are done and do not have it: the mean there is "
+        "that of the others"
+    ]
+
+
 def test_replicas_that_differ_are_warned_of(store):
     def result(one):
         x, away = one.parameters["x"], (-1) ** one.replica
