@@ -92,6 +92,8 @@ def _table(
     standing = standing_of(reader.study, reader, numbers) if reader.study.targets else None
     columns = _columns(reader, points, numbers, pooled, confidence, standing)
     notes = versions.describe()
+    if standing and points.marks:
+        notes.append("error/target: that of all versions of a point together")
     for name in names:
         notes += doubts(path, points, numbers, name, pooled[name])
     notes += note(path, reader, numbers, standing)

@@ -176,6 +176,18 @@ def test_engines_are_told_apart(here):
     assert mixed in shown
 
 
+def test_targets_are_of_all_versions_together(here, study_file):
+    """As run decides; it says so, since errors are of each."""
+    until = "until: {y: {absolute: 1}, replicas: {minimum: 2, maximum: 8}}"
+    study_file(STUDY.replace("replicas: 2", until))
+    path = here / "s.h5"
+    record(path, 2, engine_version="1")
+    said = "error/target: that of all versions of a point together"
+    assert said not in invoke("show", path)
+    record(path, 2, start=2, engine_version="2")
+    assert said in invoke("show", path)
+
+
 def test_what_older_versions_recorded_is_not_taken_for_changed(here):
     path = here / "s.h5"
     study = load_study("study.yaml")
