@@ -22,7 +22,15 @@ from .doubts import doubts
 from .export import check_free, write_output
 from .intervals import half_widths, meaning
 from .numbers import Numbers, is_number
-from .plot import MAX_LEGEND, Curve, plot_curves, wca_pressure
+from .plot import (
+    MAX_LEGEND,
+    WCA_HIGHER,
+    Curve,
+    plot_band,
+    plot_curves,
+    wca_band,
+    wca_pressure,
+)
 from .points import Points
 from .show import note, result_names
 from .texts import literal, some_of
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
 
 # parameters that the reference curve is in units of
 _UNITS = frozenset({"kT", "temperature", "epsilon", "sigma"})
+_BAND_LABEL = f"simulations, N \u2192 \u221e: up to {100 * WCA_HIGHER:g} % higher"
 _LONG_LABEL = 30  # characters
 _LARGEST = 1e300  # matplotlib needs room for margins and ticks, and floats end at 1.8e308
 
@@ -100,14 +109,17 @@ def plot_store(
         raise InputError(f"{output}: name a picture that ends in .{', .'.join(sorted(kinds))}")
     check_free(output, path)
     drawing = look(path, functools.partial(_drawing, path, x_name, y_name, confidence))
-    axes = plot_curves(
+    axes = figure.add_subplot()
+    if drawing.has_reference:
+        plot_band(axes, [x for curve in drawing.curves for x in curve.x], wca_band, _BAND_LABEL)
+    plot_curves(
         drawing.curves,
         x_label=_drawable(drawing.x).replace("_", " "),
         y_label=_drawable(drawing.y).replace("_", " "),
         curves_label=_drawable(drawing.others).replace("_", " "),
         reference=wca_pressure if drawing.has_reference else None,
         reference_label="WCA equation of state",
-        ax=figure.add_subplot(),
+        ax=axes,
     )
     if any(error > 0 for curve in drawing.curves for error in curve.y_err):
         axes.set_title(f"bars: {meaning(confidence)}", loc="right", fontsize="small", color="0.4")

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from dask_espresso.views.plot import Curve, plot_curve, plot_curves, wca_pressure
+from dask_espresso.views.plot import (
+    Curve,
+    plot_band,
+    plot_curve,
+    plot_curves,
+    wca_band,
+    wca_pressure,
+)
 
 LABELS = {"x_label": "volume fraction", "y_label": "pressure"}
 
@@ -61,6 +68,32 @@ def test_reference_is_drawn_over_the_points_range():
     x, y = curve.get_data()
     assert (x[0], x[-1]) == pytest.approx((0.1, 0.3))
     np.testing.assert_array_equal(y, wca_pressure(x))
+
+
+@pytest.mark.parametrize(("volume_fraction", "theory", "simulated"), REFERENCE[:-1])
+def test_simulations_are_in_the_band(volume_fraction, theory, simulated):
+    low, high = wca_band(volume_fraction)
+    assert low == wca_pressure(volume_fraction)
+    assert low < simulated < high
+    assert high < 1.01 * theory
+
+
+def test_there_is_no_band_where_the_fluid_freezes():
+    low, high = wca_band([0.0, 0.48, 0.5])
+    np.testing.assert_array_equal(np.isnan([low, high]), [[False, False, True]] * 2)
+
+
+def test_a_band_is_drawn_beneath_over_the_points_range():
+    ax = Figure().add_subplot()
+    plot_band(ax, [0.3, 0.1, np.nan], wca_band, "known")
+    plot_curve([0.1, 0.3], [0.3, 2.4], reference=wca_pressure, label="e", ax=ax, **LABELS)
+    (band,) = ax.collections[:1]
+    (path,) = band.get_paths()
+    x, y = path.vertices.T
+    assert (x.min(), x.max()) == pytest.approx((0.1, 0.3))
+    assert (y.min(), y.max()) == (wca_pressure(0.1), wca_band(0.3)[1])
+    assert band.get_zorder() < min(line.get_zorder() for line in ax.lines)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["known", "reference", "e"]
 
 
 def test_given_axes_are_used_and_returned():

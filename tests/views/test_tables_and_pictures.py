@@ -356,7 +356,10 @@ def test_a_reference_is_drawn_where_it_holds(store, parameters, refusal):
     output = invoke("plot", path, "-o", path.with_suffix(".png"))
     assert ("no reference curve" in output) == bool(refusal)
     assert refusal in output
-    assert ("WCA equation of state" in plot(path, "-x", "volume_fraction")) == (not refusal)
+    texts = plot(path, "-x", "volume_fraction")
+    assert ("WCA equation of state" in texts) == (not refusal)
+    band = "simulations, N \u2192 \u221e: up to 0.8 % higher"
+    assert (band in texts) == (not refusal)
 
 
 def test_a_reference_is_drawn_where_the_study_names_one(store):
