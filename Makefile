@@ -11,7 +11,7 @@ FAULTS := --long
 unexport PYTHONDONTWRITEBYTECODE
 
 # Each target that people call says at its right what it is for.
-.PHONY: help run test test-slow test-faults test-clusters test-slurm test-htcondor test-network test-pythons bench docs lint format coverage release-check clean
+.PHONY: help run test test-slow test-faults test-clusters test-slurm test-htcondor test-network test-pythons bench validate docs lint format coverage release-check clean
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
 	$(BIN)/dask-espresso run $(STUDY) --profile configs/local.yaml
@@ -51,6 +51,10 @@ test-network: $(VENV)/ready   ## slow and cut lines, firewalls: three hosts that
 bench: $(VENV)/ready          ## what simulations cost, beside other ways to run them, on an idle machine
 	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet) -e '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# VALIDATE=--quick takes less than a minute; with PYPRESSO=… also ESPResSo. What was simulated is kept.
+validate: $(VENV)/ready       ## whether numbers of the shipped simulations are right, and their errors honest: 45 minutes
+	$(BIN)/python -m validation $(VALIDATE)
 
 # Strict: a link or an anchor that leads nowhere ends it, and what is loaded from elsewhere. The variables keep off advertisements.
 docs: $(VENV)/ready           ## the site, into site/; its pages open from the disk

@@ -54,8 +54,7 @@ def test_unknown_benchmark_is_refused():
     assert run_benchmarks("nonsense").returncode == 2
 
 
-def test_what_is_not_installed_has_a_row(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
+def test_what_is_not_installed_has_a_row():
     from benchmarks.contestants import ECHO, OURS, Program
     from benchmarks.rounds import Series, Sizes, compete, cost_rows
 
@@ -65,8 +64,7 @@ def test_what_is_not_installed_has_a_row(monkeypatch):
     assert rows[1] == {"contestant": "absent", "wall in ms": "not installed"}
 
 
-def test_impossible_figures_are_not_shown(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
+def test_impossible_figures_are_not_shown():
     from benchmarks.contestants import CORES
     from benchmarks.rounds import Series, occupancy
 

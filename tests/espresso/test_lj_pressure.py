@@ -9,6 +9,8 @@ import pytest
 
 import dask_espresso
 from dask_espresso.views.plot import wca_pressure
+from validation.comparison import sigmas
+from validation.known import GOLDEN, Value
 
 pytestmark = pytest.mark.espresso
 
@@ -72,14 +74,11 @@ def test_no_seed_is_a_fresh_one(run):
     assert run(**SMALL)["pressure"] != run(**SMALL)["pressure"]
 
 
-# of 100 WCA particles in the limit of small time steps, with its error; as for LAMMPS
-@pytest.mark.parametrize(
-    ("volume_fraction", "pressure", "error"),
-    [(0.1, 0.2964, 0.0002), (0.3, 2.415, 0.001), (0.45, 8.436, 0.006)],
-)
-def test_pressure_is_the_reference(run, volume_fraction, pressure, error):
+@pytest.mark.parametrize("volume_fraction", GOLDEN)
+def test_pressure_is_the_reference(run, volume_fraction):
     result = run(n_particles=100, volume_fraction=volume_fraction, n_steps=2000, seed=1)
-    assert abs(result["pressure"] - pressure) < 3.5 * np.hypot(result["pressure_sem"], error)
+    pressure = Value(result["pressure"], result["pressure_sem"])
+    assert abs(sigmas(pressure, GOLDEN[volume_fraction])) < 3.5
     assert result["pressure_sem"] < result["pressure_plain_sem"]
     assert abs(result["temperature"] - 1) < 3.5 * result["temperature_sem"]
 

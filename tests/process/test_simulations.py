@@ -13,22 +13,18 @@ from simulators import close_all, run_process
 import dask_espresso
 from dask_espresso.engines import Engine
 from dask_espresso.identity import LARGEST_SEED
+from validation.comparison import sigmas
+from validation.known import GOLDEN, LENNARD_JONES, Value
 
 PACKAGE = Path(dask_espresso.__file__).parent
 SMALL = {"n_particles": 50, "volume_fraction": 0.2, "n_steps": 20, "n_equilibration": 100}
 FLUID = {"n_particles": 100, "volume_fraction": 0.3, "n_steps": 1000, "seed": 1}
 LAMMPS_SCRIPT = PACKAGE / "simulations/lj_pressure_lammps.py"
-# The pressure of 100 WCA particles in the limit of small time steps, and its error: from long runs
-# of this script at time steps .005 to .02, and of LAMMPS's `fix gjf`, another integrator
-GOLDEN = {0.1: (0.2962, 0.0002), 0.3: (2.415, 0.001), 0.45: (8.436, 0.006)}
-# kT, density and pressure of the full fluid, where the equations of state of Kolafa and Nezbeda
-# (1994) and of Thol et al. (2016) agree to 0.2 %
-FULL_LJ = [(2.0, 0.3, 0.4864), (2.0, 0.5, 1.0739), (2.0, 0.7, 3.0286), (1.5, 0.8, 3.2781)]
 
 
-def deviation(result, expected, error):
+def deviation(result, expected):
     """Give that of a pressure, in standard errors."""
-    return (result["pressure"] - expected) / np.hypot(result["pressure_sem"], error)
+    return sigmas(Value(result["pressure"], result["pressure_sem"]), expected)
 
 
 def start(script, params):
@@ -150,7 +146,7 @@ class TestLammps:
         """The longer runs of test-slow tell smaller errors from it."""
         params = FLUID | {"volume_fraction": volume_fraction, "n_steps": 1000, "time_step": 0.01}
         result = run_process(forked, LAMMPS_SCRIPT, params).output.payload()
-        assert abs(deviation(result, *GOLDEN[volume_fraction])) < 3.5
+        assert abs(deviation(result, GOLDEN[volume_fraction])) < 3.5
         assert abs(result["temperature"] - 1) < 3.5 * result["temperature_sem"]
         assert result["pressure_sem"] < result["pressure_plain_sem"]
 
@@ -159,20 +155,20 @@ class TestLammps:
     def test_default_time_step_has_no_error_that_shows(self, volume_fraction):
         params = FLUID | {"volume_fraction": volume_fraction, "n_steps": 10_000}
         result = result_of("lj_pressure_lammps.py", params)
-        assert abs(deviation(result, *GOLDEN[volume_fraction])) < 3.5
+        assert abs(deviation(result, GOLDEN[volume_fraction])) < 3.5
         assert result["pressure_sem"] < 0.003 * result["pressure"]
 
     @pytest.mark.slow
-    @pytest.mark.parametrize(("heat", "density", "pressure"), FULL_LJ)
-    def test_attractive_fluid_is_that_of_its_equations_of_state(self, heat, density, pressure):
-        params = {"n_particles": 256, "volume_fraction": density * np.pi / 6, "kT": heat, "seed": 1}
+    @pytest.mark.parametrize(("kt", "density", "known"), LENNARD_JONES)
+    def test_attractive_fluid_is_that_of_its_equations_of_state(self, kt, density, known):
+        params = {"n_particles": 256, "volume_fraction": density * np.pi / 6, "kT": kt, "seed": 1}
         result = result_of(
             "lj_pressure_lammps.py",
             params | {"cutoff": 3.0, "shift": False, "time_step": 0.005, "n_steps": 1500},
         )
         # 0.5 % for the tail's own error, few particles, and the equations of state
-        assert abs(deviation(result, pressure, 0.005 * pressure)) < 3.5
-        assert result["pressure_sem"] < 0.02 * pressure
+        assert abs(deviation(result, Value(known.mean, 0.005 * known.mean))) < 3.5
+        assert result["pressure_sem"] < 0.02 * known.mean
         assert result["energy"] < 0
 
     def test_dilute_fluid_has_the_second_virial_coefficient(self, forked):
@@ -180,7 +176,7 @@ class TestLammps:
         params = FLUID | {"volume_fraction": density * np.pi / 6, "n_steps": 3000, "seed": 2}
         result = run_process(forked, LAMMPS_SCRIPT, params).output.payload()
         third = 3 * density**3  # about what comes next
-        assert abs(deviation(result, density * (1 + 2.20472 * density), third)) < 3.5
+        assert abs(deviation(result, Value(density * (1 + 2.20472 * density), third))) < 3.5
         assert result["pressure_sem"] < 0.002 * result["pressure"]
 
     def test_series_are_what_the_means_are_of(self, forked):

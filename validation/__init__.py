@@ -1,0 +1,1 @@
+"""Whether the shipped simulations' numbers are right, and their errors honest."""

@@ -1,0 +1,189 @@
+"""How often intervals of nominal 95 % hold the truth, counted over many repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+from benchmarks.report import Table
+from dask_espresso.script.statistics import pool_replicas
+
+from .comparison import COVERAGE, INDEPENDENT, ITS_ERROR, degrees_of_freedom
+from .fluid import RESULTS, long_runs
+from .known import GOLDEN_PARTICLES, Value
+from .studies import Engine, Result, Store, Studies, engines
+
+_NOMINAL = 0.95
+_REPLICAS = (1, 2, 4, 8, 16)
+N_STEPS = (200, 1000)
+
+
+class Repetitions(NamedTuple):
+    """Estimates of one number, each with its error: all are arrays of shape (N,).
+
+    Attributes
+    ----------
+    means, sems, dofs : numpy.ndarray
+        The estimates, standard errors, and degrees of freedom of these; nan where not known.
+    true_sems : numpy.ndarray
+        What the standard errors should be.
+    truths, truth_sems, truth_dofs : numpy.ndarray
+        What is estimated, the standard error of what is known of it, and its degrees of freedom.
+    """
+
+    means: Any
+    sems: Any
+    dofs: Any
+    true_sems: Any
+    truths: Any
+    truth_sems: Any
+    truth_dofs: Any
+
+    @classmethod
+    def of(cls, results: Sequence[Result], name: str, truth: Value, replicas: int) -> Repetitions:
+        """Pool so many replicas of a point at a time; those that are left over are left out."""
+        columns = [
+            np.array([result[name + suffix] for result in results], dtype=float)  # None is nan
+            for suffix in ("", "_sem", "_dof")
+        ]
+        pooled = [
+            pool_replicas(*(column[at : at + replicas] for column in columns))
+            for at in range(0, len(results) - replicas + 1, replicas)
+        ]
+        true_sem = float(np.std(columns[0], ddof=1)) / replicas**0.5
+        means, sems, dofs, *_ = np.array([found[:3] for found in pooled]).T
+        return cls(means, sems, dofs, *(np.full(len(pooled), x) for x in (true_sem, *truth)))
+
+
+def together(parts: Sequence[Repetitions]) -> Repetitions:
+    """Put repetitions of several numbers together."""
+    return Repetitions(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def hold(found: Repetitions) -> Any:
+    """Say which intervals hold the truth.
+
+    What is not known of the truth makes each interval as much wider as it makes the difference
+    more uncertain.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (N,)
+        False where there is no error.
+    """
+    of_truth = found.truth_sems, found.truth_dofs
+    dofs = degrees_of_freedom(found.sems, found.dofs, *of_truth)
+    widths = stdtrit(dofs, (1 + _NOMINAL) / 2) * np.hypot(found.sems, found.truth_sems)
+    return np.abs(found.means - found.truths) <= widths
+
+
+def counted(found: Repetitions) -> dict[str, Any]:
+    """Count how often intervals hold the truth, as cells of a row.
+
+    Returns
+    -------
+    dict
+        Among them the coverage of those that gave an error, with the standard error that a
+        coverage of 95 % would have, and the estimated errors, root mean square, by the true ones.
+    """
+    known = np.isfinite(found.sems)
+    n_known = int(known.sum())
+    if not n_known:
+        return {"repetitions": len(known), "gave no error": len(known)}
+    ratio = np.sqrt(np.mean((found.sems[known] / found.true_sems[known]) ** 2))
+    return {
+        "repetitions": len(known),
+        "gave no error": len(known) - n_known,
+        COVERAGE: float(np.mean(hold(found)[known])),
+        ITS_ERROR: (_NOMINAL * (1 - _NOMINAL) / n_known) ** 0.5,
+        "error by the true one": float(ratio),
+    }
+
+
+def short_runs(studies: Studies, engine: Engine, quick: bool) -> Store:
+    """Run the fluid many times, and briefly."""
+    return studies.run(
+        "coverage",
+        engine,
+        replicas=20 if quick else 200,
+        n_particles=GOLDEN_PARTICLES,
+        n_steps=list(N_STEPS),
+        volume_fraction=[0.3, 0.45] if quick else [0.1, 0.3, 0.45],
+    )
+
+
+def check(studies: Studies, quick: bool) -> list[Table]:
+    """Count, for single simulations and for pooled ones."""
+    points = [point for engine in engines() for point in _points(studies, engine, quick)]
+    how = (
+        "The truth is the mean of the long runs above, of the same engine with the same time step, "
+        "whose error makes the intervals a little wider."
+    )
+    return [
+        Table("Intervals of one simulation", how, [_row(point) for point in points]),
+        Table(
+            "Intervals of pooled replicas",
+            "The same simulations in groups of R, those of all engines and volume fractions "
+            "together.",
+            list(_pooled_rows(points)),
+        ),
+    ]
+
+
+class Point(NamedTuple):
+    """A result of the replicas of a point."""
+
+    engine: str
+    n_steps: int
+    volume_fraction: float
+    name: str
+    results: list[Result]
+    truth: Value
+
+    @property
+    def independent(self) -> float:
+        """How many independent samples a simulation has; the median of what they say."""
+        told = [result[f"{self.name}_n_eff"] for result in self.results]
+        # those that cannot say have too few for that
+        return float(np.median([0.0 if n_eff is None else n_eff for n_eff in told]))
+
+    def repetitions(self, replicas: int) -> Repetitions:
+        """Give its estimates, so many replicas pooled."""
+        return Repetitions.of(self.results, self.name, self.truth, replicas)
+
+
+def _points(studies: Studies, engine: Engine, quick: bool) -> Iterator[Point]:
+    long, short = long_runs(studies, engine, quick), short_runs(studies, engine, quick)
+    truths = {name: long.pooled(name, "volume_fraction") for name in RESULTS}
+    for (n_steps, fraction), results in short.results("n_steps", "volume_fraction").items():
+        for name in RESULTS:
+            truth = truths[name][fraction,]
+            yield Point(engine.title, n_steps, fraction, name, results, truth)
+
+
+def _row(point: Point) -> dict[str, Any]:
+    return {
+        "engine": point.engine,
+        "samples": point.n_steps,
+        "volume fraction": str(point.volume_fraction),
+        "result": point.name,
+        INDEPENDENT: point.independent,
+        **counted(point.repetitions(1)),
+    }
+
+
+def _pooled_rows(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
+    for n_steps in N_STEPS:
+        for name in RESULTS:
+            alike = [p for p in points if (p.n_steps, p.name) == (n_steps, name)]
+            for replicas in _REPLICAS:
+                yield {
+                    "samples": n_steps,
+                    "result": name,
+                    "R": replicas,
+                    INDEPENDENT: replicas * min(point.independent for point in alike),
+                    **counted(together([point.repetitions(replicas) for point in alike])),
+                }
