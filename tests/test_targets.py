@@ -86,6 +86,19 @@ def test_the_scatter_counts_where_errors_are_not_known_but_not_of_few():
     assert standing.have_met[0]  # there is no choice, and so no bias
 
 
+def test_replicas_that_are_equal_by_chance_are_not_taken_for_exact():
+    """Such as counts of what is rare, which are 0 in most of them."""
+    standing = Standing(until(0.5), 1)
+    assert run(standing, lambda replica: [(float(replica == 20), NAN, NAN)]) == [4, 8, 16, 32]
+    assert standing.have_met[0]
+    standing = Standing(until(0.5), 1)
+    assert run(standing, lambda _: [(0.0, NAN, NAN)])[-1] == 64
+    assert standing.have_failed[0]
+    standing = Standing(until(0.5), 1)
+    assert run(standing, lambda _: [(0.0, 0.0, 50.0)]) == [4]
+    assert standing.have_met[0]
+
+
 def test_all_results_have_to_be_known():
     standing = Standing(until(results=("y", "z")), 1)
     assert run(standing, lambda _: [(0, 1.0, 100.0), (0, 2.5, 100.0)])[-1] == 7
