@@ -58,8 +58,8 @@ def main(quick: bool, results: Path, page: Path | None) -> None:
         write_json(results / "found.json", found)
         if page:
             write_page(page, {name: found[name]})
-    curves = fluid.curves(studies, quick)
-    figure.draw(curves, page.with_suffix(".png") if page else results / "validation.png")
+    curves, many = fluid.curves(studies, quick), particles.curves(studies, quick)
+    figure.draw(curves, many, page.with_suffix(".png") if page else results / "validation.png")
     click.echo(markdown(found))
     lines, is_good = verdict(tables)
     click.echo("\n".join(lines))

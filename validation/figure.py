@@ -22,13 +22,13 @@ _MARKS = "os^"
 _GOLDEN_COLOUR = "goldenrod"
 
 
-def draw(curves: Mapping[str, Curve], path: Path) -> None:
+def draw(curves: Mapping[str, Curve], many: Mapping[str, Curve], path: Path) -> None:
     """Draw pressures, their distance from the line in percent, and their differences in sigmas.
 
     Parameters
     ----------
-    curves : mapping of str to Curve
-        What the engines give, by their titles.
+    curves, many : mapping of str to Curve
+        What the engines give, by their titles; the latter for infinitely many particles.
     path : Path
         The picture.
     """
@@ -37,7 +37,7 @@ def draw(curves: Mapping[str, Curve], path: Path) -> None:
     figure = Figure(figsize=(6.4, 7.6), layout="constrained")
     top, middle, bottom = figure.subplots(3, sharex=True, height_ratios=[2, 1.2, 1.2])
     _draw_curves(top, curves)
-    _draw_distances(middle, curves)
+    _draw_distances(middle, curves, many)
     _draw_sigmas(bottom, curves)
     bottom.set_xlabel("volume fraction")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,26 +57,25 @@ def _draw_curves(ax: Axes, curves: Mapping[str, Curve]) -> None:
     ax.legend()
 
 
-def _draw_distances(ax: Axes, curves: Mapping[str, Curve]) -> None:
+def _draw_distances(ax: Axes, curves: Mapping[str, Curve], many: Mapping[str, Curve]) -> None:
     ends = [fraction for curve in curves.values() for fraction in curve]
-    plot_band(ax, ends, _band_in_percent, "infinitely many particles, as far as known")
+    plot_band(ax, ends, _band_in_percent, "_as above")
     ax.axhline(0, color="grey", linewidth=1)
-    everything = {**curves, "golden values": GOLDEN}
-    for number, (title, curve) in enumerate(everything.items()):
-        lines = np.array([wca_pressure(fraction) for fraction in curve])
-        means, sems, _ = np.array([*curve.values()]).T
-        is_golden = title == "golden values"
-        ax.errorbar(
-            np.array([*curve]) + _APART * (number - 1),
-            100 * (means / lines - 1),
-            100 * sems / lines,
-            fmt="x" if is_golden else _MARKS[number],
-            color=_GOLDEN_COLOUR if is_golden else None,
-            markersize=5,
-            capsize=2,
-            linewidth=1,
-        )
+    for number, (title, curve) in enumerate(curves.items()):
+        (bars, *_) = _draw_distance(ax, curve, number, fmt=_MARKS[number])
+        style = {"color": bars.get_color(), "markerfacecolor": "white", "fmt": _MARKS[number]}
+        _draw_distance(ax, many[title], number, label=f"{title}, infinitely many", **style)
+    _draw_distance(ax, GOLDEN, len(curves), fmt="x", color=_GOLDEN_COLOUR)
     ax.set_ylabel("off the uv-theory in %")
+    ax.legend(fontsize="small", loc="upper left")
+
+
+def _draw_distance(ax: Axes, curve: Curve, number: int, **style: Any) -> Any:
+    lines = np.array([wca_pressure(fraction) for fraction in curve])
+    means, sems, _ = np.array([*curve.values()]).T
+    at = np.array([*curve]) + _APART * (number - 1)
+    distances, errors = 100 * (means / lines - 1), 100 * sems / lines
+    return ax.errorbar(at, distances, errors, markersize=5, capsize=2, linewidth=1, **style)
 
 
 def _band_in_percent(phi: Any) -> tuple[Any, Any]:

@@ -22,7 +22,7 @@ def long_runs(studies: Studies, engine: Engine, quick: bool) -> Store:
         engine,
         replicas=2 if quick else 8,
         n_particles=GOLDEN_PARTICLES,
-        n_steps=5000 if quick else 20_000,
+        n_steps=5000 if quick else 16_000,
         volume_fraction=[0.1, 0.3, 0.45] if quick else [0.1, 0.2, 0.3, 0.4, 0.45],
     )
 

@@ -22,7 +22,7 @@ def fits(studies: Studies, engine: Engine, quick: bool) -> dict[float, tuple[lis
         engine,
         replicas=1 if quick else 3,
         n_particles=list(_COUNTS),
-        n_steps=2000 if quick else 10_000,
+        n_steps=2000 if quick else 6000,
         volume_fraction=[0.3, 0.45] if quick else list(OTHER_PROGRAM),
     )
     found = store.pooled("pressure", "volume_fraction", "n_particles")
@@ -34,6 +34,17 @@ def fits(studies: Studies, engine: Engine, quick: bool) -> dict[float, tuple[lis
     return {
         fraction: (of_counts, fitted(inverse, of_counts, powers=(0, 1)))
         for fraction, of_counts in values.items()
+    }
+
+
+def curves(studies: Studies, quick: bool) -> dict[str, dict[float, Value]]:
+    """Give the pressures of infinitely many particles by engine and volume fraction."""
+    return {
+        engine.title: {
+            fraction: fit.coefficients[0]
+            for fraction, (_, fit) in fits(studies, engine, quick).items()
+        }
+        for engine in engines()
     }
 
 

@@ -24,7 +24,7 @@ def check(studies: Studies, quick: bool) -> list[Table]:
             engine,
             replicas=2 if quick else 3,
             n_particles=GOLDEN_PARTICLES,
-            n_steps=2000 if quick else 20_000,
+            n_steps=2000 if quick else 16_000,
             time_step=list(_TIME_STEPS),
             volume_fraction=[0.3, 0.45] if quick else list(GOLDEN),
         )

@@ -13,7 +13,7 @@ from .extrapolation import fitted
 from .known import Value, second_virial_coefficient
 from .studies import Studies, engines
 
-_DENSITIES = (0.02, 0.04, 0.06, 0.08, 0.1)
+_DENSITIES = (0.03, 0.06, 0.09, 0.12, 0.15)
 _PARTICLES = 100
 
 
@@ -25,9 +25,9 @@ def check(studies: Studies, quick: bool) -> list[Table]:
         store = studies.run(
             "virial",
             engine,
-            replicas=1 if quick else 5,
+            replicas=1 if quick else 6,
             n_particles=_PARTICLES,
-            n_steps=2000 if quick else 10_000,
+            n_steps=2000 if quick else 16_000,
             volume_fraction=[round(density * math.pi / 6, 12) for density in _DENSITIES],
         )
         found = store.pooled("pressure", "volume_fraction").values()
