@@ -182,8 +182,7 @@ def _judged(target: Target, means: Values, errors: Values, dofs: Values) -> _Jud
         dofs_then = (dof[:, np.newaxis] + 1) * share - 1
         distances = (sem / limit)[:, np.newaxis] / np.sqrt(share) * _widening(dofs_then)
     distances[np.isnan(distances)] = math.inf
-    is_known = dof > used - 1  # also by own errors: that replicas are equal may be chance
-    distances[sem == 0] = np.where(is_known, 0.0, math.inf)[sem == 0, np.newaxis]
+    distances[sem == 0] = 0.0
     is_enough = (distances <= 1) & (dofs_then >= _FEWEST)
     more = np.where(is_enough.any(axis=1), np.argmax(is_enough, axis=1), means.shape[1])
     return _Judged(distances[:, 0], more, used == 0)

@@ -38,9 +38,10 @@ def pool_replicas(means: Any, errors: Any, dofs: Any = None) -> Estimate:
         The mean of the replicas' means, nan for R = 0. For R = 1 its error is the replica's own,
         otherwise the larger of what two independent estimates say: the scatter between the
         replicas, ``std(means) / sqrt(R)``, and their own errors, ``sqrt(sum(errors**2)) / R``. The
-        scatter alone if an error is unknown. Its degrees of freedom are ``R - 1 + sum(dofs)``; or
-        ``R - 1`` where only the scatter can be right, since an error is unknown, or since replicas
-        differ by more than their own errors allow. That is a `reason`, too.
+        scatter alone if an error is unknown; nan if all are equal then, which may be chance. Its
+        degrees of freedom are ``R - 1 + sum(dofs)``; or ``R - 1`` where only the scatter can be
+        right, since an error is unknown, or since replicas differ by more than their own errors
+        allow. That is a `reason`, too.
 
     Raises
     ------
@@ -79,8 +80,12 @@ def pool_replicas(means: Any, errors: Any, dofs: Any = None) -> Estimate:
         return Estimate(_NAN, _NAN, _NAN, _NAN, "there are no replicas")
     found = pool_rows(*(values[np.newaxis] for values in (of_means, of_errors, of_dofs)))
     mean, sem, dof = (float(column[0]) for column in found[:3])
-    why = f"its {len(of_means)} replicas differ by more than their own errors"
-    return Estimate(mean, sem, dof, _NAN, why if found.differ[0] else "")
+    why = ""
+    if found.differ[0]:
+        why = f"its {len(of_means)} replicas differ by more than their own errors"
+    elif np.isfinite(mean) and np.isnan(sem) and len(of_means) > 1:
+        why = f"its {len(of_means)} replicas are equal, and do not all have errors of their own"
+    return Estimate(mean, sem, dof, _NAN, why)
 
 
 class PooledRows(NamedTuple):
@@ -117,11 +122,13 @@ def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
     within = np.ldexp(np.sqrt(np.sum(of_errors**2, axis=1)) / n_replicas, exponent)
     own = np.sum(dofs, axis=1)
     sigmas = _excess(between, within, n_replicas - 1.0, own)
-    sigmas[np.maximum(between, within) <= _ROUNDING * np.abs(mean)] = _NAN
+    are_equal = between <= _ROUNDING * np.abs(mean)
+    sigmas[are_equal & (within <= _ROUNDING * np.abs(mean))] = _NAN
     is_scatter = (sigmas > _DOUBTFUL) | np.isnan(within)
     dof = n_replicas - 1.0 + np.where(is_scatter, 0.0, own)
     # a nan `within` never wins, a nan `between` always stays
     sem = np.where(within > between, within, between)
+    sem[are_equal & np.isnan(within)] = _NAN
     return PooledRows(mean, sem, dof, sigmas > DIFFER, sigmas)
 
 

@@ -296,6 +296,15 @@ def test_replicas_that_are_equal_but_for_rounding_do_not_differ():
     assert pool_replicas([3.0] * 3, [0.0] * 3, [99] * 3)[1:] == (0.0, 299, ANY, "")
 
 
+def test_replicas_that_are_equal_without_errors_of_their_own_have_none():
+    """Such as counts of what is rare, which are 0 in all of few."""
+    for values in ([0.0] * 4, [0.1 + 0.2, 0.3, 0.3, 0.3]):
+        found = pool_replicas(values, [math.nan] * 4)
+        assert found.mean == pytest.approx(values[-1])
+        assert math.isnan(found.sem)
+        assert found.reason == ("its 4 replicas are equal, and do not all have errors of their own")
+
+
 @pytest.mark.parametrize("dof", [0, -1])
 def test_degrees_of_freedom_that_are_none_count_as_unknown(dof):
     of_unknown = pool_replicas([1.0, 1.1], [0.1, 0.1], [math.nan] * 2)
