@@ -62,8 +62,8 @@ class Studies:
     Parameters
     ----------
     folder : Path
-        Stores go into one of its folders that is named by the code that simulates: results of
-        other code are never taken for those of this one.
+        Stores go into one of its folders that is named by the code that makes numbers:
+        results of other code are never taken for those of this one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -120,10 +120,11 @@ class Studies:
 
 
 def _code() -> str:
-    """Give a name of the code that runs in simulations."""
+    """Give a name of the code that makes numbers: the scripts, and how they estimate errors."""
     found = hashlib.sha256()
-    for path in sorted([*PACKAGE.glob("script/**/*.py"), *PACKAGE.glob("simulations/lj_*.py")]):
-        found.update(path.read_bytes())
+    for pattern in ("simulations/lj_*.py", "script/estimate.py", "script/control.py"):
+        for path in sorted(PACKAGE.glob(pattern)):
+            found.update(path.read_bytes())
     return found.hexdigest()[:8]
 
 
