@@ -14,7 +14,7 @@ from benchmarks.report import Table
 from validation import time_step, virial
 from validation.comparison import chi_squared, compared, objections, sigmas, verdict
 from validation.control import compared_variances
-from validation.coverage import Repetitions, counted, together
+from validation.coverage import Point, Repetitions, counted, together
 from validation.extrapolation import fitted
 from validation.known import GOLDEN, Value, second_virial_coefficient
 
@@ -155,6 +155,19 @@ def test_replicas_are_pooled_group_by_group():
     assert found.sems.tolist() == [1, 1]
     assert found.truth_sems.tolist() == [0.5, 0.5]
     assert found.true_sems[0] == pytest.approx(np.std([1, 3, 5, 7, 99], ddof=1) / 2**0.5)
+
+
+def test_independent_samples_are_those_of_the_scatter():
+    """Simulations that say that they have more have errors that are too small."""
+    random, true_sem, std_dev = np.random.default_rng(4), 0.1, 1.0
+    results = [
+        {"x": 5 + true_sem * random.normal(), "x_sem": std_dev / said**0.5, "x_n_eff": said}
+        for said in (150.0, 250.0, 350.0) * 500
+    ]
+    blank = {"x": 5.0, "x_sem": None, "x_n_eff": 3.0}
+    point = Point("E", 200, 0.3, "x", [*results, blank], Value(5, 0))
+    assert point.independent == pytest.approx(100, rel=0.1)
+    assert point._replace(results=[blank] * 3).independent == 0
 
 
 def test_variances_are_compared():

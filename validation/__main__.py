@@ -10,10 +10,11 @@ import click
 
 from benchmarks.report import Table, describe_machine, markdown, write_json, write_page
 from benchmarks.rounds import say
+from dask_espresso.errors import DaskEspressoError
 
 from . import control, coverage, figure, fluid, lennard_jones, particles, time_step, virial
 from .comparison import verdict
-from .studies import NotDoneError, Studies, engines
+from .studies import Studies, engines
 
 HERE = Path(__file__).resolve().parent
 
@@ -49,8 +50,9 @@ def main(quick: bool, results: Path, page: Path | None) -> None:
         machine = describe_machine()
         try:
             of_check = check(studies, quick)
-        except NotDoneError as error:
-            raise click.ClickException(str(error)) from error
+        except DaskEspressoError as error:
+            say(str(error))
+            sys.exit(error.exit_status)
         tables += of_check
         as_dicts = [dataclasses.asdict(table) for table in of_check]
         found[name] = {"machine": machine, "quick": quick, "tables": as_dicts}

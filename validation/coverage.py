@@ -145,10 +145,18 @@ class Point(NamedTuple):
 
     @property
     def independent(self) -> float:
-        """How many independent samples a simulation has; the median of what they say."""
-        told = [result[f"{self.name}_n_eff"] for result in self.results]
-        # those that cannot say have too few for that
-        return float(np.median([0.0 if n_eff is None else n_eff for n_eff in told]))
+        """How many independent samples a simulation is truly worth; 0 where none has an error.
+
+        By the scatter of the simulations, and not by what they say: where that is too many, their
+        errors are too small.
+        """
+        names = (self.name, f"{self.name}_sem", f"{self.name}_n_eff")
+        told = [[result[name] for name in names] for result in self.results]
+        means, sems, n_effs = np.array(told, dtype=float).T  # None is nan
+        of_samples = sems**2 * n_effs  # the variance
+        if not np.isfinite(of_samples).any():
+            return 0.0
+        return float(np.nanmean(of_samples) / np.var(means, ddof=1))
 
     def repetitions(self, replicas: int) -> Repetitions:
         """Give its estimates, so many replicas pooled."""

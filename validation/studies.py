@@ -15,6 +15,7 @@ import yaml
 
 import dask_espresso
 from benchmarks.rounds import say
+from dask_espresso.errors import DaskEspressoError
 
 from .known import Value
 
@@ -23,7 +24,7 @@ Place = tuple[Any, ...]  # values of the parameters that tell points apart
 Result = Mapping[str, Any]
 
 
-class NotDoneError(RuntimeError):
+class NotDoneError(DaskEspressoError):
     """Simulations did not end as done."""
 
 
