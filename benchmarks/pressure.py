@@ -12,12 +12,13 @@ from typing import Any
 
 import dask_espresso
 
-from .contestants import PACKAGE, SHIPPED
+from .contestants import HERE, PACKAGE, SHIPPED
 from .report import Table
 
 _N_STEPS = 20_000
 _WANTED = 1e-3
 _TIME_STEPS = (0.01, 0.005)
+_BETWEEN_SAMPLES = 0.05  # as long as by default
 
 
 def benchmark(quick: bool) -> list[Table]:
@@ -29,13 +30,17 @@ def benchmark(quick: bool) -> list[Table]:
         for fraction in fractions
         for time_step in _TIME_STEPS
     ]
+    if pypresso := os.environ.get("PYPRESSO"):
+        rows += [_original(pypresso, fraction, replicas) for fraction in fractions]
     return [
         Table(
             "A pressure to 0.1 %",
             "Core-seconds for a standard error of 0.1 %: the CPU time of a simulation of 100 WCA "
             f"particles with {_N_STEPS:,} samples, start and equilibration included, times the "
             "square of its relative error by 0.1 %. Median of the simulations. *plain* is the mean "
-            "of the same samples, without the known temperature.",
+            "of the same samples, without the known temperature. *original* is the sample's own "
+            "script, of which the error is that of the plain mean of as many samples, taken as it "
+            "does, every 10 steps of 0.01.",
             rows,
         )
     ]
@@ -54,19 +59,13 @@ def _commands() -> dict[str, list[str]]:
 def _row(
     engine: str, command: list[str], fraction: float, time_step: float, replicas: int
 ) -> dict[str, Any]:
-    parameters = {
-        "n_particles": 100,
-        "volume_fraction": fraction,
-        "n_steps": _N_STEPS,
-        "time_step": time_step,
-        "sample_every": round(0.04 / time_step),
-    }
-    runs = [_run(command, parameters | {"seed": seed}) for seed in range(1, replicas + 1)]
+    changes = {"time_step": time_step, "sample_every": round(_BETWEEN_SAMPLES / time_step)}
+    runs = [
+        _run(command, _parameters(fraction) | changes | {"seed": seed})
+        for seed in range(1, replicas + 1)
+    ]
     costs = {
-        name: [
-            seconds * (result[f"{name}_sem"] / result[name] / _WANTED) ** 2
-            for seconds, result in runs
-        ]
+        name: [seconds * (_error(result, name) / _WANTED) ** 2 for seconds, result in runs]
         for name in ("pressure", "pressure_plain")
     }
     return {
@@ -78,6 +77,36 @@ def _row(
         "plain": statistics.median(costs["pressure_plain"]),
         "rounds": costs["pressure"],
     }
+
+
+def _original(pypresso: str, fraction: float, replicas: int) -> dict[str, Any]:
+    """Time the sample's own script, and take the error from the shipped one's plain mean."""
+    parameters = _parameters(fraction)
+    shipped = [pypresso, str(SHIPPED / "lj_pressure.py")]
+    costs = []
+    for seed in range(1, replicas + 1):
+        seconds, _ = _run([pypresso, str(HERE / "original_lj_pressure.py")], parameters)
+        like_it = {"time_step": 0.01, "sample_every": 10, "seed": seed}
+        _, result = _run(shipped, parameters | like_it)
+        costs.append(seconds * (_error(result, "pressure_plain") / _WANTED) ** 2)
+    return {
+        "engine": "ESPResSo, original",
+        "volume fraction": fraction,
+        "time step": 0.01,
+        "simulations": replicas,
+        "core-seconds": None,
+        "plain": statistics.median(costs),
+        "rounds": costs,
+    }
+
+
+def _parameters(fraction: float) -> dict[str, Any]:
+    return {"n_particles": 100, "volume_fraction": fraction, "n_steps": _N_STEPS}
+
+
+def _error(result: dict[str, Any], name: str) -> float:
+    """Give the relative error of a mean."""
+    return float(result[f"{name}_sem"] / result[name])
 
 
 def _run(command: list[str], parameters: dict[str, Any]) -> tuple[float, dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import chdtrc, ndtri, stdtr
+from scipy.special import bdtr, chdtrc, ndtri, stdtr
 
 from benchmarks.report import Table
 from dask_espresso.views.texts import format_with_error
@@ -17,9 +17,11 @@ from .known import Value
 MOST_SIGMAS = 3.5  # one in 2,000 numbers is farther off by chance
 LEAST_P = 1e-4
 LEAST_COVERAGE = 0.93  # of nominal 95 %
+LEAST_P_OF_COVERAGE = 1e-3  # that of three sigmas, where repetitions are many
 FEWEST_INDEPENDENT = 20  # samples, where coverage is asked for
 JUDGED = Z, P, COVERAGE = "z", "p", "coverage"  # columns
-ITS_ERROR, INDEPENDENT = "its error", "independent"  # those beside a coverage
+# those beside a coverage
+INDEPENDENT, REPETITIONS, NO_ERROR = "independent", "repetitions", "gave no error"
 
 
 def sigmas(value: Value, reference: Value) -> float:
@@ -118,9 +120,9 @@ def _objections(row: Mapping[str, Any]) -> Iterator[str]:
     if p is not None and not p >= LEAST_P:
         yield f"p = {p:.1g}"
     if coverage is not None and row[INDEPENDENT] >= FEWEST_INDEPENDENT:
-        least = LEAST_COVERAGE - 3 * row[ITS_ERROR]
-        if not coverage >= least:
-            yield f"coverage under {least:.3f}"
+        known = row[REPETITIONS] - row[NO_ERROR]
+        if not bdtr(round(coverage * known), known, LEAST_COVERAGE) >= LEAST_P_OF_COVERAGE:
+            yield f"coverage under {LEAST_COVERAGE}, by more than chance"
 
 
 def verdict(tables: Sequence[Table]) -> tuple[list[str], bool]:

@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 from benchmarks.report import Table
 from dask_espresso.script.statistics import pool_replicas
 
-from .comparison import COVERAGE, INDEPENDENT, ITS_ERROR, degrees_of_freedom
+from .comparison import COVERAGE, INDEPENDENT, NO_ERROR, REPETITIONS, degrees_of_freedom
 from .fluid import RESULTS, long_runs
 from .known import GOLDEN_PARTICLES, Value
 from .studies import Engine, Result, Store, Studies, engines
@@ -92,13 +92,13 @@ def counted(found: Repetitions) -> dict[str, Any]:
     known = np.isfinite(found.sems)
     n_known = int(known.sum())
     if not n_known:
-        return {"repetitions": len(known), "gave no error": len(known)}
+        return {REPETITIONS: len(known), NO_ERROR: len(known)}
     ratio = np.sqrt(np.mean((found.sems[known] / found.true_sems[known]) ** 2))
     return {
-        "repetitions": len(known),
-        "gave no error": len(known) - n_known,
+        REPETITIONS: len(known),
+        NO_ERROR: len(known) - n_known,
         COVERAGE: float(np.mean(hold(found)[known])),
-        ITS_ERROR: (_NOMINAL * (1 - _NOMINAL) / n_known) ** 0.5,
+        "its error": (_NOMINAL * (1 - _NOMINAL) / n_known) ** 0.5,
         "error by the true one": float(ratio),
     }
 

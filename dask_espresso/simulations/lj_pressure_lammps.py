@@ -6,8 +6,8 @@ wheels from PyPI.
 The parameters:
     ``n_particles``; ``volume_fraction`` = n_particles (pi / 6) / volume, in (0, 0.6]; ``n_steps``,
     the number of samples. Optionally
-    ``sample_every``, integration steps from one sample to the next (10); ``n_equilibration``, those
-    before the first (2000); ``time_step`` (0.005); ``kT`` (1); ``gamma``, the friction (1);
+    ``sample_every``, integration steps from one sample to the next (5); ``n_equilibration``, those
+    before the first (1000); ``time_step`` (0.01); ``kT`` (1); ``gamma``, the friction (1);
     ``cutoff`` (2^(1/6), the WCA fluid); ``shift``, whether the potential is shifted to zero there
     (true); if not, pressure and energy are corrected for what is beyond the cutoff;
     ``series``, whether the samples are part of the result (false);
@@ -45,6 +45,8 @@ WCA_CUTOFF = 2 ** (1 / 6)
 MARGIN = 0.4  # that is left between the cutoff and half of the box
 SKIN = 0.8
 FORCE_WITHOUT_OVERLAP = 50.0
+FORCES_EVERY = 5  # steps of the equilibration
+LARGEST_EXCESS = 0.1  # of the temperature: more is a start far from equilibrium
 LARGEST_LAMMPS_SEED = 900_000_000
 
 logging.basicConfig(level=logging.INFO)
@@ -70,6 +72,17 @@ def tail_corrections(density, cutoff):
     pressure = 16 / 3 * np.pi * density**2 * (2 / 3 * cutoff**-9 - cutoff**-3)
     energy = 8 / 3 * np.pi * density * (1 / 3 * cutoff**-9 - cutoff**-3)
     return pressure, energy
+
+
+def temperature_of(velocities, forces, time_step, gamma):
+    """Give the temperature of positions, from mean squares of components at full steps.
+
+    Velocities at full steps are slower than those at half steps, by which positions move, and
+    friction and noise of a whole step, which act at once, make the latter faster than they should
+    be. What is left is of the temperature's second order in the step, and small.
+    """
+    of_half_steps = velocities + time_step**2 / 4 * np.mean(forces)
+    return (1 - gamma * time_step / 2) * of_half_steps
 
 
 def largest_force(engine):
@@ -124,14 +137,39 @@ def start_engine(box_length, time_step, positions, velocities):
     return engine
 
 
+def set_thermostat(engine, kt, gamma, seeds):
+    """Set a Langevin thermostat, in place of the one that there is."""
+    seed = 1 + int(seeds.generate_state(1)[0]) % LARGEST_LAMMPS_SEED
+    engine.command(f"fix thermostat all langevin {kt} {kt} {1 / gamma} {seed}")
+
+
+def sample(engine, n_samples, every):
+    """Integrate, and give samples: pressure, temperature, energy, mean square of forces."""
+    names = ("pressure", "temperature", "energy", "forces")
+    engine.commands_string(f"""
+        reset_timestep 0
+        fix samples all vector {every} c_thermo_press c_thermo_temp v_energy v_squared_forces
+        run {n_samples * every}
+    """)
+    for column, name in enumerate(names, start=1):
+        engine.command(f"variable {name}_samples vector f_samples[{column}]")
+    # the first sample, of the time before the first step, is left out
+    samples = [
+        np.array(engine.extract_variable(f"{name}_samples", None, lammps.LMP_VAR_VECTOR))[1:]
+        for name in names
+    ]
+    engine.command("unfix samples")
+    return samples
+
+
 params = dask_espresso.get_data_from_stdin()
 n_particles = whole_number(params, "n_particles", None, 1)
 volume_fraction = positive_number(params, "volume_fraction", None, 0.6)
 n_samples = whole_number(params, "n_steps", None, 1)
-sample_every = whole_number(params, "sample_every", 10, 1)
-n_equilibration = whole_number(params, "n_equilibration", 2000, 0)
+sample_every = whole_number(params, "sample_every", 5, 1)
+n_equilibration = whole_number(params, "n_equilibration", 1000, 0)
 kt = positive_number(params, "kT", 1.0)
-time_step = positive_number(params, "time_step", 0.005, 0.02 / max(kt, 1) ** 0.5, f" at kT {kt:g}")
+time_step = positive_number(params, "time_step", 0.01, 0.02 / max(kt, 1) ** 0.5, f" at kT {kt:g}")
 gamma = positive_number(params, "gamma", 1.0, 0.5 / time_step, f" at time_step {time_step:g}")
 cutoff = positive_number(params, "cutoff", WCA_CUTOFF)
 shift = switch(params, "shift", True)
@@ -145,44 +183,35 @@ if not shift and cutoff < 2:
 box_length = box_length_of(n_particles, volume_fraction, cutoff)
 density = n_particles / box_length**3
 
-# Friction and noise of a whole step act at once, which makes the fluid hotter by 1 / (1 - lag),
-# so the thermostat is set that much lower; of the velocities at full steps, 1 - lag is there then.
-lag = gamma * time_step / 2
-
-for_start, for_thermostat = np.random.SeedSequence(seed).spawn(2)
+for_start, *for_thermostats = np.random.SeedSequence(seed).spawn(3)
 random = np.random.default_rng(for_start)
 positions = random.uniform(0.0, box_length, (n_particles, 3))
 velocities = kt**0.5 * random.normal(size=(n_particles, 3))
 
 engine = start_engine(box_length, time_step, positions, velocities)
 remove_overlaps(engine)
-thermostat_seed = 1 + int(for_thermostat.generate_state(1)[0]) % LARGEST_LAMMPS_SEED
 engine.commands_string(f"""
     pair_style lj/cut {cutoff}
     pair_modify shift {"yes" if shift else "no"}
     pair_coeff * * 1.0 1.0
     fix integrate all nve
-    fix thermostat all langevin {kt * (1 - lag)} {kt * (1 - lag)} {1 / gamma} {thermostat_seed}
-    run {n_equilibration}
+    variable energy equal c_thermo_pe/atoms
+    compute forces all reduce sumsq fx fy fz
+    variable squared_forces equal (c_forces[1]+c_forces[2]+c_forces[3])/atoms/3
 """)
+set_thermostat(engine, kt, gamma, for_thermostats[0])
+n_forces = n_equilibration // 2 // FORCES_EVERY
+engine.command(f"run {n_equilibration - n_forces * FORCES_EVERY}")
+if n_forces:
+    *_, squared_forces = sample(engine, n_forces, FORCES_EVERY)
+    excess = temperature_of(kt, squared_forces, time_step, gamma) - kt
+    kt_of_velocities = kt - min(excess, LARGEST_EXCESS * kt)
+    set_thermostat(engine, kt_of_velocities, gamma, for_thermostats[1])
 logger.info("equilibrated %d particles in a box of length %.3f", n_particles, box_length)
 
-engine.commands_string(f"""
-    reset_timestep 0
-    variable energy equal c_thermo_pe/atoms
-    fix samples all vector {sample_every} c_thermo_press c_thermo_temp v_energy
-    run {n_samples * sample_every}
-    variable pressures vector f_samples[1]
-    variable temperatures vector f_samples[2]
-    variable energies vector f_samples[3]
-""")
-# the first sample, of the time before the first step, is left out
-pressures, temperatures, energies = (
-    np.array(engine.extract_variable(name, None, lammps.LMP_VAR_VECTOR))[1:]
-    for name in ("pressures", "temperatures", "energies")
-)
-pressures = pressures + density * lag / (1 - lag) * temperatures
-temperatures = temperatures / (1 - lag)
+pressures, of_velocities, energies, squared_forces = sample(engine, n_samples, sample_every)
+temperatures = temperature_of(of_velocities, squared_forces, time_step, gamma)
+pressures = pressures + density * (temperatures - of_velocities)
 
 if not shift:
     tail_pressure, tail_energy = tail_corrections(density, cutoff)

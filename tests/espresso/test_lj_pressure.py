@@ -74,9 +74,11 @@ def test_no_seed_is_a_fresh_one(run):
     assert run(**SMALL)["pressure"] != run(**SMALL)["pressure"]
 
 
+@pytest.mark.parametrize("gamma", [1, 5])
 @pytest.mark.parametrize("volume_fraction", GOLDEN)
-def test_pressure_is_the_reference(run, volume_fraction):
-    result = run(n_particles=100, volume_fraction=volume_fraction, n_steps=2000, seed=1)
+def test_pressure_is_the_reference(run, volume_fraction, gamma):
+    params = {"n_particles": 100, "volume_fraction": volume_fraction, "gamma": gamma}
+    result = run(**params, n_steps=4000, seed=1)
     pressure = Value(result["pressure"], result["pressure_sem"])
     assert abs(sigmas(pressure, GOLDEN[volume_fraction])) < 3.5
     assert result["pressure_sem"] < result["pressure_plain_sem"]
