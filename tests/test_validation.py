@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.report import Table
-from validation import time_step, virial
+from validation import particles, time_step, virial
 from validation.comparison import chi_squared, compared, objections, sigmas, verdict
 from validation.control import compared_variances
 from validation.coverage import Point, Repetitions, counted, together
@@ -214,6 +214,18 @@ def test_time_step_is_extrapolated_with_its_square():
     assert said(**time_step.extrapolated(values, Value(2.001, 1e-4)))
     bent = values | {0.01: Value(2.01, 1e-4)}
     assert time_step.extrapolated(bent, Value(2.0, 1e-4))["p"] < 1e-4
+
+
+def test_infinitely_many_particles_come_from_a_line_through_the_larger_numbers():
+    values = {count: Value(2 * (1 - 3 / count), 1e-4) for count in (200, 400)}
+    values[100] = Value(1.98, 1e-4)  # off the line
+    fit = particles.line(values)
+    assert fit.coefficients[0].mean == pytest.approx(2)
+    assert fit.at(1 / 300).mean == pytest.approx(1.98)
+    found = particles.cells(values, fit)
+    assert found["infinitely many"].startswith("2.0000")
+    assert found["100 off by %"].startswith("-1.00")
+    assert found["100 off the line"] > 3.5
 
 
 @pytest.mark.slow
