@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.report import Table
-from validation import particles, time_step, virial
+from validation import monte_carlo, particles, time_step, virial
 from validation.comparison import chi_squared, compared, objections, sigmas, verdict
 from validation.control import compared_variances
 from validation.coverage import Point, Repetitions, counted, together
@@ -250,3 +250,10 @@ def test_quick_form(tmp_path):
     } == {*map(str, GOLDEN)}
     assert page.with_suffix(".png").stat().st_size > 10_000
     assert "not tried" in page.read_text()
+
+
+@pytest.mark.slow
+def test_monte_carlo_gives_the_golden_value():
+    found = monte_carlo.pressure(0.1, 100, n_sweeps=100)
+    assert found.sem < 0.01 * found.mean
+    assert abs(sigmas(found, GOLDEN[0.1])) < 3.5
