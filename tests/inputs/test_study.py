@@ -533,7 +533,7 @@ def test_shipped_study():
     assert study.count == 42 * 4
     assert next(study.simulations()).parameters == {
         "n_particles": 100,
-        "n_steps": 20000,
+        "n_steps": 5000,
         "volume_fraction": 0.1,
     }
     assert (study.time_limit, study.retries, study.seed) == (600.0, 1, 42)

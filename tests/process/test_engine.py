@@ -357,7 +357,7 @@ def test_several_ranks(script, monkeypatch):
     engine = Engine("python", start="auto", ranks=2, launcher=launcher)
     path = script("""
         import dask_espresso, os
-        print("rank", os.environ["PMI_RANK"])
+        print(f"rank {os.environ['PMI_RANK']}")  # at once: both write into one pipe
         if os.environ["PMI_RANK"] == "0":
             params = dask_espresso.get_data_from_stdin()
             kept = {"size": os.environ["PMI_SIZE"], "slurm": os.environ["SLURM_NTASKS"]}
