@@ -40,10 +40,11 @@ def doubts(
     list of str
         A sentence each; empty where all errors are as they should be.
     """
+    there = points.count(numbers.done & numbers.have(name))
     return [
         *_of_errors(numbers, name),
-        *_of_missing(points, numbers, name),
-        *_of_replicas(path, points, numbers, name, pooled),
+        *_of_missing(name, there, points.count(numbers.done)),
+        *_of_replicas(path, points, name, there, pooled),
     ]
 
 
@@ -77,10 +78,8 @@ def _summed_up(reasons: Values) -> str:
     return literal(most[0]) + more
 
 
-def _of_missing(points: Points, numbers: Numbers, name: str) -> Iterator[str]:
+def _of_missing(name: str, there: Values, done: Values) -> Iterator[str]:
     """Say how many replicas do not count in the mean of others."""
-    there = points.count(numbers.done & numbers.have(name))
-    done = points.count(numbers.done)
     is_partial = (there > 0) & (there < done)
     if is_partial.any():
         all_there, all_done = int(there[is_partial].sum()), int(done[is_partial].sum())
@@ -92,16 +91,15 @@ def _of_missing(points: Points, numbers: Numbers, name: str) -> Iterator[str]:
 
 
 def _of_replicas(
-    path: Path, points: Points, numbers: Numbers, name: str, pooled: PooledRows
+    path: Path, points: Points, name: str, there: Values, pooled: PooledRows
 ) -> Iterator[str]:
     """Say where replicas differ by more than their own errors, and what is to be done."""
     limit = math.sqrt(DIFFER**2 + 2 * math.log(max(len(points) / _FEW, 1)))
     differ = pooled.sigmas > limit
     if differ.any():
         yield _of_each(path, points, name, pooled.sigmas, np.flatnonzero(differ))
-    counts = points.count(numbers.done & numbers.have(name))
     others = np.where(differ, math.nan, pooled.sigmas)
-    found = in_all_points(others, counts - 1)
+    found = in_all_points(others, there - 1)
     factor = math.sqrt(found.chi_squared / max(found.dof, 1))
     if found.sigmas > _TOGETHER and factor > _MATTERS:
         n_points = int(np.isfinite(others).sum())
