@@ -21,6 +21,7 @@ _RANGE = re.compile(
 )
 _LONG = 200  # characters of what is no number any more
 _RANGE_FORM = "{start: 0.1, stop: 0.5, step: 0.1}"
+_LOG_FORM = "{start: 0.1, stop: 10, num: 3, scale: log}"
 # [0,5, 1,5]: commas that are no decimal ones in YAML, but may have been meant so
 _ITEM = r"[-+]?(?:\d+,\d+|[\d._]+)(?:[eE][-+]?\d+)?"
 _DECIMAL_COMMAS = re.compile(rf"\[\s*{_ITEM}(,\s+{_ITEM})+\s*\]", re.ASCII)
@@ -54,7 +55,8 @@ def misreading(text: str, value: Any) -> str:
         if meant := _list(text):
             return _said(f"the text {text!r}", f"{meant} for the list", text)
         if _RANGE.fullmatch(text):
-            return _said(f"the text {text!r}", f"{_RANGE_FORM} for such a range", text)
+            form = _LOG_FORM if re.search("(log|geom)space", text) else _RANGE_FORM
+            return _said(f"the text {text!r}", f"{form} for such a range", text)
         if _FORMULA.fullmatch(text):
             return _said(f"the text {text!r}", "what it comes to for the number", text)
     elif value is None and text in ("", "~"):

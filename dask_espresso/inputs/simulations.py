@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import BadValueError
 from ..identity import canonical_json, id_of, simulation_id, simulation_seed
-from .parameters import MAX_SIMULATIONS, constant, many, swept_values
+from .parameters import MAX_SIMULATIONS, constant, swept_values
+from .ranges import many
 from .until import Until, until_of
 
 _T = TypeVar("_T")

@@ -239,6 +239,7 @@ STUDY_KEYS = [*Study.model_fields]
 PROFILE_KEYS = ["cluster", "jobs", "engines", "options", "worker_timeout", "driver"]
 INNER_KEYS = ["start", "stop", "step", "num", "value", "minimum", "maximum", "command", "preload"]
 INNER_KEYS += [
+    "scale",
     "environment",
     "espresso",
     "cores",
@@ -258,6 +259,7 @@ INNER_KEYS += [
     "",
 ]
 TEXTS = [
+    "log",
     "10 min",
     "01:00:00",
     "1 GB",

@@ -40,6 +40,11 @@ STUDY = "name: s\nengine: python\nscript: echo\nparameters:\n"
         ("1;2;3", "the text '1;2;3'", "[1, 2, 3] for the list"),
         ("(1, 2, 3)", "the text '(1, 2, 3)'", "[1, 2, 3] for the list"),
         ("range(3)", "the text 'range(3)'", "{start: "),
+        (
+            "np.logspace(0, 1, 5)",
+            "the text 'np.logspace(0, 1, 5)'",
+            "{start: 0.1, stop: 10, num: 3, scale: log}",
+        ),
         ("np.linspace(0, 1, 5)", "the text 'np.linspace(0, 1, 5)'", "{start: "),
         ("0.1:0.5:0.1", "the text '0.1:0.5:0.1'", "{start: "),
         ("0.1..0.5", "the text '0.1..0.5'", "{start: "),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dask_espresso import load_study
 from dask_espresso.errors import InputError
 from dask_espresso.identity import LARGEST_SEED, canonical_json, simulation_seed
+from dask_espresso.inputs.parameters import swept_values
 from dask_espresso.inputs.shipped import SIMULATIONS, folder, study_names
 from dask_espresso.inputs.study import Study, shipped_simulations
 
@@ -81,6 +82,40 @@ def test_range_gives_the_floats_that_one_would_write(start, count, step, scale):
     wanted = [(start + i * step) / scale for i in range(count + 1)]
     given_range = {"start": wanted[0], "stop": wanted[-1], "step": step / scale}
     assert values(given_range) == wanted
+
+
+@pytest.mark.parametrize(
+    ("given_range", "expected"),
+    [
+        ({"start": 0.1, "stop": 10, "num": 3}, [0.1, 1.0, 10.0]),
+        ({"start": 1, "stop": 1000, "num": 4}, [1, 10, 100, 1000]),
+        ({"start": 4, "stop": 9, "num": 3}, [4, 6, 9]),
+        ({"start": 1, "stop": 10, "num": 3}, [1.0, 3.16227766017, 10.0]),
+        ({"start": 1, "stop": 4, "num": 2}, [1, 4]),
+        ({"start": 10, "stop": 0.001, "num": 5}, [10.0, 1.0, 0.1, 0.01, 0.001]),
+        ({"start": 0.3, "stop": 0.7, "num": 3}, [0.3, 0.458257569496, 0.7]),
+        ({"start": 2.0, "stop": 2.0, "num": 1}, [2.0]),
+        ({"start": 1e-300, "stop": 1e300, "num": 3}, [1e-300, 1.0, 1e300]),
+        ({"start": 0.123456789012345, "stop": 1, "num": 2}, [0.123456789012345, 1.0]),
+    ],
+)
+def test_log_ranges(given_range, expected):
+    found = values({**given_range, "scale": "log"})
+    assert found == expected
+    assert [type(v) for v in found] == [type(v) for v in expected]
+
+
+@given(st.floats(1e-9, 1e9), st.floats(1.001, 1e9), st.integers(3, 40))
+def test_log_range_is_that_of_numpy_within_twelve_digits(start, ratio, count):
+    stop = start * ratio
+    found = swept_values({"start": start, "stop": stop, "num": count, "scale": "log"})
+    assert (found[0], found[-1], len(found)) == (start, stop, count)
+    assert np.allclose(found, np.geomspace(start, stop, count), rtol=1e-11, atol=0)
+    assert all(float(f"{value:.12g}") == value for value in found[1:-1])
+
+
+def test_a_range_may_say_that_it_is_linear():
+    assert values({"start": 0, "stop": 1, "num": 3, "scale": "linear"}) == [0.0, 0.5, 1.0]
 
 
 def test_constants_and_lists():
@@ -342,6 +377,26 @@ WRONG = [
     ),
     ("parameters:\n  a: {start: 1, stop: 2, step: 0}", 4, "parameters.a.step", "is 0", "write"),
     ("parameters:\n  a: {start: 1, stop: 2, step: -1}", 4, "parameters.a.step", "empty", "sign"),
+    (
+        "parameters:\n  a: {start: 0, stop: 2, num: 3, scale: log}",
+        *(4, "parameters.a.start", "is 0 but must be above 0 with `scale: log`", "write such"),
+    ),
+    (
+        "parameters:\n  a: {start: 1, stop: -2, num: 3, scale: log}",
+        *(4, "parameters.a.stop", "is -2 but must be above 0", "write such"),
+    ),
+    (
+        "parameters:\n  a: {start: 1, stop: 2, step: 1, scale: log}",
+        *(4, "parameters.a.step", "no meaning with `scale: log`", "write `num`"),
+    ),
+    (
+        "parameters:\n  a: {start: 1, stop: 2, num: 3, scale: ln}",
+        *(4, "parameters.a.scale", "is the text 'ln' but must be log or linear", "write one"),
+    ),
+    (
+        "parameters:\n  a: {start: 1, stop: 1.000000000001, num: 9, scale: log}",
+        *(4, "parameters.a", "steps too small", "make them larger"),
+    ),
     ("parameters:\n  a: {start: 1, stop: 2, num: 1}", 4, "parameters.a.num", "not fit", "change"),
     ("parameters:\n  a: {start: 1, stop: 1, num: 3}", 4, "parameters.a.num", "not fit", "change"),
     ("parameters:\n  a: {start: 1, stop: 2, num: 0}", 4, "parameters.a.num", "whole number", "wri"),
