@@ -4,6 +4,7 @@ import re
 
 import click
 import mkdocs_gen_files
+import pydantic
 
 from dask_espresso.cli import main
 from dask_espresso.inputs.engine_settings import EngineSettings
@@ -22,10 +23,16 @@ def attributes(cls):
             yield name, kind, " ".join(meaning.replace("``", "`").split())
 
 
+def own_models(model):
+    """Give a model, and those of this package whose keys it has, too."""
+    ours = [each for each in model.__mro__ if each.__module__.startswith("dask_espresso.")]
+    return [each for each in ours if issubclass(each, pydantic.BaseModel)]
+
+
 def keys(model):
     """Give a table of the keys of a model."""
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    for name, kind, meaning in attributes(model):
+    for name, kind, meaning in (row for each in own_models(model) for row in attributes(each)):
         field = model.model_fields[name]
         default = "*has to be there*" if field.is_required() else f"`{field.default}`"
         lines.append(f"| `{name}` | {kind} | {default} | {meaning} |")

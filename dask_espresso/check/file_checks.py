@@ -12,7 +12,7 @@ from pathlib import Path
 from dask.utils import format_bytes
 
 from ..errors import DaskEspressoError
-from ..process.modules import find_modules
+from ..process.modules import find_code
 from ..store.claim import Claim
 from ..store.journal import Journal
 from ..store.reading import claim_path, journal_path
@@ -83,7 +83,8 @@ def check_script(worker: Worker) -> None:
     if study is None:
         return
     path = study.script_path
-    modules = find_modules(path, worker.case.profile.engine(study.engine))
+    code = find_code(study, worker.case.profile.engine(study.engine))
+    modules = [module for module in code if module.path]
     _check_code_file(worker, str(path), study.script_hash)
     for module in modules:
         _check_code_file(worker, module.path, module.hash)

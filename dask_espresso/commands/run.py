@@ -164,10 +164,10 @@ def _preview(
     InputError
         If the study cannot be run into the store, or the user does not want it to.
     """
-    from ..process.modules import find_modules
+    from ..process.modules import find_code
     from ..views.preview import preview
 
-    modules = find_modules(study.script_path, profile.engine(study.engine))
+    modules = find_code(study, profile.engine(study.engine))
     found = preview(path.absolute(), study, modules, **options)
     if is_all:
         click.echo(f"{path}: {found}")

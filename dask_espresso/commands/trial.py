@@ -91,7 +91,9 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
         raise InputError(found.error)
     order = Order.of(next(loaded.simulations()))
     click.echo(f"simulation {order.id}, the first of {loaded.count}")
-    click.echo(f"command    {' '.join(engine_command(engine))} {loaded.script_path}")
+    words = (*engine_command(engine), str(loaded.script_path))
+    given = order.given(workload.call, "{directory}")
+    click.echo(f"command    {' '.join(words + given.arguments)}")
     click.echo(f"engine     {engine.name} {found.version}")
     if found.launcher:
         click.echo(f"launcher   {found.launcher}, {engine.ranks} ranks")

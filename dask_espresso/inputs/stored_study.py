@@ -31,6 +31,7 @@ class StoredStudy(Simulations):
     time_limit: float | None = None
     retries: int = 1
     reference: str | None = None
+    arguments: list[str] | None = None
 
     def __post_init__(self) -> None:
         kinds = (type(self.name), type(self.parameters), type(self.replicas), type(self.seed))

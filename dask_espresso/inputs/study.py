@@ -20,6 +20,7 @@ from ..identity import canonical_json
 from ..paths import expand
 from ..walltime import parse_duration
 from .document import Document, without_unit
+from .interface import Interface
 from .parameters import checked_parameters
 from .shipped import SIMULATIONS, file_or_template, study_names
 from .simulations import Simulation as Simulation
@@ -64,7 +65,7 @@ class Origin:
     script_hash: str
 
 
-class Study(Simulations, pydantic.BaseModel):
+class Study(Simulations, Interface):
     """What to simulate.
 
     Attributes
@@ -145,7 +146,8 @@ class Study(Simulations, pydantic.BaseModel):
 
     def snapshot(self) -> dict[str, Any]:
         """Give what :meth:`from_snapshot` needs; it can be written as JSON."""
-        return self.model_dump(exclude=set() if self.until else {"until"})  # as it was before it
+        later = ("until", *Interface.model_fields)  # without them it is as it was before them
+        return self.model_dump(exclude={name for name in later if getattr(self, name) is None})
 
     @classmethod
     def from_snapshot(cls, snapshot: dict[str, Any]) -> Study:
@@ -221,7 +223,7 @@ def load_study(path: str | os.PathLike[str], overrides: dict[str, str] | None = 
         raise InputError(f"{document.path}: is a profile; name a study, and this one as `{where}`")
     for name, text in (overrides or {}).items():
         document = _with_override(document, name, text)
-    for note in document.misreadings("parameters", "seed", "replicas", "retries"):
+    for note in document.misreadings("parameters", "seed", "replicas", "retries", "arguments"):
         logger.warning("%s", note)  # what is wrong may be so because of these
     study = document.validate(Study)
     for note in _notes(document, study):
@@ -243,6 +245,7 @@ def _notes(document: Document, study: Study) -> Iterator[str]:
                     f"{given['stop']}; write `stop: {last}`, another step, or `num` in its place",
                 )
     yield from without_unit(document, "time_limit")
+    yield from (document.note(at, said) for at, said in study.interface_notes())
     for target in study.targets.targets if study.targets else ():
         written = document.data["until"][target.result]
         if target.is_relative and target.error >= _LARGE and written["relative"] == target.error:

@@ -24,7 +24,8 @@ class CodeFiles:
         """Raise a ScriptChangedError where script or modules are other ones than the workload's."""
         self._check(workload.script, workload.script_hash)
         for module in workload.modules:
-            self._check(module.path, module.hash)
+            if module.path:
+                self._check(module.path, module.hash)
 
     def _check(self, path: str, expected: str) -> None:
         try:

@@ -10,12 +10,16 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..engines import Engine
 from ..files import file_hash
+from ..identity import canonical_json
 from ..script.engine_table import ENGINES
 from .environment import simulation_environment
+
+if TYPE_CHECKING:
+    from ..inputs.study import Study
 
 # their versions are recorded as the engine's, and as this package's
 _OF_ENGINES = {"dask_espresso", *filter(None, (kind.module for kind in ENGINES.values()))}
@@ -26,14 +30,14 @@ _LEVELS = 3  # of directories above a file that it may put on the module path
 
 
 class Module(NamedTuple):
-    """One file of a module.
+    """One file of a module, or a key of the study that says how the script is called.
 
     Attributes
     ----------
     name : str
         Its path inside the directory that it is imported from, such as ``helpers/io.py``.
     path : str
-        The file, absolute.
+        The file, absolute; empty for a key of the study.
     hash : str
         Its SHA-256, as hexadecimal digits.
     """
@@ -41,6 +45,15 @@ class Module(NamedTuple):
     name: str
     path: str
     hash: str
+
+
+def find_code(study: Study, engine: Engine) -> tuple[Module, ...]:
+    """Find what results depend on beside the script: its modules, and how it is called."""
+    spoken = [
+        Module(name, "", hashlib.sha256(canonical_json(value).encode()).hexdigest())
+        for name, value in study.interface()
+    ]
+    return (*find_modules(study.script_path, engine), *spoken)
 
 
 def find_modules(script: Path | None, engine: Engine) -> tuple[Module, ...]:

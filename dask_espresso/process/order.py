@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..engines import Engine
 from ..outcome import Outcome
-from .modules import Module, code_hash, find_modules
+from .call import Call, Given, on_protocol
+from .modules import Module, code_hash, find_code, find_modules
 
 if TYPE_CHECKING:
     from ..inputs.profile import Profile
@@ -51,6 +52,12 @@ class Order:
         """What the script gets: the study's parameters, and the two that the driver adds."""
         return {**self.parameters, "replica": self.replica, "seed": self.seed}
 
+    def given(self, call: Call | None, directory: str) -> Given:
+        """Give what the simulation's process is given to run in a directory."""
+        if call is None:
+            return on_protocol(self.script_parameters)
+        return call.given(self.script_parameters, self.id, directory)
+
     def outcome(self, workload: Workload) -> Outcome:
         """Begin the outcome of this simulation."""
         return Outcome(
@@ -83,6 +90,8 @@ class Workload:
         Of the job that a worker runs in, in seconds, where the job does not know its end itself.
     modules : tuple of Module
         Those of the user's own that the script imports, when the run began.
+    call : Call or None
+        How the script is called; None where it asks for its parameters.
     """
 
     engine: Engine
@@ -91,6 +100,7 @@ class Workload:
     time_limit: float | None
     walltime: float | None = None
     modules: tuple[Module, ...] = ()
+    call: Call | None = None
 
     @classmethod
     def of(cls, study: Study, profile: Profile) -> Workload:
@@ -104,7 +114,8 @@ class Workload:
             script_hash=study.script_hash,
             time_limit=study.time_limit,
             walltime=profile.walltime,
-            modules=find_modules(study.script_path, engine),
+            modules=find_code(study, engine),
+            call=Call.of(study),
         )
 
     @property

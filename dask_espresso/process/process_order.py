@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from ..script.supervisor import MARK
+from .call import Given
 
 _LOOKS, _LOOK_AGAIN = 4, 0.02  # times, seconds
 
@@ -25,8 +26,8 @@ class ProcessOrder:
     ----------
     script : str
         The simulation script.
-    stdin : bytes
-        What it gets on standard input.
+    given : Given
+        Its standard input and arguments.
     environment : dict
         All its environment variables.
     directory : str
@@ -40,7 +41,7 @@ class ProcessOrder:
     """
 
     script: str
-    stdin: bytes
+    given: Given
     environment: dict[str, str]
     directory: str
     scratch: str

@@ -20,7 +20,7 @@ from ..errors import BadValueError
 from ..inputs.shipped import SIMULATIONS
 from ..script.result_pipe import RESULT, pipe_number
 from ..script.supervisor import MARK
-from ..script.transport import encode_transport_data
+from .call import Given, on_protocol
 from .conversation import Conversation, Pipes
 from .environment import SCRIPT, simulation_environment
 from .launcher import fitting
@@ -67,6 +67,7 @@ class Runner:
         directory: str | os.PathLike[str] | None = None,
         on_output: Callable[[bytes], None] | None = None,
         version: str = "",
+        given: Callable[[str], Given] | None = None,
     ) -> ProcessReport:
         """Run one simulation process to its end.
 
@@ -86,6 +87,8 @@ class Runner:
             Called with everything printed but the payload, as it comes.
         version : str
             Of script and modules: what one version has shown of itself is not held against another.
+        given : callable, optional
+            Says, for the directory to run in, what the process is given in place of `parameters`.
 
         Returns
         -------
@@ -93,7 +96,8 @@ class Runner:
             Never raises for anything that the simulation does, or that this machine lacks.
         """
         try:
-            with _order(engine, script, parameters, time_limit, directory, on_output) as order:
+            given = given or (lambda _: on_protocol(parameters))
+            with _order(engine, script, given, time_limit, directory, on_output) as order:
                 if engine.may_fork:
                     return self.warm_start(engine).run(order, version)
                 return self._spawn(engine, order)
@@ -112,7 +116,7 @@ class Runner:
         NoWarmStartError, NoScratchError
             If that is not possible.
         """
-        with _order(engine, script, parameters, time_limit) as order:
+        with _order(engine, script, lambda _: on_protocol(parameters), time_limit) as order:
             return self.warm_start(engine).fork(order)
 
     def run_probe(self, engine: Engine, time_limit: float = PROBE_LIMIT) -> ProcessReport:
@@ -166,7 +170,7 @@ class NoScratchError(RuntimeError):
 def _order(
     engine: Engine,
     script: str | os.PathLike[str],
-    parameters: Any,
+    given: Callable[[str], Given],
     time_limit: float | None = None,
     directory: str | os.PathLike[str] | None = None,
     on_output: Callable[[bytes], None] | None = None,
@@ -176,12 +180,13 @@ def _order(
         scratch = scratch_path()
     except OSError as error:  # Python looks for a place that can be written to
         raise NoScratchError(error.strerror or error) from None
+    place = os.fspath(directory or scratch / "run")
     try:
         yield ProcessOrder(
             script=os.fspath(script),
-            stdin=encode_transport_data(parameters).encode(),
+            given=given(place),
             environment=process_environment(engine, scratch, uuid.uuid4().hex),
-            directory=os.fspath(directory or scratch / "run"),
+            directory=place,
             scratch=os.fspath(scratch),
             time_limit=time_limit,
             on_output=on_output,
@@ -233,7 +238,7 @@ def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessRe
                 os.close(said_write)
             environment = {**order.environment, RESULT: f"{result}:{pipe_number(result)}"}
             pipes.hand_over()
-            command = [*process_command(engine, environment), order.script]
+            command = [*process_command(engine, environment), order.script, *order.given.arguments]
             if engine.ranks > 1:
                 starter = [sys.executable, "-I", "-S", str(SCRIPT / "rank.py"), order.scratch]
                 command = [*launcher, *starter, *command]
@@ -254,7 +259,7 @@ def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessRe
                 with contextlib.suppress(BrokenPipeError):  # it will say nothing, either
                     to_supervisor.write(json.dumps(request).encode() + b"\n")
                 conversation = Conversation(pipes, said, order.time_limit, kill, order.on_output)
-                return conversation.hold(order.stdin)
+                return conversation.hold(order.given.stdin)
 
 
 def _changes(environment: Mapping[str, str]) -> dict[str, str]:

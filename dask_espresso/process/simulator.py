@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import time
@@ -88,6 +89,7 @@ class Simulator:
             time_limit=workload.time_limit,
             on_output=on_output,
             version=workload.code_hash,
+            given=functools.partial(order.given, workload.call),
         )
         # not before: one that did not start for once may do so now
         outcome.engine_version = self.probe(workload.engine).version

@@ -204,6 +204,7 @@ class WarmSlot:
         with Pipes() as pipes:
             request = {
                 "script": order.script,
+                "arguments": order.given.arguments,
                 "environment": self._changes(order.environment),
                 "mark": order.mark,
                 "directory": order.directory,
@@ -222,7 +223,7 @@ class WarmSlot:
             conversation = Conversation(
                 pipes, self._connection.fileno(), order.time_limit, kill, order.on_output
             )
-            heard = conversation.hold(order.stdin)
+            heard = conversation.hold(order.given.stdin)
         said = conversation.said
         if said and not said["is_clean"]:
             with contextlib.suppress(OSError):

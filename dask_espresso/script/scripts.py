@@ -105,13 +105,13 @@ class Script:
         with open(self._path, "rb") as file:
             return compile(file.read(), self._path, "exec", dont_inherit=True)
 
-    def run(self) -> NoReturn:
+    def run(self, arguments: list[str]) -> NoReturn:
         """Run the script as a fresh interpreter would, and end this process as that would."""
         modules = self._shelf.names()
-        status = self._execute()
+        status = self._execute(arguments)
         end(status, modules)
 
-    def _execute(self) -> int:
+    def _execute(self, arguments: list[str]) -> int:
         """Run the script; give the exit code, or minus the number of a signal."""
         try:
             code = self._code or self._compile()
@@ -122,21 +122,21 @@ class Script:
         except BaseException as error:
             return _print_error(error)
         try:
-            exec(code, self._become_main())
+            exec(code, self._become_main(arguments))
         except SystemExit as end:
             return _status_of(end)
         except BaseException as error:
             return _print_error(error)
         return 0
 
-    def _become_main(self) -> dict[str, Any]:
+    def _become_main(self, arguments: list[str]) -> dict[str, Any]:
         """Make the module ``__main__`` that the script is; give its names."""
         self._server = sys.modules["__main__"]  # which is still needed
         main = sys.modules["__main__"] = types.ModuleType("__main__")
         main.__file__ = self._path
         main.__loader__ = importlib.machinery.SourceFileLoader("__main__", self._path)
         main.__dict__.update(__builtins__=builtins, __cached__=None, __annotations__={})
-        sys.argv[:] = [self._path]
+        sys.argv[:] = [self._path, *arguments]
         if HAS_SCRIPT_PATH:
             sys.path.insert(0, self._directory)
         return main.__dict__

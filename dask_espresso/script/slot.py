@@ -146,7 +146,7 @@ class Slot:
             result = {RESULT: f"{fds[3]}:{pipe_number(fds[3])}"}
             move_environment(self._scratch, request["scratch"])
             become_fresh({**request["environment"], **result}, self._shelf)
-            script.run()
+            script.run(request["arguments"])
         except BaseException:  # a fault of this module
             traceback.print_exc()
         finally:

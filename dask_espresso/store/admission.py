@@ -120,10 +120,11 @@ def _change(
         return f"{study.script_path}: has changed", "script"
     before = contents.versions.get(contents.code_hash, {})
     for module in modules:
+        where = module.path or f"{study.path}: {module.name}"
         if module.name not in before:
-            return f"{module.path}: has been added", "modules"
+            return f"{where}: has been added", "modules" if module.path else "way to call it"
         if module.hash != before[module.name]:
-            return f"{module.path}: has changed", "module"
+            return f"{where}: has changed", "module" if module.path else "way to call it"
     gone = sorted(before.keys() - _files(study, modules).keys())
     what = f"{', '.join(gone)}, which it imported, has gone" if gone else "has other modules"
     return f"{study.script_path}: {what}", "modules"

@@ -324,7 +324,7 @@ def test_ids_are_unique_and_adding_keeps_the_others(parameters, seed, replicas, 
 WRONG = [
     # text behind HEAD, line, key, what is wrong, what to do
     ("", 1, "parameters", "is missing", "add a line `parameters: …`"),
-    ("paramters: {}", 3, "paramters", "unknown key", "did you mean 'parameters'? Known keys: eng"),
+    ("paramters: {}", 3, "paramters", "unknown key", "did you mean 'parameters'? Known keys: "),
     ("parameters: 3", 3, "parameters", "is the number 3 but must be a mapping", "write"),
     ("parameters: {}\nreplicas: '4'", 4, "replicas", "is the text '4'", "without quotes"),
     ("parameters: {}\nreplicas: 4.0", 4, "replicas", "is the number 4.0", "without quotes"),
