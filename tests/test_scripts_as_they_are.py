@@ -6,7 +6,42 @@ import pytest
 
 from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError
+from dask_espresso.outcome import Status
 from dask_espresso.store.store import read_store
+
+WRITES = """
+import argparse, json
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=float)
+parser.add_argument("--seed", type=int)
+known = parser.parse_args()
+if known.x == 3:
+    raise SystemExit(0)
+with open("result.json", "w") as file:
+    json.dump({"y": 2 * known.x, "seed": known.seed}, file)
+with open("curve.csv", "w") as file:
+    file.write("r,g\\n0,1\\n1,2.5\\n")
+"""
+STUDY = """
+name: s
+engine: python
+script: sim.py
+parameters: {x: [1, 2, 3]}
+arguments: [--x, "{x}", --seed, "{seed}"]
+collect: {summary: result.json, curve: curve.csv}
+retries: 0
+"""
+
+
+def test_a_script_that_knows_nothing_of_this_package(workers, script, study_file, tmp_path):
+    script(WRITES, "sim.py")
+    run_study(study_file(STUDY), workers, tmp_path / "s.h5")
+    outcomes = {o.parameters["x"]: o for o in read_store(tmp_path / "s.h5").outcomes.values()}
+    assert [outcomes[x].result["y"] for x in (1, 2)] == [2.0, 4.0]
+    assert outcomes[1].result["seed"] == outcomes[1].seed
+    assert outcomes[1].result["g"].tolist() == [1, 2.5]
+    assert outcomes[3].status is Status.FAILED
+    assert outcomes[3].error.startswith("collect: result.json was not written; its directory is")
 
 
 def test_a_change_of_arguments_is_a_change_of_the_code(workers, script, study_file, tmp_path):

@@ -1,15 +1,17 @@
-"""What a study says of a script that does not ask for its parameters: how it gets them."""
+"""What a study says of a script as it is: how it is called, and where its results come from."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pydantic
 from pydantic import BeforeValidator
 
 from ..errors import BadValueError, describe
+from .collect import Source, sources_of
 from .templates import check_names
 
 OF_SIMULATION = ("seed", "replica", "id", "directory")  # that texts may name beside parameters
@@ -36,8 +38,14 @@ def _checked_arguments(value: Any) -> Any:
     return [str(word) for word in value]
 
 
+def _checked_collect(value: Any) -> Any:
+    if value is not None:
+        sources_of(value)
+    return value
+
+
 class Interface(pydantic.BaseModel):
-    """How a script that knows nothing of this package gets its parameters.
+    """How a script that knows nothing of this package gets parameters, and gives results.
 
     Attributes
     ----------
@@ -45,9 +53,13 @@ class Interface(pydantic.BaseModel):
         What the script finds in ``sys.argv[1:]``; it gets nothing on standard input then. Names
         in braces are those of parameters, and ``{seed}``, ``{replica}``, ``{id}`` and
         ``{directory}``, the simulation's own, in which it runs.
+    collect : str, dict or None
+        Where its results come from: a file such as ``result.json``, ``{file: rdf.dat, columns:
+        [r, g]}``, ``{stdout: last}``, ``{log: PATTERN}``, or several of these, each with a name.
     """
 
     arguments: Annotated[list[str] | None, BeforeValidator(_checked_arguments)] = None
+    collect: Annotated[Any, BeforeValidator(_checked_collect)] = None
 
     if TYPE_CHECKING:
         parameters: Any
@@ -56,17 +68,16 @@ class Interface(pydantic.BaseModel):
     @pydantic.model_validator(mode="after")
     def _check_names(self) -> Interface:
         """Refuse names of nothing, and parameters that would never reach the script."""
-        if self.is_on_protocol:
-            return self
+        named, in_files = self._named, self._named_in_files
         for name in OF_SIMULATION:
-            if name in self.parameters:
+            if name in self.parameters and name in named | in_files:
                 raise BadValueError(
-                    f"is what {{{name}}} in `arguments` stands for already; rename the parameter",
+                    f"is what {{{name}}} stands for already; rename the parameter",
                     "parameters",
                     name,
                 )
         for name in self.parameters:
-            if name not in self._named:
+            if name not in named and not self.is_on_protocol:
                 raise BadValueError(
                     f'never reaches the script; write "{{{name}}}" into `arguments`, or remove it',
                     "parameters",
@@ -95,12 +106,36 @@ class Interface(pydantic.BaseModel):
                 raise BadValueError(str(error), "arguments", i) from None
         return named
 
-    def interface_notes(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Say what may not be what was meant: the key, and what about it."""
-        if self.is_on_protocol or self.replicas == 1 or self._named & {"seed", "replica", "id"}:
-            return
-        yield (
-            ("arguments",),
-            "names no {seed}: replicas are the same simulation over and over, "
-            "if the script does not seed itself otherwise each time",
-        )
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where results come from; none if the script hands them over itself."""
+        return () if self.collect is None else sources_of(self.collect)
+
+    @property
+    def _named_in_files(self) -> set[str]:
+        """The names that files of results have in braces."""
+        named: set[str] = set()
+        for source in self.sources:
+            try:
+                known = {*self.parameters, *OF_SIMULATION} - {"directory"}
+                named |= check_names(source.file, known)
+            except BadValueError as error:
+                at = (source.name,) if source.name else ()
+                raise BadValueError(str(error), "collect", *at) from None
+        return named
+
+    def interface_notes(self, script: Path) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Say what about a script may not be what was meant: the key, and what is so."""
+        if self.is_on_protocol:
+            if self.collect and self.parameters and b"stdin" not in script.read_bytes():
+                yield (
+                    ("script",),
+                    "asks for no parameters, as far as can be seen; write `arguments`, with which "
+                    "it gets them",
+                )
+        elif self.replicas > 1 and not self._named & {"seed", "replica", "id"}:
+            yield (
+                ("arguments",),
+                "names no {seed}: replicas are the same simulation over and over, "
+                "if the script does not seed itself otherwise each time",
+            )

@@ -32,6 +32,7 @@ class StoredStudy(Simulations):
     retries: int = 1
     reference: str | None = None
     arguments: list[str] | None = None
+    collect: Any = None
 
     def __post_init__(self) -> None:
         kinds = (type(self.name), type(self.parameters), type(self.replicas), type(self.seed))

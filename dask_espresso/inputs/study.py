@@ -226,10 +226,10 @@ def load_study(path: str | os.PathLike[str], overrides: dict[str, str] | None = 
     for note in document.misreadings("parameters", "seed", "replicas", "retries", "arguments"):
         logger.warning("%s", note)  # what is wrong may be so because of these
     study = document.validate(Study)
-    for note in _notes(document, study):
-        logger.warning("%s", note)
     script = _find_script(document, study.script)
     study._origin = Origin(document.path.absolute(), document.text, script, file_hash(script))
+    for note in _notes(document, study):
+        logger.warning("%s", note)
     return study
 
 
@@ -245,7 +245,7 @@ def _notes(document: Document, study: Study) -> Iterator[str]:
                     f"{given['stop']}; write `stop: {last}`, another step, or `num` in its place",
                 )
     yield from without_unit(document, "time_limit")
-    yield from (document.note(at, said) for at, said in study.interface_notes())
+    yield from (document.note(at, said) for at, said in study.interface_notes(study.script_path))
     for target in study.targets.targets if study.targets else ():
         written = document.data["until"][target.result]
         if target.is_relative and target.error >= _LARGE and written["relative"] == target.error:

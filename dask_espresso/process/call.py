@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValueError
+from ..inputs.collect import Source
 from ..inputs.templates import filled
 from ..script.transport import encode_transport_data
 
@@ -26,30 +28,41 @@ class Given:
         On standard input.
     arguments : tuple of str
         Behind the script's name.
+    sources : tuple of Source
+        Where its results come from; none if it hands them over itself.
     """
 
     stdin: bytes = b""
     arguments: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)
 class Call:
-    """How scripts of a study are called, where they do not ask for their parameters.
+    """How scripts of a study are called, and where their results come from.
 
     Attributes
     ----------
+    is_on_protocol : bool
+        Whether they ask for their parameters.
     arguments : tuple of str
         With names in braces.
+    sources : tuple of Source
+        None if they hand over results themselves.
     """
 
+    is_on_protocol: bool = True
     arguments: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     @classmethod
-    def of(cls, study: Study) -> Call | None:
-        """Make it of a study; None where scripts ask for their parameters."""
-        if study.is_on_protocol:
-            return None
-        return cls(arguments=tuple(study.arguments or ()))
+    def of(cls, study: Study) -> Call:
+        """Make it of a study."""
+        return cls(
+            is_on_protocol=study.is_on_protocol,
+            arguments=tuple(study.arguments or ()),
+            sources=study.sources,
+        )
 
     def given(self, parameters: Mapping[str, Any], name: str, directory: str) -> Given:
         """Give what a process is given.
@@ -76,9 +89,23 @@ class Call:
                 f"its arguments have {size} bytes, of {_MOST} that may be; hand such parameters "
                 "over in a file"
             )
-        return Given(arguments=arguments)
+        return Given(
+            stdin=encoded(parameters) if self.is_on_protocol else b"",
+            arguments=arguments,
+            sources=tuple(_filled(source, values) for source in self.sources),
+        )
 
 
-def on_protocol(parameters: Any) -> Given:
-    """Give what a process is given whose script asks for its parameters."""
-    return Given(encode_transport_data(parameters).encode())
+ON_PROTOCOL = Call()
+
+
+def encoded(parameters: Any) -> bytes:
+    """Give parameters as they are on the standard input of a script that asks for them."""
+    return encode_transport_data(parameters).encode()
+
+
+def _filled(source: Source, values: Mapping[str, Any]) -> Source:
+    file = filled(source.file, values)
+    if PurePath(file).is_absolute() or ".." in PurePath(file).parts:
+        raise BadValueError(f"collect: {file!r} is outside its directory")
+    return replace(source, file=file)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .bounded_text import BoundedText
+from .collector import Collector
 from .payload import PayloadScanner
 from .report import ProcessReport
 
@@ -68,6 +69,8 @@ class Conversation:
         Ends the supervisor, and all that the simulation has started, where it does not do so.
     on_output : callable, optional
         Called with everything printed but the payload, as it comes.
+    collector : Collector
+        Hears the same, to find results in it.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class Conversation:
         time_limit: float | None,
         kill: Callable[[], None],
         on_output: Callable[[bytes], None] | None,
+        collector: Collector,
     ) -> None:
         self.said: dict[str, Any] = {}
         self._pipes = pipes
@@ -91,14 +95,20 @@ class Conversation:
         self._on_output = on_output
         self._stderr = BoundedText()
         self._log = BoundedText()
-        self._scanner = PayloadScanner(self._note)
+        self._collector = collector
+        self._scanner = PayloadScanner(self._note_stdout)
 
     def _note(self, data: bytes) -> None:
         self._log.add(data)
         if self._on_output:
             self._on_output(data)
 
+    def _note_stdout(self, data: bytes) -> None:
+        self._collector.hear(data, is_stdout=True)
+        self._note(data)
+
     def _note_stderr(self, data: bytes) -> None:
+        self._collector.hear(data, is_stdout=False)
         self._stderr.add(data)
         self._note(data)
 

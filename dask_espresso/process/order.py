@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engines import Engine
 from ..outcome import Outcome
-from .call import Call, Given, on_protocol
+from .call import ON_PROTOCOL, Call, Given
 from .modules import Module, code_hash, find_code, find_modules
 
 if TYPE_CHECKING:
@@ -52,10 +52,8 @@ class Order:
         """What the script gets: the study's parameters, and the two that the driver adds."""
         return {**self.parameters, "replica": self.replica, "seed": self.seed}
 
-    def given(self, call: Call | None, directory: str) -> Given:
+    def given(self, call: Call, directory: str) -> Given:
         """Give what the simulation's process is given to run in a directory."""
-        if call is None:
-            return on_protocol(self.script_parameters)
         return call.given(self.script_parameters, self.id, directory)
 
     def outcome(self, workload: Workload) -> Outcome:
@@ -90,8 +88,8 @@ class Workload:
         Of the job that a worker runs in, in seconds, where the job does not know its end itself.
     modules : tuple of Module
         Those of the user's own that the script imports, when the run began.
-    call : Call or None
-        How the script is called; None where it asks for its parameters.
+    call : Call
+        How the script is called, and where its results come from.
     """
 
     engine: Engine
@@ -100,7 +98,7 @@ class Workload:
     time_limit: float | None
     walltime: float | None = None
     modules: tuple[Module, ...] = ()
-    call: Call | None = None
+    call: Call = ON_PROTOCOL
 
     @classmethod
     def of(cls, study: Study, profile: Profile) -> Workload:

@@ -9,11 +9,15 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from ..script.supervisor import MARK
 from .call import Given
+from .collector import Collector
+from .conversation import Conversation, Pipes
+from .report import ProcessReport
 
 _LOOKS, _LOOK_AGAIN = 4, 0.02  # times, seconds
 
@@ -52,6 +56,36 @@ class ProcessOrder:
     def mark(self) -> str:
         """What all its processes have in their environment."""
         return self.environment[MARK]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the directory stays, when the process has ended, until it was looked at."""
+        return bool(self.given.sources)
+
+    def converse(
+        self, pipes: Pipes, supervisor: int, kill: Callable[[], None]
+    ) -> tuple[ProcessReport, dict[str, Any]]:
+        """Hear out a process that was started, and see what it leaves in its directory.
+
+        Parameters
+        ----------
+        pipes, supervisor, kill
+            As for :class:`~dask_espresso.process.conversation.Conversation`.
+
+        Returns
+        -------
+        report : ProcessReport
+            Of the process.
+        said : dict
+            What the supervisor has said; empty if it said nothing.
+        """
+        collector = Collector(self.given.sources)
+        conversation = Conversation(
+            pipes, supervisor, self.time_limit, kill, self.on_output, collector
+        )
+        report = conversation.hold(self.given.stdin)
+        collector.finish(report, self.directory)  # what is to be kept of it, is kept here
+        return report, conversation.said
 
 
 def scratch_path() -> Path:

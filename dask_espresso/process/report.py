@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..script.transport import TransportError
 from .cause import cause
 from .payload import PayloadScanner
+
+if TYPE_CHECKING:
+    from .collector import Collected
 
 _ERROR_TAIL = 4000  # characters of standard error in the text of a failure
 
@@ -32,8 +36,8 @@ class ProcessReport:
         Why the process did not start, or empty.
     stderr, log : str
         Standard error, and both streams without the payload; each shortened in the middle.
-    output : PayloadScanner
-        Holds the payload.
+    output : PayloadScanner or Collected
+        Holds the payload, or what was collected in place of one.
     """
 
     exit_code: int | None = None
@@ -45,7 +49,9 @@ class ProcessReport:
     error: str = ""
     stderr: str = ""
     log: str = ""
-    output: PayloadScanner = field(default_factory=lambda: PayloadScanner(lambda noise: None))
+    output: PayloadScanner | Collected = field(
+        default_factory=lambda: PayloadScanner(lambda noise: None)
+    )
 
     def failure(self) -> str:
         """Say what went wrong, with the end of what it printed; empty if nothing did."""

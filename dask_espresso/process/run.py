@@ -20,8 +20,8 @@ from ..errors import BadValueError
 from ..inputs.shipped import SIMULATIONS
 from ..script.result_pipe import RESULT, pipe_number
 from ..script.supervisor import MARK
-from .call import Given, on_protocol
-from .conversation import Conversation, Pipes
+from .call import Given, encoded
+from .conversation import Pipes
 from .environment import SCRIPT, simulation_environment
 from .launcher import fitting
 from .memo import Memo
@@ -96,7 +96,7 @@ class Runner:
             Never raises for anything that the simulation does, or that this machine lacks.
         """
         try:
-            given = given or (lambda _: on_protocol(parameters))
+            given = given or (lambda _: Given(encoded(parameters)))
             with _order(engine, script, given, time_limit, directory, on_output) as order:
                 if engine.may_fork:
                     return self.warm_start(engine).run(order, version)
@@ -116,7 +116,7 @@ class Runner:
         NoWarmStartError, NoScratchError
             If that is not possible.
         """
-        with _order(engine, script, lambda _: on_protocol(parameters), time_limit) as order:
+        with _order(engine, script, lambda _: Given(encoded(parameters)), time_limit) as order:
             return self.warm_start(engine).fork(order)
 
     def run_probe(self, engine: Engine, time_limit: float = PROBE_LIMIT) -> ProcessReport:
@@ -249,6 +249,7 @@ def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessRe
                 "directory": order.directory,
                 "scratch": order.scratch,
                 "time_limit": order.time_limit,
+                "holds": order.holds,
             }
 
             def kill() -> None:
@@ -258,8 +259,7 @@ def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessRe
             with process, to_supervisor:  # closed before the process is waited for, which then ends
                 with contextlib.suppress(BrokenPipeError):  # it will say nothing, either
                     to_supervisor.write(json.dumps(request).encode() + b"\n")
-                conversation = Conversation(pipes, said, order.time_limit, kill, order.on_output)
-                return conversation.hold(order.given.stdin)
+                return order.converse(pipes, said, kill)[0]
 
 
 def _changes(environment: Mapping[str, str]) -> dict[str, str]:

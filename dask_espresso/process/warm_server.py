@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ..script import supervisor
 from .bounded_text import BoundedText
-from .conversation import Conversation, Pipes
+from .conversation import Pipes
 from .environment import SCRIPT
 from .process_order import ProcessOrder, kill_marked, scratch_path
 from .report import ProcessReport
@@ -210,6 +210,7 @@ class WarmSlot:
                 "directory": order.directory,
                 "scratch": order.scratch,
                 "time_limit": order.time_limit,
+                "holds": order.holds,
             }
             self.is_usable = False
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -220,13 +221,11 @@ class WarmSlot:
                 self._connection.close()
                 kill_marked(self._mark, order.mark)
 
-            conversation = Conversation(
-                pipes, self._connection.fileno(), order.time_limit, kill, order.on_output
-            )
-            heard = conversation.hold(order.given.stdin)
-        said = conversation.said
+            heard, said = order.converse(pipes, self._connection.fileno(), kill)
         if said and not said["is_clean"]:
             with contextlib.suppress(OSError):
+                if order.holds:
+                    self._connection.send(b"{}")
                 self._connection.recv(_MAX_MESSAGE)  # it has removed what the simulation left
         self.is_usable = bool(said) and self._connection.fileno() >= 0
         if refusal := said.get("refusal"):

@@ -99,7 +99,8 @@ class WarmStart:
             fresh = self._spawn(order)
             if report.exit_code is None and not report.timed_out:  # it was struck from outside
                 return fresh
-            if (fresh.exit_code, fresh.timed_out) != (report.exit_code, report.timed_out):
+            ended = (report.exit_code, report.timed_out)
+            if (fresh.exit_code, fresh.timed_out) != ended or not fresh.failure():
                 reason = f"forked it fails ({report.reason()}), as a fresh process it does not"
                 self.give_up(reason, *code)
             report = fresh

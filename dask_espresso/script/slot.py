@@ -115,9 +115,11 @@ class Slot:
             said = supervisor.not_started(error)
         _close(fds)
         os.chdir("/")
-        is_clean = supervisor.remove_scratch(scratch)
+        is_clean = not request["holds"] and supervisor.remove_scratch(scratch)
         try:
             self._say({**said, "is_clean": is_clean})
+            if request["holds"]:
+                self._connection.recv(1)  # the worker has looked at it, or is gone
         finally:
             if not is_clean:
                 subprocess.run(["rm", "-rf", "--", scratch], check=False)

@@ -15,7 +15,8 @@ and is killed. Elsewhere it is the simulation's process group that is killed.
 It is :func:`main`, called by ``python -I -S`` with three descriptors. The request is one
 line of JSON with ``command``, ``environment``, ``directory``, ``scratch`` (a
 directory that is made and removed here, with ``run`` and ``tmp`` in it),
-``time_limit`` and ``for_ranks`` (variables that a simulation of several ranks needs, or null);
+``time_limit``, ``for_ranks`` (variables that a simulation of several ranks needs, or null) and
+``holds`` (whether the directory is to stay until the worker has looked at it);
 what becomes of the simulation is said in another.
 Standard input, output, error and that of the result are handed to the simulation. End of file on
 that of the request means that the worker is gone. Needs the standard library only.
@@ -68,6 +69,8 @@ def main(request_fd: int, said_fd: int, result_fd: int) -> None:
         if ranks:
             ranks.end(f"{MARK}={request['environment'][MARK]}", start_time)
     _say(said_fd, said)
+    while request["holds"] and os.read(request_fd, 1):  # until the worker has looked, or is gone
+        pass
     if not remove_scratch(request["scratch"]):
         os.execvp("rm", ["rm", "-rf", "--", request["scratch"]])
 

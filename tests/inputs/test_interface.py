@@ -99,7 +99,9 @@ def test_messages(load, text, message):
 @pytest.mark.parametrize("name", ["id", "directory"])
 def test_a_name_means_one_thing(load, name):
     load("", f"{{{name}: 1}}")  # a script that asks for its parameters has no other
-    with pytest.raises(InputError, match=f"parameters.{name}: is what {{{name}}} in `arguments`"):
+    with pytest.raises(
+        InputError, match=f"parameters.{name}: is what {{{name}}} stands for already"
+    ):
         load(f"arguments: ['{{{name}}}']", f"{{{name}: 1}}")
 
 
