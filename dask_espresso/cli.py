@@ -16,7 +16,7 @@ from .commands.run import run, submit
 from .commands.start import init, job_script
 from .commands.terminal import console
 from .commands.trial import check, try_
-from .commands.views import export, plot, show, status
+from .commands.views import export, plot, points, show, status
 from .errors import DaskEspressoError, InputError
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -77,5 +77,5 @@ def main(debug: bool) -> None:
         raise InputError("the current directory is gone; change to one that exists") from None
 
 
-for _command in (run, submit, check, try_, status, show, plot, export, init, job_script):
+for _command in (run, submit, check, try_, points, status, show, plot, export, init, job_script):
     main.add_command(_command)

@@ -1,4 +1,4 @@
-"""Looking at what a store holds."""
+"""Looking at what a study comes to, and at what a store holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..streams import check_output
-from .options import CONFIDENCE, PATH, STORE
+from .options import CONFIDENCE, PATH, SET, STORE, overrides
 from .terminal import output_console, warn
 
 
@@ -30,6 +30,36 @@ def status(store: Path, as_json: bool) -> None:
         click.echo(json.dumps(report, indent=2))
     else:
         print_status(report, output_console())
+    check_output()
+
+
+@click.command()
+@click.argument("study")
+@click.option("--store", metavar="FILE.h5", type=PATH,
+              help="Say what of them is there. Default: the study's, if there is one.")  # fmt: skip
+@SET
+@click.option("--csv", "file", metavar="FILE.csv", type=PATH,
+              help="Write all points into a table.")  # fmt: skip
+def points(study: str, store: Path | None, settings: tuple[str, ...], file: Path | None) -> None:
+    """Show which points STUDY has, and what of them is done.
+
+    Nothing is run, and nothing changes.
+
+    \b
+    Example:
+      dask-espresso points lj_pressure.yaml
+    """
+    from ..inputs.study import load_study, store_name
+    from ..store.reading import journal_path
+    from ..views.listing import print_points, recorded, write_points
+
+    loaded = load_study(study, overrides(settings))
+    path = store or Path(store_name(loaded, overrides(settings)))
+    is_there = store or path.exists() or journal_path(path).exists()
+    print_points(loaded, recorded(path, loaded) if is_there else None, output_console())
+    if file:
+        write_points(loaded, file, path)
+        click.echo(f"wrote {file}: {loaded.n_points} points")
     check_output()
 
 

@@ -105,7 +105,7 @@ class Document:
         document = self
         for key_path, raw in self._written.items():
             if type(self._value(key_path)) in (int, float) and is_text(key_path):
-                document = document.replace(key_path, raw, self._place(key_path))
+                document = document.replace(key_path, raw, self.place(key_path))
         return document
 
     def misreadings(self, *keys: str) -> list[str]:
@@ -118,7 +118,7 @@ class Document:
 
     def note(self, key_path: KeyPath, said: str) -> str:
         """Say something about a key that is no error."""
-        return f"{self._place(key_path)}: {dotted(key_path)}: {said}"
+        return f"{self.place(key_path)}: {dotted(key_path)}: {said}"
 
     def _value(self, key_path: KeyPath) -> Any:
         value: Any = self.data
@@ -136,11 +136,12 @@ class Document:
         message : str
             What is wrong; what to do.
         """
-        place = self._place(key_path)
+        place = self.place(key_path)
         key = f"{dotted(key_path)}: " if key_path else ""
         return InputError(f"{place}: {readable(key + message)}")
 
-    def _place(self, key_path: KeyPath) -> str:
+    def place(self, key_path: KeyPath) -> str:
+        """Say where a key stands: the file and the line, or the option."""
         for end in range(len(key_path), -1, -1):
             if key_path[:end] in self._origins:
                 return self._origins[key_path[:end]]

@@ -54,6 +54,8 @@ class Expression:
         As it is written.
     known : iterable of str
         Names that it may have in it.
+    *at : str or int
+        The key under which it stands, for errors.
 
     Attributes
     ----------
@@ -66,10 +68,14 @@ class Expression:
         Says what is wrong, and what to write.
     """
 
-    def __init__(self, text: str, known: Iterable[str]) -> None:
+    def __init__(self, text: str, known: Iterable[str], *at: str | int) -> None:
         self.text = text
+        self._at = at
         made = _Maker(text, known)
-        self._term = made.term(_parsed(text, made.hidden), 0)
+        try:
+            self._term = made.term(_parsed(text, made.hidden), 0)
+        except BadValueError as error:
+            raise BadValueError(str(error), *at) from None
         self.names = tuple(made.names)
 
     def __repr__(self) -> str:
@@ -115,9 +121,9 @@ class Expression:
             for name, value in zip(self.names, row, strict=True)
         )
         where = f" at {', '.join(values)}" if self.names else ""
-        raise BadValueError(
-            f"`{_short(self.text)}` {why}{where}; correct it, or leave such points out with `where`"
-        )
+        said = f"`{_short(self.text)}` {why}{where}"
+        remedy = "correct it, or leave such points out with `where`"
+        raise BadValueError(f"{said}; {remedy}", *self._at)
 
 
 def _short(value: Any) -> str:
@@ -151,6 +157,8 @@ def _advice(text: str, error: Exception) -> str:
         return "is empty; write a formula such as 2 * x, or a condition such as x < 3"
     if re.search(r"&&|\|\||!(?!=)", outside):
         return "cannot be read; write `and`, `or`, `not` for &&, ||, !"
+    if re.search("=[<>]", outside):
+        return "cannot be read; write >= or <= with the = last"
     if re.search(r"(?<![=<>!])=(?!=)", outside):
         return "cannot be read; write == to compare, and no name in front of a formula"
     if outside.count("(") != outside.count(")") or outside.count("[") != outside.count("]"):

@@ -63,6 +63,8 @@ class Interface(pydantic.BaseModel):
 
     if TYPE_CHECKING:
         parameters: Any
+        names: Any
+        space: Any
         replicas: Any
 
     @pydantic.model_validator(mode="after")
@@ -70,18 +72,20 @@ class Interface(pydantic.BaseModel):
         """Refuse names of nothing, and parameters that would never reach the script."""
         named, in_files = self._named, self._named_in_files
         for name in OF_SIMULATION:
-            if name in self.parameters and name in named | in_files:
+            if name in self.names and name in named | in_files:
                 raise BadValueError(
                     f"is what {{{name}}} stands for already; rename the parameter",
                     "parameters",
                     name,
                 )
-        for name in self.parameters:
-            if name not in named and not self.is_on_protocol:
+        for name in self.names if not self.is_on_protocol else ():
+            reaches = {name, *self.space.computed_of([name])}
+            if not reaches & named and not self.space.is_computed(name):
+                is_here = name in self.parameters
                 raise BadValueError(
-                    f'never reaches the script; write "{{{name}}}" into `arguments`, or remove it',
-                    "parameters",
-                    name,
+                    f"{'' if is_here else f'the parameter `{name}` '}never reaches the script; "
+                    f'write "{{{name}}}" into `arguments`, or remove it',
+                    *(("parameters", name) if is_here else ("arguments",)),
                 )
         return self
 
@@ -101,7 +105,7 @@ class Interface(pydantic.BaseModel):
         named: set[str] = set()
         for i, word in enumerate(self.arguments or ()):
             try:
-                named |= check_names(word, (*self.parameters, *OF_SIMULATION))
+                named |= check_names(word, (*self.names, *OF_SIMULATION))
             except BadValueError as error:
                 raise BadValueError(str(error), "arguments", i) from None
         return named
@@ -117,7 +121,7 @@ class Interface(pydantic.BaseModel):
         named: set[str] = set()
         for source in self.sources:
             try:
-                known = {*self.parameters, *OF_SIMULATION} - {"directory"}
+                known = {*self.names, *OF_SIMULATION} - {"directory"}
                 named |= check_names(source.file, known)
             except BadValueError as error:
                 at = (source.name,) if source.name else ()
@@ -127,7 +131,7 @@ class Interface(pydantic.BaseModel):
     def interface_notes(self, script: Path) -> Iterator[tuple[tuple[str, ...], str]]:
         """Say what about a script may not be what was meant: the key, and what is so."""
         if self.is_on_protocol:
-            if self.collect and self.parameters and b"stdin" not in script.read_bytes():
+            if self.collect and self.names and b"stdin" not in script.read_bytes():
                 yield (
                     ("script",),
                     "asks for no parameters, as far as can be seen; write `arguments`, with which "

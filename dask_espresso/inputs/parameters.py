@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import BadValueError, describe
 from ..identity import canonical_json
-from .ranges import check_size, range_of
+from .ranges import Numbers, check_size, range_of
 
 MAX_SIMULATIONS = 10_000_000
 _RESERVED = {"replica": "replicas", "seed": "seed"}  # the driver hands these to every script
@@ -42,18 +42,30 @@ def constant(value: Any) -> Any:
 def _listed(values: list[Any]) -> list[Any]:
     if not values:
         raise BadValueError("is an empty list; list the values, as in [0.1, 0.2]")
-    first: dict[str, int] = {}
-    for i, value in enumerate(values):
-        if isinstance(value, list) or (isinstance(value, dict) and value.keys() != {"value"}):
-            raise BadValueError(
-                f"is {describe(value)} inside a list of values; write "
-                "{value: …} around it if the script shall get it as it is",
-                i,
-            )
-        _check_constant(constant(value))
-        if first.setdefault(canonical_json(constant(value)), i) != i:
-            raise BadValueError(f"has the value {constant(value)!r} twice; list it once")
-    return [constant(value) for value in values]
+    return [listed_value(value, i) for i, value in enumerate(values)]
+
+
+def listed_value(value: Any, *at: str | int) -> Any:
+    """Give one of the values that a parameter goes through, as the script gets it."""
+    if isinstance(value, list) or (isinstance(value, dict) and value.keys() != {"value"}):
+        raise BadValueError(
+            f"is {describe(value)} inside a list of values; write "
+            "{value: …} around it if the script shall get it as it is",
+            *at,
+        )
+    _check_constant(constant(value))
+    return constant(value)
+
+
+def check_different(values: Sequence[Any]) -> None:
+    """Refuse a value that is there twice, where all are combined with all others."""
+    if isinstance(values, Numbers):
+        return
+    seen = set()
+    for value in values:
+        if (text := canonical_json(value)) in seen:
+            raise BadValueError(f"has the value {value!r} twice; list it once")
+        seen.add(text)
 
 
 def _check_constant(value: Any, *at: str | int) -> None:
@@ -89,18 +101,23 @@ def checked_parameters(parameters: Any) -> Any:
     if not isinstance(parameters, dict):
         return parameters
     for name, value in parameters.items():
-        if not isinstance(name, str) or not name:
-            raise BadValueError("has a parameter without a name; write `name: value`")
-        if name in _RESERVED:
-            raise BadValueError(
-                "is what every script gets from the study itself; "
-                f"set `{_RESERVED[name]}` beside `parameters`, not inside",
-                name,
-            )
-        if "/" in name or not name.isprintable():
-            raise BadValueError("has '/' or a control character in its name; rename it", name)
+        check_name(name)
         try:
             swept_values(value)
         except BadValueError as error:
             raise BadValueError(str(error), name, *error.at) from None
     return parameters
+
+
+def check_name(name: Any) -> None:
+    """Refuse what cannot name a parameter."""
+    if not isinstance(name, str) or not name:
+        raise BadValueError("has a parameter without a name; write `name: value`")
+    if name in _RESERVED:
+        raise BadValueError(
+            "is what every script gets from the study itself; "
+            f"set `{_RESERVED[name]}` beside `parameters`, not inside",
+            name,
+        )
+    if "/" in name or not name.isprintable():
+        raise BadValueError("has '/' or a control character in its name; rename it", name)

@@ -63,6 +63,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
+_PLAIN: dict[str, re.Pattern[str]] = {}  # what a value without quotes is by its form
 for _tag, _pattern, _first in (
     ("null", r"null|Null|NULL|~|", [*"~nN", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
@@ -74,9 +75,8 @@ for _tag, _pattern, _first in (
         [*"-+.0123456789"],
     ),
 ):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first
-    )
+    _PLAIN[_tag] = re.compile(rf"(?:{_pattern})\Z")
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _PLAIN[_tag], _first)
 
 
 def _integer(text: str) -> int:
@@ -96,6 +96,18 @@ _SCALARS: dict[str, Callable[[str], Any]] = {
     "float": _float,
     "str": str,
 }
+
+
+def plain_scalar(text: str) -> Any:
+    """Give what a text without quotes is read as.
+
+    Raises
+    ------
+    ValueError
+        If it is a number of too many digits.
+    """
+    tag = next((tag for tag, pattern in _PLAIN.items() if pattern.match(text)), "str")
+    return _SCALARS[tag](text)
 
 
 class _RefusalError(yaml.MarkedYAMLError):

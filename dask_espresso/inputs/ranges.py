@@ -12,7 +12,7 @@ from typing import Any, overload
 from ..errors import BadValueError, describe, unknown
 
 DIGITS = 12  # significant ones of what is computed: the last of a float differ between machines
-_EXACT = decimal.Context(prec=40, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
+EXACT = decimal.Context(prec=40, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
 _MOST_WHOLE = 64  # numbers of 64 bits, each at least twice the one before
 _KEYS = ("start", "stop", "step", "num", "scale")
 RANGE_FORMS = (
@@ -94,11 +94,9 @@ class LogRange(Numbers):
     def __init__(self, start: Number, stop: Number, count: int) -> None:
         super().__init__(count)
         self._ends = start, stop
-        logs = [_EXACT.ln(_decimal(end)) for end in self._ends]
+        logs = [EXACT.ln(_decimal(end)) for end in self._ends]
         self._log = logs[0]
-        self._step = _EXACT.divide(
-            _EXACT.subtract(logs[1], logs[0]), decimal.Decimal(count - 1 or 1)
-        )
+        self._step = EXACT.divide(EXACT.subtract(logs[1], logs[0]), decimal.Decimal(count - 1 or 1))
         self._whole = self._are_whole()
 
     @property
@@ -111,8 +109,8 @@ class LogRange(Numbers):
         return int(value) if self._whole else float(value)
 
     def _between(self, place: int) -> decimal.Decimal:
-        log = _EXACT.fma(self._step, decimal.Decimal(place), self._log)
-        return rounded(_EXACT.exp(log))
+        log = EXACT.fma(self._step, decimal.Decimal(place), self._log)
+        return rounded(EXACT.exp(log))
 
     def _are_whole(self) -> bool:
         """Say whether all of them are integers, which they are if the ends and the second are."""

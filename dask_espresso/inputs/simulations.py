@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
-import itertools
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from ..errors import BadValueError
 from ..identity import canonical_json, id_of, simulation_id, simulation_seed
-from .parameters import MAX_SIMULATIONS, constant, swept_values
+from .blocks import space_of
+from .overlap import Places
+from .parameters import MAX_SIMULATIONS
 from .ranges import many
+from .space import Space
 from .until import Until, until_of
 
 _T = TypeVar("_T")
+_PIECE = 1 << 12  # points whose parameters are there at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,6 @@ class Simulation:
         return simulation_seed(self.study_seed, self.parameters, self.replica)
 
 
-def _member(name: str, value: Any) -> str:
-    """Give one member of an object in canonical JSON."""
-    return canonical_json({name: value})[1:-1]
-
-
 class Simulations:
     """What a study comes to.
 
@@ -62,6 +61,12 @@ class Simulations:
         Scalars and ``{value: …}`` are constant, lists and ranges are swept.
     sweep : str
         ``product``: every value with every other; ``zip``: the first with the first, and so on.
+    points, sample, blocks : dict, dict, list of dict, or None
+        Other points, as :mod:`~dask_espresso.inputs.blocks` has checked them.
+    where, exclude : list of str or None
+        Conditions of points that there are, and of such that there are not.
+    derived : dict of str to str or None
+        Formulas of what is computed of parameters.
     replicas : int
         How often every point is simulated, each time with another seed; with `until`, at most.
     until : dict or None
@@ -73,25 +78,23 @@ class Simulations:
     if TYPE_CHECKING:
         parameters: Any
         sweep: Any
+        points: Any
+        sample: Any
+        blocks: Any
+        where: Any
+        exclude: Any
+        derived: Any
         replicas: Any
         until: Any
         seed: Any
 
     def check_size(self) -> None:
-        """Refuse lists that do not belong together, and more than can be run.
+        """Refuse what does not belong together, and more than can be run.
 
         Raises
         ------
         BadValueError
         """
-        lengths = {name: len(values) for name, values in self._sweeps.items()}
-        if self.sweep == "zip" and len(set(lengths.values())) > 1:
-            listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            raise BadValueError(
-                f"is zip, but the parameters are not equally long: {listed} values; "
-                "make them equally long, or write `sweep: product`",
-                "sweep",
-            )
         if self.count > MAX_SIMULATIONS:
             raise BadValueError(
                 f"makes {many(self.count)} simulations, replicas included, more than the "
@@ -100,33 +103,27 @@ class Simulations:
             )
 
     @functools.cached_property
-    def _sweeps(self) -> dict[str, Sequence[Any]]:
-        every = {name: swept_values(value) for name, value in self.parameters.items()}
-        return {name: values for name, values in every.items() if values is not None}
+    def space(self) -> Space:
+        """The points."""
+        return space_of(self)
 
     @property
-    def _constants(self) -> dict[str, Any]:
-        every = self.parameters.items()
-        return {name: constant(value) for name, value in every if name not in self._sweeps}
+    def names(self) -> list[str]:
+        """Names of all parameters that a script gets, in the study's order."""
+        return self.space.names
 
     @property
     def swept(self) -> list[str]:
         """Names of the parameters that take more than their one value, in the study's order."""
-        return list(self._sweeps)
+        return self.space.swept
 
-    def values(self, name: str) -> Sequence[Any]:
-        """Give the values that a parameter takes, one if it is constant."""
-        return self._sweeps[name] if name in self._sweeps else [self._constants[name]]
+    def values(self, name: str) -> Iterator[Any]:
+        """Give the values that a parameter takes, as they are written."""
+        return self.space.values(name)
 
-    def value_number(self, name: str, place: Any) -> Any:
-        """Give the number of the value that a parameter has at a place, or at each of an array."""
-        if name not in self._sweeps:
-            return place * 0
-        point = place % self.n_points
-        if self.sweep == "zip":
-            return point
-        inner = math.prod(len(self.values(n)) for n in self.swept[self.swept.index(name) + 1 :])
-        return point // inner % len(self.values(name))
+    def coded(self, name: str, places: Places) -> tuple[list[Any], Places]:
+        """Give the different values of a parameter at places, and which each place has."""
+        return self.space.coded(name, places % self.n_points)
 
     @property
     def targets(self) -> Until | None:
@@ -136,8 +133,7 @@ class Simulations:
     @functools.cached_property
     def n_points(self) -> int:
         """Number of points; a simulation is of point ``place % n_points``."""
-        lengths = [len(values) for values in self._sweeps.values()]
-        return math.prod(lengths) if self.sweep == "product" else max(lengths, default=1)
+        return len(self.space)
 
     @property
     def count(self) -> int:
@@ -149,20 +145,18 @@ class Simulations:
 
     def simulations(self) -> Iterator[Simulation]:
         """Give the simulations: first all points as replica 0, the last parameter fastest."""
-        sweeps = self._sweeps
-        constants = dict.fromkeys(self.parameters) | self._constants  # in the order of the study
         ids = self.ids()
         for replica in range(self.replicas):
-            for point in self._points(list(sweeps.values())):
-                parameters = {**constants, **dict(zip(sweeps, point, strict=True))}
-                yield Simulation(next(ids), parameters, replica, self.seed)
+            for points in self._pieces():
+                columns = [self.space.column(name, points) for name in self.names]
+                for values in _rows(columns, points):
+                    parameters = dict(zip(self.names, values, strict=True))
+                    yield Simulation(next(ids), parameters, replica, self.seed)
 
     def simulation(self, place: int) -> Simulation:
         """Give the simulation at a place, as :meth:`simulations` does in its turn."""
         replica, point = divmod(place, self.n_points)
-        parameters = {
-            name: self.values(name)[self.value_number(name, point)] for name in self.parameters
-        }
+        parameters = self.space.point(point)
         return Simulation(simulation_id(parameters, replica), parameters, replica, self.seed)
 
     def ids(self) -> Iterator[str]:
@@ -170,20 +164,23 @@ class Simulations:
 
         They are those that :func:`~dask_espresso.identity.simulation_id` gives.
         """
-        constants, sweeps = self._constants, self._sweeps
-        fixed = [_member(name, value) for name, value in constants.items()]
-        swept = [[_member(name, value) for value in values] for name, values in sweeps.items()]
-        names = [*constants, *sweeps]
-        in_order = sorted(range(len(names)), key=names.__getitem__)
+        names = sorted(self.names)
+        heads = [f"{canonical_json(name)}:" for name in names]
         for replica in range(self.replicas):
             end = f'}},"replica":{replica}}}'
-            for point in self._points(swept):
-                members = (*fixed, *point)
-                text = '{"parameters":{' + ",".join([members[i] for i in in_order]) + end
-                yield id_of(text)
+            for points in self._pieces():
+                columns = [
+                    self.space.texts(name, points, head)
+                    for name, head in zip(names, heads, strict=True)
+                ]
+                for members in _rows(columns, points):
+                    yield id_of('{"parameters":{' + ",".join(members) + end)
 
-    def _points(self, values: Sequence[Sequence[_T]]) -> Iterator[tuple[_T, ...]]:
-        """Combine the values of the swept parameters, or what stands for them."""
-        if self.sweep == "product":
-            return itertools.product(*values)
-        return zip(*values, strict=True) if values else iter([()])
+    def _pieces(self) -> Iterator[Places]:
+        """Give the numbers of the points, some at a time."""
+        for start in range(0, self.n_points, _PIECE):
+            yield np.arange(start, min(start + _PIECE, self.n_points))
+
+
+def _rows(columns: list[list[_T]], points: Places) -> Iterator[tuple[_T, ...]]:
+    return zip(*columns, strict=True) if columns else iter([()] * len(points))

@@ -5,9 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .blocks import checked_blocks, checked_conditions, checked_formulas
 from .parameters import checked_parameters
+from .point_list import checked_points
+from .samples import checked_sample
 from .simulations import Simulations
 from .until import checked_until
+
+_CHECKS = {
+    "points": checked_points,
+    "sample": checked_sample,
+    "blocks": checked_blocks,
+    "where": checked_conditions,
+    "exclude": checked_conditions,
+    "derived": checked_formulas,
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,12 @@ class StoredStudy(Simulations):
     parameters: dict[str, Any]
     engine: str = "espresso"
     sweep: str = "product"
+    points: dict[str, Any] | None = None
+    sample: dict[str, Any] | None = None
+    blocks: list[dict[str, Any]] | None = None
+    where: list[str] | None = None
+    exclude: list[str] | None = None
+    derived: dict[str, str] | None = None
     replicas: int = 1
     until: dict[str, Any] | None = None
     seed: int = 0
@@ -41,6 +59,10 @@ class StoredStudy(Simulations):
         if self.sweep not in ("product", "zip") or self.reference not in (None, "wca"):
             raise ValueError(f"{self.name!r} is of another version")
         checked_parameters(self.parameters)
+        for key, check in _CHECKS.items():
+            given = getattr(self, key)
+            if given is not None and check(given) != given:
+                raise ValueError(f"{self.name!r} is of another version")
         if self.until is not None and checked_until(self.until) != self.until:
             raise ValueError(f"{self.name!r} is of another version")
         self.check_size()

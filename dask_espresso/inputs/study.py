@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,14 +14,20 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import BeforeValidator, Field
 
-from ..errors import BadValueError, InputError, describe, unknown
+from ..errors import BadValueError, InputError, describe
 from ..files import file_hash, open_file
 from ..identity import canonical_json
 from ..paths import expand
 from ..walltime import parse_duration
-from .document import Document, without_unit
+from .blocks import checked_blocks, checked_conditions, checked_formulas, optional
+from .document import Document
 from .interface import Interface
+from .notes import notes
+from .overrides import with_override
 from .parameters import checked_parameters
+from .point_files import with_point_files
+from .point_list import checked_points
+from .samples import checked_sample
 from .shipped import SIMULATIONS, file_or_template, study_names
 from .simulations import Simulation as Simulation
 from .simulations import Simulations
@@ -30,7 +36,9 @@ from .until import checked_until
 logger = logging.getLogger(__name__)
 
 _PARTS = {"probe", "abort", "imports"}  # of the package, among the simulations
-_LARGE = 0.1  # a relative error that may have been meant in percent
+_LATER = ("points", "sample", "blocks", "where", "exclude", "derived", "until")
+# keys whose values may be misread
+_LITERAL = ("parameters", "points", "blocks", "seed", "replicas", "retries", "arguments")
 _LONG_SETTINGS = 80  # characters of a store's name
 
 
@@ -77,9 +85,26 @@ class Study(Simulations, Interface):
     script : str
         A shipped simulation, or a path relative to the study file.
     parameters : dict
-        Scalars and ``{value: …}`` are constant, lists and ranges are swept.
+        Scalars and ``{value: …}`` are constant, lists and ranges are swept. May be left out beside
+        `points`, `sample` or `blocks`.
     sweep : str
         ``product``: every value with every other; ``zip``: the first with the first, and so on.
+    points : list or str
+        Points one by one, as ``{x: 0.1, y: 2}``, or the path of a ``.csv`` or ``.parquet`` file
+        with a column for each parameter; each of them with every value of the others.
+    sample : dict
+        Points that are drawn: ``method`` (``sobol``, ``random`` or ``lhs``), ``num``, ``seed``,
+        and ``parameters``, each ``{low: 0.1, high: 10}``, with ``scale: log`` or ``integer: true``
+        if wanted, or ``{choices: [a, b]}``.
+    blocks : list of dict
+        Several sets of points that are united, each with all of `parameters`, and with its own
+        parameters, `points`, `sample`, `sweep`, `where` and `exclude`.
+    where : str or list of str
+        Conditions that all points meet, such as ``kappa * L > 3 and phi < 0.5``.
+    exclude : str or list of str
+        Conditions of which points meet none.
+    derived : dict
+        Parameters that are computed of others, such as ``box_l: (N / rho) ** (1/3)``.
     replicas : int
         How often every point is simulated, each time with another seed; with `until`, at most.
     until : dict or None
@@ -104,6 +129,12 @@ class Study(Simulations, Interface):
     script: str
     parameters: Annotated[dict[str, Any], BeforeValidator(checked_parameters)]
     sweep: Literal["product", "zip"] = "product"
+    points: Annotated[dict[str, list[Any]] | None, BeforeValidator(optional(checked_points))] = None
+    sample: Annotated[dict[str, Any] | None, BeforeValidator(optional(checked_sample))] = None
+    blocks: Annotated[list[dict[str, Any]] | None, BeforeValidator(checked_blocks)] = None
+    where: Annotated[list[str] | None, BeforeValidator(checked_conditions)] = None
+    exclude: Annotated[list[str] | None, BeforeValidator(checked_conditions)] = None
+    derived: Annotated[dict[str, str] | None, BeforeValidator(checked_formulas)] = None
     replicas: int = Field(default=1, ge=1)
     until: Annotated[dict[str, Any] | None, BeforeValidator(checked_until)] = None
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
@@ -114,6 +145,15 @@ class Study(Simulations, Interface):
     reference: Literal["wca"] | None = None
 
     _origin: Origin | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _may_have_no_parameters(cls, given: Any) -> Any:
+        """Do without `parameters` where something else gives all of them."""
+        others = ("points", "sample", "blocks")
+        if isinstance(given, dict) and any(given.get(key) for key in others):
+            return {"parameters": {}, **given}
+        return given
 
     @pydantic.model_validator(mode="after")
     def _set_replicas(self) -> Study:
@@ -132,11 +172,13 @@ class Study(Simulations, Interface):
     @pydantic.model_validator(mode="after")
     def _check_size(self) -> Study:
         self.check_size()
+        for block in self.space.blocks:
+            block.check()
         return self
 
     @pydantic.model_validator(mode="after")
     def _check_reference(self) -> Study:
-        if self.reference and "volume_fraction" not in self.parameters:
+        if self.reference and "volume_fraction" not in self.names:
             raise BadValueError(
                 "is wca, a pressure against `volume_fraction`, which is no parameter of this "
                 "study; remove it",
@@ -146,7 +188,7 @@ class Study(Simulations, Interface):
 
     def snapshot(self) -> dict[str, Any]:
         """Give what :meth:`from_snapshot` needs; it can be written as JSON."""
-        later = ("until", *Interface.model_fields)  # without them it is as it was before them
+        later = (*_LATER, *Interface.model_fields)  # without them it is as it was before them
         return self.model_dump(exclude={name for name in later if getattr(self, name) is None})
 
     @classmethod
@@ -221,38 +263,17 @@ def load_study(path: str | os.PathLike[str], overrides: dict[str, str] | None = 
     if "cluster" in document.data and "parameters" not in document.data:
         where = f"--profile {document.path}"
         raise InputError(f"{document.path}: is a profile; name a study, and this one as `{where}`")
+    document = with_point_files(document)
     for name, text in (overrides or {}).items():
-        document = _with_override(document, name, text)
-    for note in document.misreadings("parameters", "seed", "replicas", "retries", "arguments"):
+        document = with_override(document, name, text, Study.model_fields)
+    for note in document.misreadings(*_LITERAL):
         logger.warning("%s", note)  # what is wrong may be so because of these
     study = document.validate(Study)
     script = _find_script(document, study.script)
     study._origin = Origin(document.path.absolute(), document.text, script, file_hash(script))
-    for note in _notes(document, study):
+    for note in notes(document, study):
         logger.warning("%s", note)
     return study
-
-
-def _notes(document: Document, study: Study) -> Iterator[str]:
-    """Say what may not be what was meant, though it can be used."""
-    for name, given in study.parameters.items():
-        if isinstance(given, dict) and "step" in given:
-            last = study.values(name)[-1]
-            if last != given["stop"]:
-                yield document.note(
-                    ("parameters", name),
-                    f"ends at {last}, since steps of {given['step']} do not meet the stop "
-                    f"{given['stop']}; write `stop: {last}`, another step, or `num` in its place",
-                )
-    yield from without_unit(document, "time_limit")
-    yield from (document.note(at, said) for at, said in study.interface_notes(study.script_path))
-    for target in study.targets.targets if study.targets else ():
-        written = document.data["until"][target.result]
-        if target.is_relative and target.error >= _LARGE and written["relative"] == target.error:
-            yield document.note(
-                ("until", target.result, "relative"),
-                f"is read as {100 * target.error:g} %; write `{target.error:g} %` if that is meant",
-            )
 
 
 def store_name(study: Study, overrides: Iterable[str]) -> str:
@@ -280,24 +301,6 @@ def _in_file_name(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w*", value):
         return value if value not in ("null", "true", "false") else text
     return text[1:-1] if isinstance(value, list) else text
-
-
-def _with_override(document: Document, name: str, text: str) -> Document:
-    origin = f"--set {name}={text}"
-    parameters = document.data.get("parameters")
-    known = parameters if isinstance(parameters, dict) else {}
-    if name in Study.model_fields and name not in known:
-        line = document.line_of((name,))
-        place = f"{document.path}:{line}" if line else str(document.path)
-        raise InputError(
-            f"{origin}: `{name}` is a key of the study, not one of its parameters; "
-            f"write `{name}: {text}` into {place}, or into a copy"
-        )
-    if name not in known:
-        raise InputError(f"{origin}: {unknown('parameter', name, known)} (in {document.path})")
-    if not text.strip():
-        raise InputError(f"{origin}: has no value; write --set {name}=VALUE")
-    return document.set(("parameters", name), text, origin)
 
 
 def shipped_simulations() -> dict[str, Path]:

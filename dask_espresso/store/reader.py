@@ -21,7 +21,18 @@ from .table import ID_TYPE, places_of
 if TYPE_CHECKING:
     from ..inputs.stored_study import StoredStudy
 
-_ORDER = ("parameters", "sweep", "replicas")  # of a study: they make its ids, and their order
+# of a study: what makes its ids, and their order
+_ORDER = (
+    "parameters",
+    "sweep",
+    "points",
+    "sample",
+    "blocks",
+    "where",
+    "exclude",
+    "derived",
+    "replicas",
+)
 
 
 class Reader:

@@ -9,7 +9,6 @@ their own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,7 +52,11 @@ def _never_read(reader: Reader, done: _Array) -> list[str]:
     if known.isdisjoint(different(codes[done])):
         return []
     always = set.intersection(*(set(values[code]) for code in known))
-    return [name for name in (*reader.study.parameters, "seed") if name in always]
+    space = reader.study.space
+    return [
+        name for name in (*space.names, "seed")
+        if name in always and always.issuperset(space.computed_of([name]))
+    ]  # fmt: skip
 
 
 # ---- replicas ------------------------------------------------------------------------------------
@@ -150,8 +153,7 @@ def _same_results(results: Results, compared: _Groups) -> dict[str, set[int]]:
 def _of_swept(results: Results, unread: Sequence[str]) -> Iterator[str]:
     """Say which swept parameters change no result; where seeds do, that cannot be told."""
     study = results.reader.study
-    groups = [[name] for name in study.swept] if study.sweep == "product" else [study.swept]
-    for names in groups:
+    for names in study.space.groups:
         if not set(names) & set(unread) and _is_idle(names, results):
             what = "change no result: does the script use them?"
             if len(names) == 1:
@@ -174,12 +176,8 @@ def _is_idle(names: Sequence[str], results: Results) -> bool:
 
 def _along(names: Sequence[str], study: StoredStudy, places: _Array) -> _Array:
     """Give simulations that differ by no other parameter, and are the same replica, one number."""
-    if study.sweep == "zip" or not names:
-        return places // study.n_points
-    inner = math.prod(len(study.values(n)) for n in study.swept[study.swept.index(names[0]) + 1 :])
-    size = len(study.values(names[0]))
-    before, after = places // (inner * size), places % inner
-    return np.asarray(before * inner + after)
+    replicas, points = np.divmod(places, study.n_points)
+    return np.asarray(replicas * study.space.n_candidates + study.space.without(names, points))
 
 
 def _tell(name: str, results: Results, rows: _Array) -> bool:

@@ -183,7 +183,7 @@ def _drawing(
 
 def _others(points: Points, x: str) -> list[str]:
     """Name what tells the curves apart."""
-    return [name for name in [*points.swept, *points.marks] if name != x]
+    return [*points.beside(x), *points.marks]
 
 
 def _curves(
@@ -244,7 +244,7 @@ def _check_ranges(path: Path, curves: Sequence[Curve], x: str, y: str) -> None:
 
 def _no_reference(reader: Reader, points: Points, curves: Sequence[Curve]) -> str:
     """Say why the equation of state of the WCA fluid does not hold here; empty if it does."""
-    names = [name for name in reader.study.parameters if name in _UNITS]
+    names = [name for name in reader.study.names if name in _UNITS]
     for values in zip(*map(points.parameter, names), strict=True):
         for name, value in zip(names, values, strict=True):
             if value != 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from ..store.reader import Reader
 from .numbers import Numbers
 from .texts import literal, told_apart
 from .versions import Versions
-
-if TYPE_CHECKING:
-    from ..inputs.stored_study import StoredStudy
 
 
 class Points:
@@ -38,6 +35,9 @@ class Points:
         The first row of each group.
     swept : list of str
         Names of the parameters that are not the same in all groups.
+    beside : callable
+        Names those of them that tell groups apart where one, given by its name, is the same; what
+        is computed of others is not among them.
     marks : dict of str to list of str
         What tells the versions apart, a text a group, under names that no parameter has.
     """
@@ -45,11 +45,12 @@ class Points:
     def __init__(self, reader: Reader, versions: Versions | None = None) -> None:
         self._reader = reader
         self.swept = reader.study.swept
+        self.beside = reader.study.space.beside
         marks = versions.marks if versions else {}
         self.rows, self.groups = _grouped(_points(reader), *_combined(marks, len(reader)))
         self.firsts = self.rows[_are_first(self.groups)]
         self.marks = {
-            name if name not in reader.study.parameters else f"outcome.{name}": [
+            name if name not in reader.study.names else f"outcome.{name}": [
                 texts[code] for code in codes[self.firsts].tolist()
             ]
             for name, (texts, codes) in marks.items()
@@ -69,7 +70,7 @@ class Points:
             found: dict[str, int] = {}
             codes = [found.setdefault(text, len(found)) for text in self.marks[name]]
             return list(found), np.array(codes, np.intp)
-        return parameter_values(self._reader.study, name, self._reader.places[self.firsts])
+        return self._reader.study.coded(name, self._reader.places[self.firsts])
 
     def texts(self, name: str, groups: Values | None = None) -> list[str]:
         """Write a parameter, or a mark, of groups so that different values look different."""
@@ -146,10 +147,3 @@ def _are_first(groups: Values) -> Values:
     is_first = np.ones(len(groups), bool)
     is_first[1:] = groups[1:] != groups[:-1]
     return is_first
-
-
-def parameter_values(study: StoredStudy, name: str, places: Values) -> tuple[list[Any], Values]:
-    """Give the different values of a parameter at places of a study, and which each place has."""
-    numbers, codes = np.unique(study.value_number(name, places), return_inverse=True)
-    values = study.values(name)
-    return [values[number] for number in numbers.tolist()], codes

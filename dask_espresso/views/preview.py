@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError
-from ..identity import canonical_json
 from ..inputs.study import Study
 from ..outcome import Status
 from ..process.modules import Module
 from ..store.admission import check_store, is_of
 from ..store.contents import Head, StoreContents
 from ..targets import Standing
+from .changes import changes
 from .standing import standing_at
-
-_LISTED = 3  # values of a parameter
-_LONG_VALUE = 40  # characters
 
 
 @dataclass(frozen=True)
@@ -104,37 +98,5 @@ def _dropped(contents: StoreContents[Head], study: Study, ids: set[str]) -> tupl
         gone = contents.outcomes.keys() - ids
         return len(gone), ["the study was another one"]
     gone = (contents.outcomes.keys() & set(before.ids())) - ids
-    reasons = list(_reasons(before, study)) if gone else []
+    reasons = list(changes(before, study)) if gone else []
     return len(gone), reasons or ["its values are combined in another way"]
-
-
-def _reasons(before: Study, after: Study) -> Iterator[str]:
-    for name in after.parameters:
-        if name not in before.parameters:
-            yield f"`{name}` is new"
-    for name in before.parameters:
-        if name not in after.parameters:
-            yield f"`{name}` is gone"
-        elif said := _change(before.values(name), after.values(name)):
-            yield f"`{name}` {said}"
-    if after.replicas < before.replicas:
-        yield f"`replicas` was {before.replicas} and is {after.replicas}"
-    if after.sweep != before.sweep:
-        yield f"`sweep` was {before.sweep} and is {after.sweep}"
-
-
-def _change(before: Any, after: Any) -> str:
-    """Say which values of a parameter are gone; empty if none is."""
-    now = set(map(canonical_json, after))
-    gone = [value for value in before if canonical_json(value) not in now]
-    if not gone:
-        return ""
-    if len(before) == len(after) == 1:
-        return f"was {_written(before[0])} and is {_written(after[0])}"
-    more = f" and {len(gone) - _LISTED} more" if len(gone) > _LISTED else ""
-    return f"no longer takes {', '.join(map(_written, gone[:_LISTED]))}{more}"
-
-
-def _written(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONG_VALUE else f"{text[: _LONG_VALUE - 2]} …"

@@ -176,7 +176,7 @@ class Results:
     @functools.cached_property
     def _parameters(self) -> list[Column]:
         """The parameters that are numbers."""
-        columns = [self.reader.parameter(name) for name in self.reader.study.parameters]
+        columns = [self.reader.parameter(name) for name in self.reader.study.names]
         return [column for column in columns if column and column.kind in (*_NUMBERS, "object")]
 
 

@@ -24,7 +24,7 @@ from ..targets import Standing
 from .doubts import doubts
 from .intervals import half_widths, meaning
 from .numbers import Numbers
-from .points import Points, parameter_values
+from .points import Points
 from .standing import find_warnings, standing_of
 from .texts import format_with_error, literal, say, some_of
 from .versions import Versions
@@ -157,7 +157,7 @@ def note(
 
 def _heading(study: StoredStudy, name: str) -> str:
     """Name a result's column as the store does."""
-    return literal(f"result.{name}" if name in study.parameters else name)
+    return literal(f"result.{name}" if name in study.names else name)
 
 
 def result_names(reader: Reader, numbers: Numbers) -> list[str]:
@@ -179,9 +179,9 @@ def result_names(reader: Reader, numbers: Numbers) -> list[str]:
 
 def _is_given_back(reader: Reader, numbers: Numbers, name: str) -> bool:
     """Say whether a result is no more than the parameter of that name."""
-    if name not in reader.study.parameters:
+    if name not in reader.study.names:
         return False
-    values, codes = parameter_values(reader.study, name, reader.places[numbers.have(name)])
+    values, codes = reader.study.coded(name, reader.places[numbers.have(name)])
     given = (values[code] for code in codes.tolist())
     return all(map(operator.eq, numbers.plain(name), given))
 

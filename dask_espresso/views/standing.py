@@ -107,7 +107,8 @@ def sample_of(outcome: Outcome, name: str) -> tuple[float, float, float]:
 
 def parameters_of(study: Simulations, point: int) -> dict[str, Any]:
     """Give the parameters of a point that it does not share with all others."""
-    return {name: study.values(name)[study.value_number(name, point)] for name in study.swept}
+    parameters = study.space.point(point)
+    return {name: parameters[name] for name in study.swept}
 
 
 def _text(parameters: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ def use_study(study):
     """Do with a study what a driver does before it starts anything."""
     assert len(study) == study.count
     for simulation, _ in zip(study.simulations(), range(3), strict=False):
-        assert simulation.parameters.keys() == study.parameters.keys()
+        assert list(simulation.parameters) == study.names
     snapshot = json.loads(json.dumps(study.snapshot()))
     assert Study.from_snapshot(snapshot).snapshot() == study.snapshot()
     assert Path(f"{study.name}.h5").name == f"{study.name}.h5"  # the store is where it should be
@@ -238,6 +238,8 @@ def as_yaml(value):
 STUDY_KEYS = [*Study.model_fields]
 PROFILE_KEYS = ["cluster", "jobs", "engines", "options", "worker_timeout", "driver"]
 INNER_KEYS = ["start", "stop", "step", "num", "value", "minimum", "maximum", "command", "preload"]
+INNER_KEYS += ["low", "high", "integer", "choices", "method", "parameters", "points", "sample"]
+INNER_KEYS += ["where", "exclude", "sweep", "y"]
 INNER_KEYS += [
     "scale",
     "environment",
@@ -259,6 +261,12 @@ INNER_KEYS += [
     "",
 ]
 TEXTS = [
+    "x < 2",
+    "1 / x",
+    "9**9**9 + x",
+    "sobol",
+    "runs.csv",
+    "/dev/zero.csv",
     "log",
     "10 min",
     "01:00:00",
@@ -323,6 +331,34 @@ def test_any_value_at_any_key_gives_an_error_or_a_document(file, kind, data):
 def test_any_override_gives_an_error_or_a_study(file, name, text):
     said = loaded(load_study, file, f"{HEAD}parameters: {{x: 1}}\n", overrides={name: text})
     assert said is None or said.startswith(f"--set {name}={text}")
+
+
+CELLS = ["x", "y", "1", "0.5", "", " ", "a b", "true", "null", "9" * 500, "1e999", ".nan", '"', "'"]
+CELLS += [
+    ",",
+    ",",
+    ",",
+    "\n",
+    "\n",
+    "\r\n",
+    "\t",
+    ";",
+    "\0",
+    "\ufeff",
+    "\x1b[2J",
+    "/",
+    "seed",
+    "=1+1",
+]
+
+
+@examples(150)
+@given(st.binary(max_size=100) | st.lists(st.sampled_from(CELLS), max_size=40).map("".join))
+def test_any_file_of_points_gives_an_error_or_a_study(file, content):
+    points = file.with_name("runs.csv")
+    points.write_bytes(content if isinstance(content, bytes) else content.encode())
+    said = loaded(load_study, file, f"{HEAD}points: runs.csv\n")
+    assert said is None or said.startswith((f"{points}:", f"{file}:4: points"))
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])

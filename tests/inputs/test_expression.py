@@ -94,6 +94,7 @@ def test_numbers_that_agree_in_twelve_digits_are_equal():
         ("phi < 1 && L > 2", "write `and`, `or`, `not` for &&, ||, !"),
         ("!is_open", "write `and`, `or`, `not`"),
         ("phi = 3", "write == to compare"),
+        ("phi => 3", "write >= or <= with the = last"),
         ("max(phi", "put it in quotes where commas are in it"),
         ("", "is empty; write a formula"),
         ("phi phi", "is no formula (invalid syntax); write numbers, texts"),

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,10 +53,11 @@ def test_it_comes_to_the_same_simulations(snapshot):
         assert list(stored.ids()) == list(study.ids())
         for name in ("name", "count", "swept", "parameters", "sweep", "replicas", "reference"):
             assert getattr(stored, name) == getattr(study, name)
+        places = np.arange(study.count)
         for name in study.parameters:
-            values = study.values(name)
-            for place, one in enumerate(study.simulations()):
-                assert values[study.value_number(name, place)] == one.parameters[name]
+            values, codes = study.coded(name, places)
+            for one, code in zip(study.simulations(), codes, strict=True):
+                assert values[code] == one.parameters[name]
 
 
 @pytest.mark.parametrize("damage", DAMAGED)

@@ -1,0 +1,58 @@
+"""What of a study can be used, and may yet not be what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .document import Document, without_unit
+from .parameters import swept_values
+from .plain_yaml import KeyPath
+
+if TYPE_CHECKING:
+    from .study import Study
+
+_LARGE = 0.1  # a relative error that may have been meant in percent
+
+
+def notes(document: Document, study: Study) -> Iterator[str]:
+    """Say it, a line each, with the file and the line."""
+    yield from _of_ranges(document, ("parameters",), study.parameters)
+    for i, block in enumerate(study.blocks or ()):
+        yield from _of_ranges(document, ("blocks", i), block)
+    yield from _of_blocks(document, study)
+    yield from without_unit(document, "time_limit")
+    yield from (document.note(at, said) for at, said in study.interface_notes(study.script_path))
+    yield from _of_targets(document, study)
+
+
+def _of_ranges(document: Document, at: KeyPath, parameters: dict[str, Any]) -> Iterator[str]:
+    for name, given in parameters.items():
+        if isinstance(given, dict) and {"start", "stop", "step"} <= given.keys():
+            last = (swept_values(given) or [None])[-1]
+            if last != given["stop"]:
+                yield document.note(
+                    (*at, name),
+                    f"ends at {last}, since steps of {given['step']} do not meet the stop "
+                    f"{given['stop']}; write `stop: {last}`, another step, or `num` in its place",
+                )
+
+
+def _of_blocks(document: Document, study: Study) -> Iterator[str]:
+    for i, block in enumerate(study.space.blocks):
+        if not len(block):
+            yield document.note(
+                ("blocks", i),
+                f"adds no point: conditions leave out {block.n_unmet:,}, and {block.n_shared:,} "
+                "are in a block before; remove it, or change its values",
+            )
+
+
+def _of_targets(document: Document, study: Study) -> Iterator[str]:
+    for target in study.targets.targets if study.targets else ():
+        written = document.data["until"][target.result]
+        if target.is_relative and target.error >= _LARGE and written["relative"] == target.error:
+            yield document.note(
+                ("until", target.result, "relative"),
+                f"is read as {100 * target.error:g} %; write `{target.error:g} %` if that is meant",
+            )
