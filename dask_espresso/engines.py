@@ -41,6 +41,10 @@ class Engine:
         imported another one is none of this engine.
     directory : str
         Where relative paths in environment variables begin, by default here.
+    is_program : bool
+        Whether it is any program, and no Python.
+    takes_script : bool
+        Whether the script's name is behind the command.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Engine:
     launcher: tuple[str, ...] = DEFAULT_LAUNCHER
     code: str = ""
     directory: str = ""
+    is_program: bool = False
+    takes_script: bool = True
 
     @property
     def may_fork(self) -> bool:

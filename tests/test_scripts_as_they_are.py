@@ -56,3 +56,44 @@ def test_a_change_of_arguments_is_a_change_of_the_code(workers, script, study_fi
     changed = f"{path}: arguments: has changed since the 2 outcomes"
     with pytest.raises(InputError, match=re.escape(changed)):
         run_study(path, workers, store)
+
+
+MD = """#!/bin/sh
+echo "step 1: pressure = 0"
+echo "step 2: pressure = $2.$(wc -w < "$1")" >&2
+"""
+PROGRAM = """
+name: s
+program: ./md
+script: in.lj
+parameters: {p: [1, 2]}
+arguments: ["{p}"]
+collect: {log: 'pressure = (?P<p1>.*)'}
+"""
+
+
+def test_any_program(workers, study_file, tmp_path):
+    (tmp_path / "md").write_text(MD)
+    (tmp_path / "md").chmod(0o755)
+    (tmp_path / "in.lj").write_text("a b c")
+    store = tmp_path / "s.h5"
+    run_study(study_file(PROGRAM), workers, store)
+    outcomes = {o.parameters["p"]: o for o in read_store(store).outcomes.values()}
+    assert {p: o.result for p, o in outcomes.items()} == {1: {"p1": 1.3}, 2: {"p1": 2.3}}
+    assert {o.engine for o in outcomes.values()} == {"md"}
+    (tmp_path / "md").write_text(MD + "exit 0\n")
+    changed = f"{tmp_path}/md: has changed since the 2 outcomes"
+    with pytest.raises(InputError, match=re.escape(changed)):
+        run_study(tmp_path / "study.yaml", workers, store)
+    (tmp_path / "other").touch()
+    study_file(PROGRAM.replace("./md", "./other"))
+    with pytest.raises(InputError, match=r"program '.*/other': is not on .*, or may not be run"):
+        run_study(tmp_path / "study.yaml", workers, tmp_path / "t.h5")
+
+
+def test_a_program_alone(workers, study_file, tmp_path):
+    text = "name: s\nprogram: echo\nparameters: {x: [1, 2]}\narguments: ['{x}.5']\n"
+    study_file(text + "collect: {y: {stdout: last}}")
+    run_study(tmp_path / "study.yaml", workers, tmp_path / "s.h5")
+    outcomes = read_store(tmp_path / "s.h5").outcomes.values()
+    assert {o.parameters["x"]: o.result["y"] for o in outcomes} == {1: 1.5, 2: 2.5}

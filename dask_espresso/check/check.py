@@ -24,6 +24,7 @@ from ..cluster.roster import Roster
 from ..cluster.worker_jobs import batch_system, remove_if_empty
 from ..errors import InputError
 from ..inputs.profile import Jobs, Profile
+from ..inputs.program import engine_of
 from ..inputs.study import Study
 from ..signals import interruptible
 from ..systems.batch import BatchError
@@ -73,8 +74,9 @@ def check_profile(
     InputError
         If the profile does not know the study's engine.
     """
-    names = [study.engine] if study else profile.engines
-    engines = [profile.engine(name) for name in names]
+    engines = (
+        [engine_of(study, profile)] if study else [profile.engine(name) for name in profile.engines]
+    )
     case = Case(profile, study, engines, timeout, findings)
     with _quiet_keeper(), interruptible():  # so that no worker job is left
         go_through(_CHECKS, case, case)

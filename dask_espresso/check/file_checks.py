@@ -12,6 +12,7 @@ from pathlib import Path
 from dask.utils import format_bytes
 
 from ..errors import DaskEspressoError
+from ..inputs.program import engine_of
 from ..process.modules import find_code
 from ..store.claim import Claim
 from ..store.journal import Journal
@@ -83,7 +84,7 @@ def check_script(worker: Worker) -> None:
     if study is None:
         return
     path = study.script_path
-    code = find_code(study, worker.case.profile.engine(study.engine))
+    code = find_code(study, engine_of(study, worker.case.profile))
     modules = [module for module in code if module.path]
     _check_code_file(worker, str(path), study.script_hash)
     for module in modules:

@@ -164,10 +164,11 @@ def _preview(
     InputError
         If the study cannot be run into the store, or the user does not want it to.
     """
+    from ..inputs.program import engine_of
     from ..process.modules import find_code
     from ..views.preview import preview
 
-    modules = find_code(study, profile.engine(study.engine))
+    modules = find_code(study, engine_of(study, profile))
     found = preview(path.absolute(), study, modules, **options)
     if is_all:
         click.echo(f"{path}: {found}")
@@ -186,10 +187,11 @@ def _refuse_as_run_would(study: Study, profile: Profile, to_run: int) -> None:
     from dataclasses import replace
 
     from ..check.limits import check_time_limit
+    from ..inputs.program import engine_of
     from ..process.simulator import Simulator
 
     check_time_limit(study, profile)
     if to_run and profile.cluster == "local":
-        found = Simulator().probe(replace(profile.engine(study.engine), start="spawn"))
+        found = Simulator().probe(replace(engine_of(study, profile), start="spawn"))
         if found.error:
             raise InputError(found.error)

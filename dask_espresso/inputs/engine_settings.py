@@ -15,7 +15,8 @@ from ..paths import expand, expand_setting
 from .options import variables, whole
 
 
-def _command(value: Any) -> Any:
+def command_words(value: Any) -> Any:
+    """Give a program and what comes behind it as words."""
     if isinstance(value, str):
         try:
             value = shlex.split(value)
@@ -68,12 +69,12 @@ class EngineSettings(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    command: Annotated[list[str] | None, BeforeValidator(_command)] = None
+    command: Annotated[list[str] | None, BeforeValidator(command_words)] = None
     preload: Annotated[list[str] | None, BeforeValidator(_modules)] = None
     environment: Annotated[dict[str, str], BeforeValidator(variables)] = {}
     start: Literal["auto", "fork", "spawn"] = "auto"
     ranks: Annotated[int, BeforeValidator(_ranks)] = 1
-    launcher: Annotated[list[str] | None, BeforeValidator(_command)] = None
+    launcher: Annotated[list[str] | None, BeforeValidator(command_words)] = None
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> EngineSettings:

@@ -51,6 +51,9 @@ class StoredStudy(Simulations):
     reference: str | None = None
     arguments: list[str] | None = None
     collect: Any = None
+    parameters_file: str | None = None
+    environment: dict[str, str] | None = None
+    program: list[str] | None = None
 
     def __post_init__(self) -> None:
         kinds = (type(self.name), type(self.parameters), type(self.replicas), type(self.seed))

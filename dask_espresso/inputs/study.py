@@ -15,9 +15,9 @@ import pydantic
 from pydantic import BeforeValidator, Field
 
 from ..errors import BadValueError, InputError, describe
-from ..files import file_hash, open_file
+from ..files import file_hash
 from ..identity import canonical_json
-from ..paths import expand
+from ..script.engine_table import ENGINES
 from ..walltime import parse_duration
 from .blocks import checked_blocks, checked_conditions, checked_formulas, optional
 from .document import Document
@@ -27,15 +27,16 @@ from .overrides import with_override
 from .parameters import checked_parameters
 from .point_files import with_point_files
 from .point_list import checked_points
+from .program import program_name
 from .samples import checked_sample
-from .shipped import SIMULATIONS, file_or_template, study_names
+from .script_file import find_script
+from .shipped import file_or_template, study_names
 from .simulations import Simulation as Simulation
 from .simulations import Simulations
 from .until import checked_until
 
 logger = logging.getLogger(__name__)
 
-_PARTS = {"probe", "abort", "imports"}  # of the package, among the simulations
 _LATER = ("points", "sample", "blocks", "where", "exclude", "derived", "until")
 # keys whose values may be misread
 _LITERAL = ("parameters", "points", "blocks", "seed", "replicas", "retries", "arguments")
@@ -83,7 +84,7 @@ class Study(Simulations, Interface):
     engine : str
         What runs the script; the profile knows it.
     script : str
-        A shipped simulation, or a path relative to the study file.
+        A shipped simulation, or a path relative to the study file; empty for a program without.
     parameters : dict
         Scalars and ``{value: …}`` are constant, lists and ranges are swept. May be left out beside
         `points`, `sample` or `blocks`.
@@ -167,6 +168,17 @@ class Study(Simulations, Interface):
                     "replicas",
                 )
             self.__dict__["replicas"] = most
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _check_engine(self) -> Study:
+        """Call a program by its name, as an engine."""
+        if self.program and "engine" not in self.model_fields_set:
+            self.__dict__["engine"] = program_name(self.program)
+        if self.program and self.engine in ENGINES:
+            raise BadValueError(
+                f"is {self.engine}, which runs scripts itself; remove it, or `program`", "engine"
+            )
         return self
 
     @pydantic.model_validator(mode="after")
@@ -269,7 +281,7 @@ def load_study(path: str | os.PathLike[str], overrides: dict[str, str] | None = 
     for note in document.misreadings(*_LITERAL):
         logger.warning("%s", note)  # what is wrong may be so because of these
     study = document.validate(Study)
-    script = _find_script(document, study.script)
+    script = find_script(document, study.script, study.program)
     study._origin = Origin(document.path.absolute(), document.text, script, file_hash(script))
     for note in notes(document, study):
         logger.warning("%s", note)
@@ -301,29 +313,3 @@ def _in_file_name(value: Any) -> str:
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z_]\w*", value):
         return value if value not in ("null", "true", "false") else text
     return text[1:-1] if isinstance(value, list) else text
-
-
-def shipped_simulations() -> dict[str, Path]:
-    """Give the simulation scripts that come with the package, by name."""
-    scripts = sorted(SIMULATIONS.glob("[!_]*.py"))
-    return {path.stem: path for path in scripts if path.stem not in _PARTS}
-
-
-def _find_script(document: Document, script: str) -> Path:
-    shipped = shipped_simulations()
-    if script in shipped:
-        return shipped[script]
-    path = Path(script)
-    try:
-        path = (document.path.parent / expand(script)).absolute()
-        with open_file(path) as file:
-            file.read(1)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise document.error(
-            ("script",),
-            f"{script!r} cannot be read (looked for {str(path)!r}: {reason}); "
-            "write a path relative to the study file, "
-            f"or one of the shipped simulations: {', '.join(shipped) or 'none'}",
-        ) from error
-    return path

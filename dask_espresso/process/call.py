@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from ..errors import BadValueError
 from ..inputs.collect import Source
@@ -28,12 +31,18 @@ class Given:
         On standard input.
     arguments : tuple of str
         Behind the script's name.
+    environment : tuple of (str, str)
+        Variables of its own.
+    stdin_file : str
+        What there is on standard input is in this file in its directory instead; or empty.
     sources : tuple of Source
         Where its results come from; none if it hands them over itself.
     """
 
     stdin: bytes = b""
     arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    stdin_file: str = ""
     sources: tuple[Source, ...] = ()
 
 
@@ -47,12 +56,18 @@ class Call:
         Whether they ask for their parameters.
     arguments : tuple of str
         With names in braces.
+    environment : tuple of (str, str)
+        Likewise.
+    parameters_file : str
+        Name of the file that has all parameters; or empty.
     sources : tuple of Source
         None if they hand over results themselves.
     """
 
     is_on_protocol: bool = True
     arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    parameters_file: str = ""
     sources: tuple[Source, ...] = ()
 
     @classmethod
@@ -61,6 +76,8 @@ class Call:
         return cls(
             is_on_protocol=study.is_on_protocol,
             arguments=tuple(study.arguments or ()),
+            environment=tuple((study.environment or {}).items()),
+            parameters_file=study.parameters_file or "",
             sources=study.sources,
         )
 
@@ -81,19 +98,28 @@ class Call:
         BadValueError
             If that is more than a process can take.
         """
-        values = {**parameters, "id": name, "directory": directory}
+        path = str(Path(directory, self.parameters_file))
+        values = {**parameters, "id": name, "directory": directory, "parameters_file": path}
         arguments = tuple(filled(word, values) for word in self.arguments)
-        size = sum(len(word.encode()) for word in arguments)
+        variables = tuple((name, filled(text, values)) for name, text in self.environment)
+        size = sum(len(word.encode()) for word in (*arguments, *(text for _, text in variables)))
         if size > _MOST:
             raise BadValueError(
                 f"its arguments have {size} bytes, of {_MOST} that may be; hand such parameters "
-                "over in a file"
+                "over in a `parameters_file`"
             )
         return Given(
-            stdin=encoded(parameters) if self.is_on_protocol else b"",
+            stdin=self._stdin(parameters),
             arguments=arguments,
+            environment=variables,
+            stdin_file=self.parameters_file,
             sources=tuple(_filled(source, values) for source in self.sources),
         )
+
+    def _stdin(self, parameters: Mapping[str, Any]) -> bytes:
+        if self.is_on_protocol:
+            return encoded(parameters)
+        return as_file(parameters, self.parameters_file) if self.parameters_file else b""
 
 
 ON_PROTOCOL = Call()
@@ -102,6 +128,24 @@ ON_PROTOCOL = Call()
 def encoded(parameters: Any) -> bytes:
     """Give parameters as they are on the standard input of a script that asks for them."""
     return encode_transport_data(parameters).encode()
+
+
+def as_file(parameters: Mapping[str, Any], name: str) -> bytes:
+    """Write parameters as JSON, or YAML, whichever a file's name says."""
+    if name.endswith(".json"):
+        text = json.dumps(parameters, indent=2, ensure_ascii=False)
+    else:
+        text = yaml.dump(dict(parameters), Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+    return f"{text.rstrip()}\n".encode()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Has texts in quotes: what is a text is read as one by YAML 1.1 and 1.2 alike."""
+
+
+_Dumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
 
 
 def _filled(source: Source, values: Mapping[str, Any]) -> Source:

@@ -53,7 +53,11 @@ def find_code(study: Study, engine: Engine) -> tuple[Module, ...]:
         Module(name, "", hashlib.sha256(canonical_json(value).encode()).hexdigest())
         for name, value in study.interface()
     ]
-    return (*find_modules(study.script_path, engine), *spoken)
+    if not engine.is_program:
+        return (*find_modules(study.script_path, engine), *spoken)
+    files = {Path(word).name: Path(word) for word in engine.command if Path(word).is_absolute()}
+    is_file = {name: path for name, path in files.items() if path.is_file()}
+    return (*_hashed({n: p for n, p in is_file.items() if p != study.script_path}), *spoken)
 
 
 def find_modules(script: Path | None, engine: Engine) -> tuple[Module, ...]:

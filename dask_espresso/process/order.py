@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..engines import Engine
+from ..inputs.program import engine_of
 from ..outcome import Outcome
 from .call import ON_PROTOCOL, Call, Given
 from .modules import Module, code_hash, find_code, find_modules
@@ -103,7 +104,7 @@ class Workload:
     @classmethod
     def of(cls, study: Study, profile: Profile) -> Workload:
         """Make the workload of a study with the modules that its script imports now."""
-        engine = profile.engine(study.engine)
+        engine = engine_of(study, profile)
         if preloaded := find_modules(None, engine):
             engine = replace(engine, code=code_hash("", preloaded))
         return cls(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,10 +60,23 @@ class Probe:
 
 def probe(runner: Runner, engine: Engine) -> Probe:
     """Find out whether the engine works on this machine, its version, and how to start it."""
+    if engine.is_program:
+        return _probe_program(engine)
     try:
         return _probe_ranks(runner, engine) if engine.ranks > 1 else _probe_one(runner, engine)
     except _EngineError as error:
         return Probe(error=f"engine {engine.name!r}, {error}")
+
+
+def _probe_program(engine: Engine) -> Probe:
+    """See that a program is there; what it is asked for would be a simulation."""
+    program = process_command(engine, process_environment(engine, Path(), ""))[0]
+    if shutil.which(program):
+        return Probe()
+    return Probe(
+        error=f"program {program!r}: is not on {socket.gethostname()}, or may not be run; correct "
+        f"`program` in the study, or set `command` under `engines`, {engine.name!r} in the profile"
+    )
 
 
 class _EngineError(RuntimeError):

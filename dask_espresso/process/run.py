@@ -125,6 +125,8 @@ class Runner:
 
     def mpi_of(self, engine: Engine) -> dict[str, str] | None:
         """Give the MPI library of an engine, as one rank of it finds it; None if not known."""
+        if engine.is_program:
+            return None
         report = self.run_probe(replace(engine, ranks=1, start="spawn"))
         mpi: dict[str, str] | None = None if report.failure() else report.output.payload()["mpi"]
         return mpi
@@ -181,11 +183,13 @@ def _order(
     except OSError as error:  # Python looks for a place that can be written to
         raise NoScratchError(error.strerror or error) from None
     place = os.fspath(directory or scratch / "run")
+    what = given(place)
     try:
         yield ProcessOrder(
             script=os.fspath(script),
-            given=given(place),
-            environment=process_environment(engine, scratch, uuid.uuid4().hex),
+            given=what,
+            environment=process_environment(engine, scratch, uuid.uuid4().hex)
+            | dict(what.environment),
             directory=place,
             scratch=os.fspath(scratch),
             time_limit=time_limit,
@@ -238,7 +242,8 @@ def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessRe
                 os.close(said_write)
             environment = {**order.environment, RESULT: f"{result}:{pipe_number(result)}"}
             pipes.hand_over()
-            command = [*process_command(engine, environment), order.script, *order.given.arguments]
+            script = [order.script] if engine.takes_script else []
+            command = [*process_command(engine, environment), *script, *order.given.arguments]
             if engine.ranks > 1:
                 starter = [sys.executable, "-I", "-S", str(SCRIPT / "rank.py"), order.scratch]
                 command = [*launcher, *starter, *command]
@@ -250,6 +255,7 @@ def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessRe
                 "scratch": order.scratch,
                 "time_limit": order.time_limit,
                 "holds": order.holds,
+                "stdin_file": order.given.stdin_file,
             }
 
             def kill() -> None:

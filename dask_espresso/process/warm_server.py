@@ -211,6 +211,7 @@ class WarmSlot:
                 "scratch": order.scratch,
                 "time_limit": order.time_limit,
                 "holds": order.holds,
+                "stdin_file": order.given.stdin_file,
             }
             self.is_usable = False
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -18,20 +18,10 @@ _MPI_MEMORY = ("mpich_shm_", "vader_segment.", "sm_segment.")  # of MPICH, and o
 
 
 def prepare(request: dict[str, Any]) -> None:
-    """Leave for `rank.py` what every rank needs; the launcher itself gets no standard input."""
-    scratch = request["scratch"]
-    with open(os.path.join(scratch, "parameters"), "wb") as file:
-        while True:
-            data = os.read(0, 1 << 20)
-            if not data:
-                break
-            file.write(data)
-    with open(os.path.join(scratch, "order"), "w", encoding="utf-8") as text:
+    """Leave for `rank.py` what every rank needs; standard input is in a file already."""
+    with open(os.path.join(request["scratch"], "order"), "w", encoding="utf-8") as text:
         order = {"directory": request["directory"], "variables": request["for_ranks"]}
         json.dump(order, text)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
 
 
 def end(mark: str, start_time: float) -> None:

@@ -105,6 +105,8 @@ class Slot:
             if script.refusal:
                 said = {"refusal": script.refusal}
             else:
+                if request["stdin_file"]:
+                    supervisor.save_input(fds[0], request["stdin_file"])
                 child = self._start(request, script, fds)
                 _close(fds)  # keeping them would hide their end of file
                 said = supervisor.watch(

@@ -15,8 +15,9 @@ and is killed. Elsewhere it is the simulation's process group that is killed.
 It is :func:`main`, called by ``python -I -S`` with three descriptors. The request is one
 line of JSON with ``command``, ``environment``, ``directory``, ``scratch`` (a
 directory that is made and removed here, with ``run`` and ``tmp`` in it),
-``time_limit``, ``for_ranks`` (variables that a simulation of several ranks needs, or null) and
-``holds`` (whether the directory is to stay until the worker has looked at it);
+``time_limit``, ``for_ranks`` (variables that a simulation of several ranks needs, or null),
+``holds`` (whether the directory is to stay until the worker has looked at it) and ``stdin_file``
+(where in the directory what comes on standard input is to be, or empty);
 what becomes of the simulation is said in another.
 Standard input, output, error and that of the result are handed to the simulation. End of file on
 that of the request means that the worker is gone. Needs the standard library only.
@@ -54,7 +55,10 @@ def main(request_fd: int, said_fd: int, result_fd: int) -> None:
     ranks = _load_ranks() if request["for_ranks"] is not None else None
     try:
         make_scratch(request["scratch"])
+        if request["stdin_file"]:
+            save_input(0, os.path.join(request["directory"], request["stdin_file"]))
         if ranks:
+            save_input(0, os.path.join(request["scratch"], "parameters"))
             ranks.prepare(request)
         start_time = time.time()
         child = start(request)
@@ -207,6 +211,19 @@ def watch(child: int, worker: int, wakeup: int, time_limit: float | None) -> dic
             elif not os.read(worker, 1):
                 _signal_group(child, signal.SIGKILL)
                 poll.unregister(worker)
+
+
+def save_input(fd: int, path: str) -> None:
+    """Write what there is to be read into a file; behind it there is nothing."""
+    with open(path, "wb") as file:
+        while True:
+            data = os.read(fd, 1 << 20)
+            if not data:
+                break
+            file.write(data)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, fd)
+    os.close(nothing)
 
 
 def _scratch(path: str) -> list[str]:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from dask_espresso.errors import InputError
 from dask_espresso.inputs.document import MAX_SIZE
 from dask_espresso.inputs.profile import load_profile
+from dask_espresso.inputs.script_file import shipped_simulations
 from dask_espresso.inputs.shipped import folder
-from dask_espresso.inputs.study import Study, load_study, shipped_simulations
+from dask_espresso.inputs.study import Study, load_study
 from dask_espresso.systems.table import SYSTEMS
 
 pytestmark = pytest.mark.slow

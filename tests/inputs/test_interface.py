@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 
 from dask_espresso import load_study
 from dask_espresso.errors import BadValueError, InputError
+from dask_espresso.files import file_hash
+from dask_espresso.inputs.engine_settings import EngineSettings
+from dask_espresso.inputs.profile import Profile
+from dask_espresso.inputs.program import engine_of
 from dask_espresso.inputs.stored_study import stored_study
 from dask_espresso.inputs.study import Study
 from dask_espresso.inputs.templates import check_names, filled
@@ -86,6 +90,17 @@ def test_a_study_without_the_new_keys_is_stored_as_before(load):
         ("arguments: [true]", "arguments[0]: is true; write its words in quotes"),
         ("arguments: {a: 1}", "arguments: is a mapping; write a list"),
         ("arguments: --pH '{pH}", "arguments: cannot be split into words (No closing quotation)"),
+        ("environment: {PH: '{ph}'}", "study.yaml:5: environment.PH: unknown name 'ph'; did you"),
+        ("environment: {PH: '{pH}'}", "parameters.box: never reaches the script"),
+        ("environment: {TMPDIR: '{pH}'}", "environment.TMPDIR: is set for every simulation"),
+        ("environment: {A: true}", "environment.A: is true but must be text"),
+        ("parameters_file: a.xml", "parameters_file: is the text 'a.xml'; write a name such as pa"),
+        ("parameters_file: a/b.json", "is the text 'a/b.json'; write a name such as params.json"),
+        ("arguments: ['{parameters_file}']", "arguments[0]: unknown name 'parameters_file'"),
+        ("program: sh\narguments: ['{pH}{box}']", "program: hands over no result by itself; write"),
+        ("program: []", "program: is empty; write a program"),
+        ("program: sh\narguments: ['{pH}{box}']\ncollect: a.json",
+         "engine: is python, which runs scripts itself; remove it, or `program`"),
         ("argument: [x]", "unknown key 'argument'; did you mean 'arguments'?"),
     ],
 )  # fmt: skip
@@ -113,5 +128,63 @@ def test_replicas_that_would_all_be_the_same(load, caplog):
     load(f"{words}, 'x-{{replica}}']\nreplicas: 2")
     assert not caplog.messages
     load(f"{words}]\nreplicas: 2")
+    load("parameters_file: p.json\nreplicas: 2")
     (said,) = caplog.messages
     assert "study.yaml:5: arguments: names no {seed}" in said
+
+
+HEAD = "name: s\nparameters: {x: 1}\narguments: ['{x}']\ncollect: {log: '(?P<y>.*)'}\n"
+
+
+def test_a_program_in_place_of_an_engine(study_file, tmp_path):
+    (tmp_path / "in.lj").touch()
+    study = load_study(study_file(HEAD + "program: sh -c\nscript: in.lj"))
+    assert (study.engine, study.program, study.script) == ("sh", ["sh", "-c"], "in.lj")
+    assert (study.snapshot()["engine"], study.snapshot()["program"]) == ("sh", ["sh", "-c"])
+    assert Study.from_snapshot(study.snapshot()).snapshot() == study.snapshot()
+    alone = load_study(study_file(HEAD + "program: [sh]\nengine: shell"))
+    assert (alone.engine, alone.script, alone.script_path.name) == ("shell", "", "sh")
+    assert alone.script_hash == file_hash(alone.script_path)
+    assert stored_study(alone.snapshot()).count == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("program: no-such-program", "5: program: 'no-such-program' cannot be found here"),
+        ("program: ./md", "5: program: 'md' cannot be found here; write its path"),
+        ("program: sh\nscript: in.lj", "6: script: 'in.lj' cannot be read"),
+        ("engine: python", "script: is missing; add a line `script: …`"),
+    ],
+)
+def test_programs_that_are_not_there(study_file, text, message):
+    with pytest.raises(InputError) as error:
+        load_study(study_file(HEAD + text))
+    assert message in str(error.value)
+
+
+def test_what_a_profile_says_of_a_program(study_file, tmp_path):
+    (tmp_path / "in.lj").touch()
+    (tmp_path / "md").touch()
+    study = load_study(study_file(HEAD + "program: [./md, -in, in.lj]"))
+    engine = engine_of(study, Profile())
+    here = [str(tmp_path / name) for name in ("md", "in.lj")]
+    assert (engine.name, engine.command) == ("md", (here[0], "-in", here[1]))
+    assert (engine.is_program, engine.takes_script, engine.may_fork) == (True, False, False)
+    settings = EngineSettings(command=["/opt/md", "-x"], ranks=4, environment={"A": "1"})
+    engine = engine_of(study, Profile(engines={"md": settings}))
+    assert (engine.command, engine.ranks, engine.is_program) == (("/opt/md", "-x"), 4, True)
+    assert engine.environment == (("A", "1"),)
+    for wrong in ({"start": "fork"}, {"preload": ["numpy"]}):
+        profile = Profile(engines={"md": EngineSettings(command=["/opt/md"], **wrong)})
+        with pytest.raises(InputError, match=r"engines\.md\.\w+: is for Python; 'md' is a program"):
+            engine_of(study, profile)
+
+
+def test_variables_are_for_fresh_processes(load):
+    study = load("environment: {PH: '{pH}', BOX: '{box}'}")
+    assert engine_of(study, Profile()).start == "spawn"
+    assert engine_of(load(""), Profile()).start == "auto"
+    profile = Profile(engines={"python": EngineSettings(start="fork")})
+    with pytest.raises(InputError, match=r"engines\.python\.start: is fork, but `environment`"):
+        engine_of(study, profile)

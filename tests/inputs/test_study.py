@@ -14,8 +14,9 @@ from dask_espresso import load_study
 from dask_espresso.errors import InputError
 from dask_espresso.identity import LARGEST_SEED, canonical_json, simulation_seed
 from dask_espresso.inputs.parameters import swept_values
+from dask_espresso.inputs.script_file import shipped_simulations
 from dask_espresso.inputs.shipped import SIMULATIONS, folder, study_names
-from dask_espresso.inputs.study import Study, shipped_simulations
+from dask_espresso.inputs.study import Study
 
 HEAD = "name: test\nscript: echo\n"
 

@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from dask_espresso.inputs.plain_yaml import Reader
 from dask_espresso.outcome import Status
 
 TOLD = """
@@ -72,3 +74,55 @@ def test_more_than_a_command_line_takes(run):
     text = '"' + r"\x01ä\U0001f600" * count + '"'
     for outcome in run(code, f"parameters: {{x: {text}}}\narguments: ['{{x}}']"):
         assert outcome.result == {"x": "\x01ä\U0001f600" * count}
+
+
+READS = """
+import dask_espresso, json, os, sys
+path, *words = sys.argv[1:]
+text = open(path).read()
+dask_espresso.send_result({
+    "text": text, "is_here": os.path.dirname(path) == os.getcwd(), "files": os.listdir(),
+    "stdin": sys.stdin.read(), "name": os.path.basename(path), "words": words,
+})
+"""
+PARAMETERS = (
+    r'parameters: {x: 1.0e-05, t: "1e3", n: null, l: {value: [1, {"a b": no}]}, u: "ä\t\""}'
+)
+
+
+@pytest.mark.parametrize("suffix", ["json", "yaml", "yml"])
+def test_parameters_in_a_file(run, suffix):
+    text = f"parameters_file: p.{suffix}\narguments: ['{{parameters_file}}', '{{seed}}']"
+    for outcome in run(READS, f"{PARAMETERS}\n{text}"):
+        assert outcome.error == ""
+        result = outcome.result
+        expected = {**outcome.parameters, "replica": 0, "seed": outcome.seed}
+        written = result.pop("text")
+        assert Reader("p").read(written) == expected  # YAML 1.2, of which JSON is a part
+        if suffix == "json":
+            assert json.loads(written) == expected
+        else:
+            assert yaml.safe_load(written) == expected  # YAML 1.1
+        assert result == {
+            "is_here": True, "files": [f"p.{suffix}"], "stdin": "", "name": f"p.{suffix}",
+            "words": [str(outcome.seed)],
+        }  # fmt: skip
+
+
+def test_a_large_file_of_parameters(run):
+    """Which no command line and no message of a warm process would hold."""
+    values = list(range(50_000))
+    text = f"parameters: {{x: {{value: {values}}}}}\nparameters_file: p.json"
+    code = "import dask_espresso, json; x = json.load(open('p.json'))['x']"
+    for outcome in run(f"{code}\ndask_espresso.send_result({{'n': sum(x)}})", text):
+        assert outcome.result == {"n": sum(values)}
+
+
+def test_parameters_as_variables(run):
+    code = """
+import dask_espresso, os
+dask_espresso.send_result({"ph": os.environ["PH"], "seed": os.environ["A_SEED"]})
+"""
+    text = "parameters: {pH: 7.5}\nenvironment: {PH: 'pH={pH}', A_SEED: '{seed}'}"
+    for outcome in run(code, text):
+        assert outcome.result == {"ph": "pH=7.5", "seed": str(outcome.seed)}
