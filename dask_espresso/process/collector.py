@@ -73,8 +73,9 @@ class Collector:
                 return Collected(error=f"collect: {source} was not written; {_listed(directory)}")
             except OSError as error:
                 return Collected(error=f"collect: {source}: cannot be read ({error.strerror})")
-            except (ValueError, MemoryError, EOFError) as error:
-                return Collected(error=f"collect: {source}: {error}")
+            except Exception as error:  # reading garbage raises nearly anything
+                said = str(error) if isinstance(error, ValueError) else repr(error)
+                return Collected(error=f"collect: {source}: {said}")
         return Collected(results)
 
     def _found(self, source: Source, directory: Path, searches: Iterator[_Search]) -> Any:

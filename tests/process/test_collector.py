@@ -3,11 +3,14 @@
 import io
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from processes import wait_until
 from simulators import run_process, warm_start
 
@@ -293,3 +296,27 @@ def test_a_text_that_is_too_large(tmp_path, name):
         pytest.raises(ValueError, match="MiB; write such results as .npz"),
     ):
         read_results(Source("", "file", name), file)
+
+
+FILES = {
+    ".json": b'{"a": [1, 2.5, "x", null], "b": {"c": true}}',
+    ".yaml": b"a: [1, 2.5, x, null]\nb: {c: true}\n",
+    ".npz": archive(a=np.arange(9.0), b=np.array(["x"])).getvalue(),
+    ".csv": b'a,b\n1,"2"\n3,4\n',
+    ".dat": b"# a b\n1 2\n3 4\n",
+}
+
+
+@given(st.sampled_from(sorted(FILES)), st.data())
+def test_a_damaged_file_is_a_failure_or_other_results(suffix, data):
+    content = bytearray(FILES[suffix])
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+        content += b" " * (not content)
+    collector = Collector(sources_of({"a": f"a{suffix}"}))
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, f"a{suffix}").write_bytes(content)
+        report = ProcessReport(exit_code=0)
+        collector.finish(report, directory)
+    assert report.failure().startswith("collect: a.") or isinstance(report.output.payload(), dict)

