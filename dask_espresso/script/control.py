@@ -4,10 +4,20 @@ from typing import Any, Tuple
 
 import numpy as np
 
-from .estimate import Estimate, block_means, mean_error, one_dimensional
+from .estimate import (
+    Estimate,
+    block_means,
+    mean_error,
+    one_dimensional,
+    scaled,
+)
 from .replicas import pool_replicas
 
-_BLOCKS = 32  # for the slope of a control variate
+_BLOCKS = 24  # the fewer, the longer than what samples remember
+_LEAST = 64  # samples
+_FEWEST = 10  # effective ones of the control: blocks are to be as long as it remembers
+_LONG = 4  # effective samples in a block, by which its mean knows little of the one before
+_ALIKE = 0.2  # correlation of neighbours that 24 independent means have by chance at times
 _OFF = 5.0  # standard errors of a control that is not where it was said to be
 
 
@@ -16,8 +26,9 @@ def control_variate(samples: Any, control: Any, expected: float) -> Estimate:
 
     Where both fluctuate together, as the pressure and the kinetic temperature of a thermostatted
     fluid do, the known mean says how much of the deviation is chance, and that is taken off:
-    ``mean(samples) - slope * (mean(control) - expected)``. The slope comes from a regression of
-    the means of at least 32 blocks.
+    ``mean(samples) - slope * (mean(control) - expected)``. Slope and error come from a regression
+    of the means of 24 blocks. Where these are not clearly independent, the error of what the
+    control leaves is estimated by :func:`mean_error` as well, and the larger one counts.
 
     Parameters
     ----------
@@ -30,8 +41,9 @@ def control_variate(samples: Any, control: Any, expected: float) -> Estimate:
     -------
     Estimate
         The plain mean, its own error and a reason, where the control cannot be used: there are
-        fewer than 64 samples or 32 effective ones of the control, or its mean is more than five
-        standard errors off, as that of a fluid that is not in equilibrium.
+        fewer than 64 samples or 10 effective ones of the control, or its mean is more than five
+        standard errors off, as that of a fluid that is not in equilibrium. No error but a reason,
+        where what the control leaves is worth fewer than 20 effective samples.
 
     Raises
     ------
@@ -61,35 +73,62 @@ def control_variate(samples: Any, control: Any, expected: float) -> Estimate:
     plain, known = mean_error(series), mean_error(controls)
     if not (plain.sem > 0 or plain.n_eff > 0):
         return plain
-    if why := _misuse(known, len(controls), expected):
+    if why := _misuse(known, controls, expected):
         return plain._replace(reason=plain.reason or f"plain mean: {why}")
-    size = len(series) // _BLOCKS
-    slope, excess = _regression(block_means(series, size), block_means(controls, size), expected)
-    found = mean_error(series - slope * (controls - expected))
-    return found._replace(sem=found.sem * excess, dof=min(found.dof, _BLOCKS - 2.0))
+    of_one, exponent = scaled(series)
+    off, _ = scaled(controls - expected)
+    found = _line_at_zero(of_one, off)
+    return found._replace(
+        mean=float(np.ldexp(found.mean, exponent)), sem=float(np.ldexp(found.sem, exponent))
+    )
 
 
-def _misuse(known: Estimate, n_samples: int, expected: float) -> str:
+def _line_at_zero(values: Any, controls: Any) -> Estimate:
+    """Estimate what the values' mean were if the controls' were 0."""
+    size = len(values) // _BLOCKS
+    slope, spread, rests = _line(block_means(values, size), block_means(controls, size))
+    left = mean_error(values - slope * controls)
+    scatter = spread * float(np.sum(rests**2) / (_BLOCKS - 2)) ** 0.5
+    if left.n_eff >= _LONG * _BLOCKS and _correlation(rests) < _ALIKE:
+        sem, dof = scatter, _BLOCKS - 2.0
+    elif left.sem > 0:
+        by_time = left.sem * spread * ((_BLOCKS - 1) * _BLOCKS / (_BLOCKS - 2)) ** 0.5
+        sem, dof = max(scatter, by_time), min(left.dof, _BLOCKS - 2.0)
+    else:  # there is no error, or none that is known
+        return left
+    n_eff = float(np.var(values - slope * controls, ddof=1)) / sem**2
+    return left._replace(sem=sem, dof=dof, n_eff=n_eff)
+
+
+def _misuse(known: Estimate, controls: Any, expected: float) -> str:
     """Say why a control is none, or nothing."""
-    if n_samples < 2 * _BLOCKS:
-        return f"a control needs at least {2 * _BLOCKS} samples, there are {n_samples}"
-    if not known.sem > 0:
+    if len(controls) < _LEAST:
+        return f"a control needs at least {_LEAST} samples, there are {len(controls)}"
+    if known.sem == 0 or not known.n_eff > 0:
         return f"no error of the control's mean: {known.reason or 'it is constant'}"
-    if not abs(known.mean - expected) <= _OFF * known.sem:
-        off = f"{known.mean:.6g} with a standard error of {known.sem:.2g}"
-        return f"the control's mean is {off}, not {expected:.6g}"
-    if known.n_eff < _BLOCKS:
+    if known.n_eff < _FEWEST:
         return f"the control's samples are worth {known.n_eff:.0f} that are independent"
+    of_one, exponent = scaled(controls)
+    sem = float(np.ldexp(np.std(of_one, ddof=1) / known.n_eff**0.5, exponent))
+    if not abs(known.mean - expected) <= _OFF * sem:
+        off = f"{known.mean:.6g} with a standard error of {sem:.2g}"
+        return f"the control's mean is {off}, not {expected:.6g}"
     return ""
 
 
-def _regression(values: Any, controls: Any, expected: float) -> Tuple[float, float]:
-    """Give the slope, and by what factor its uncertainty widens the error of the mean."""
+def _line(values: Any, controls: Any) -> Tuple[float, float, Any]:
+    """Give a regression's slope, the error of its value at 0 over that of one value, and rests."""
     deviations = controls - np.mean(controls)
     square = float(np.sum(deviations**2))
-    slope = float(np.sum(deviations * (values - np.mean(values)))) / square
-    lever = (float(np.mean(controls)) - expected) ** 2 * len(controls) / square
-    return slope, ((1 + lever) * (len(controls) - 1) / (len(controls) - 2)) ** 0.5
+    slope = float(np.sum(deviations * values)) / square
+    spread = (1 / len(values) + float(np.mean(controls)) ** 2 / square) ** 0.5
+    return slope, spread, values - np.mean(values) - slope * deviations
+
+
+def _correlation(rests: Any) -> float:
+    """Give the correlation of neighbours."""
+    square = float(np.sum(rests**2))
+    return float(np.sum(rests[1:] * rests[:-1])) / square if square else 0.0
 
 
 def drift(series: Any) -> Estimate:

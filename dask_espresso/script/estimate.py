@@ -14,8 +14,7 @@ REASON = "_reason"
 FEWEST = 20  # effective samples that an error needs; below, all estimators are too small
 _BATCHES = 8
 _CLEARLY = 1.2  # batches count if they say so much more: else their own noise would, too
-_SHORT = 2.0  # relative error of the error, times the effective samples: it is too small on average
-_FEW = 8.0  # effective samples that would double it: of short series, too small errors are left
+_FEW = 10.0  # effective samples that would double it: of short series, too small errors are left
 _NAN = float("nan")
 
 
@@ -78,7 +77,7 @@ def mean_error(samples: Any) -> Estimate:
     neighbours are above their noise and do not grow (the initial monotone sequence), and from the
     scatter of eight batches' means. The first is less noisy, the second sees what is slow and
     small; it counts where it is larger by a fifth. The error is widened where effective samples
-    are few, by a tenth for 25: of series that are so short, those with too small errors give any.
+    are few, by a sixth for 25: of series that are so short, those with too small errors give any.
 
     Parameters
     ----------
@@ -201,8 +200,7 @@ def scaled(values: Any) -> Tuple[Any, Any]:
 def _error_of(series: Any) -> Tuple[float, float]:
     """Give the standard error of the mean, and its degrees of freedom."""
     by_time, by_batch = _error_by_autocorrelation(series), _error_by_batches(series)
-    sem, dof = by_batch if by_batch[0] > _CLEARLY * by_time[0] else by_time
-    return sem * (1 + _SHORT * sem**2 / float(np.var(series, ddof=1))), dof
+    return by_batch if by_batch[0] > _CLEARLY * by_time[0] else by_time
 
 
 def _error_by_autocorrelation(series: Any) -> Tuple[float, float]:

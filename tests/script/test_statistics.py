@@ -176,7 +176,7 @@ def of_fluid(repetitions, n_samples, control_time=3, rest_time=2):
 
 @pytest.mark.parametrize(("n_samples", "times"), [(500, (3, 2)), (2000, (5, 5)), (2000, (2, 10))])
 def test_a_control_makes_errors_smaller_and_no_less_honest(n_samples, times):
-    pairs = list(zip(*of_fluid(REPETITIONS, n_samples, *times), strict=True))
+    pairs = list(zip(*of_fluid(3 * REPETITIONS, n_samples, *times), strict=True))
     found = [control_variate(*pair, 1.0) for pair in pairs]
     used = [estimate for estimate in found if not estimate.reason]
     assert len(used) > 0.95 * len(found)
@@ -190,10 +190,41 @@ def test_a_control_makes_errors_smaller_and_no_less_honest(n_samples, times):
 
 
 def test_a_control_that_has_nothing_to_do_with_it_does_no_harm():
-    rows = of_time(REPETITIONS, 1000, 2, 5), of_time(REPETITIONS, 1000, 2, 6)
+    rows = of_time(3 * REPETITIONS, 1000, 2, 5), of_time(3 * REPETITIONS, 1000, 2, 6)
     coverage, ratio = covered([control_variate(*pair, 0.0) for pair in zip(*rows, strict=True)])
     assert 0.93 <= coverage <= 0.985
     assert 0.9 < ratio < 1.15
+
+
+@pytest.mark.parametrize(("time", "least"), [(20, 0.93), (50, 0.91)])
+def test_what_a_control_leaves_may_be_about_as_slow_as_the_blocks(time, least):
+    """They are 83 samples long; by their scatter alone it were .91 and .84."""
+    slow, quick = of_time(3 * REPETITIONS, 2000, time), of_time(3 * REPETITIONS, 2000, 2, 9)
+    found = [control_variate(*pair, 0.0) for pair in zip(slow + quick, quick, strict=True)]
+    known = [estimate for estimate in found if not estimate.reason]
+    assert len(known) > 0.6 * len(found)
+    coverage, ratio = covered(known)
+    assert least <= coverage <= 0.985
+    assert 0.85 < ratio < 1.15
+
+
+def test_a_control_may_leave_what_has_two_time_scales():
+    """By the scatter of blocks alone it were .88, and .75 of the error."""
+    rows, quick = of_two_times(3 * REPETITIONS, 2000), of_time(3 * REPETITIONS, 2000, 2, 9)
+    found = [control_variate(*pair, 0.0) for pair in zip(rows + quick, quick, strict=True)]
+    coverage, ratio = covered([estimate for estimate in found if not estimate.reason])
+    assert 0.90 <= coverage <= 0.985
+    assert 0.84 < ratio < 1.15
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_a_control_does_not_mind_units(scale):
+    (pressures,), (temperatures,) = of_fluid(1, 1000)
+    found, as_before = (
+        control_variate(by * pressures, by * temperatures, by) for by in (scale, 1.0)
+    )
+    assert found.mean == pytest.approx(scale * as_before.mean, rel=1e-9)
+    assert found.sem == pytest.approx(scale * as_before.sem, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +241,11 @@ def test_a_control_that_has_nothing_to_do_with_it_does_no_harm():
             1.0,
             "plain mean: a control needs at least 64 samples",
         ),
-        (lambda p, t: (p, np.linspace(0.5, 1.5, len(t))), 1.0, "plain mean: no error of the cont"),
+        (
+            lambda p, t: (p, np.linspace(0.5, 1.5, len(t))),
+            1.0,
+            "plain mean: the control.s samples are worth 1 ",
+        ),
         (lambda p, t: (p, t), math.nan, "plain mean: the control's mean is 1.0.*not nan"),
     ],
 )
