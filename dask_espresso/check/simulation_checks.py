@@ -50,8 +50,8 @@ def check_engines(worker: Worker) -> None:
             continue
         how = "; simulations are forked from a warm one" if started.found.start == "fork" else ""
         worker.case.findings.ok(
-            f"engine {engine.name} {started.found.version}, {started.program}, starts in "
-            f"{format_duration(started.elapsed_time)}{_with_ranks(engine, started.found)}{how}"
+            f"engine {f'{engine.name} {started.found.version}'.strip()}, {started.program}, starts "
+            f"in {format_duration(started.elapsed_time)}{_with_ranks(engine, started.found)}{how}"
         )
         if reason := started.found.reason:
             worker.case.findings.note(f"simulations are fresh processes: {reason}")

@@ -34,7 +34,7 @@ class Source:
     file : str
         Its path in the simulation's directory, with names in braces.
     columns : tuple of str
-        Of a table: which of those in its header, or else the names of all.
+        Of a table: which of those in its header, or names for all.
     texts : tuple of str
         Columns, or groups of a pattern, that are no numbers.
     pattern : str

@@ -86,7 +86,8 @@ class ProcessReport:
         try:
             self.output.payload()
         except TransportError as error:
-            return f"{error}{self._printed()}"
+            is_collected = not isinstance(self.output, PayloadScanner)
+            return str(error) if is_collected else f"{error}{self._printed()}"
         return ""
 
     def _printed(self) -> str:

@@ -50,8 +50,8 @@ def read_table(
     suffix : str
         ``.csv``: values stand between commas; ``.tsv``: between tabs; others: between blanks.
     columns : tuple of str
-        Of those in the header, the ones that are wanted; where none of them is in it, the names
-        of all columns in their order.
+        Of those in the header, the ones that are wanted; or names for all columns, in their order,
+        none of which is that of another one in the header.
     texts : tuple of str
         Columns that are no numbers.
 
@@ -126,11 +126,11 @@ def _rows(
 
 def _places(header: tuple[str, ...], columns: tuple[str, ...], count: int) -> dict[str, int]:
     """Say which column each name stands for."""
-    if columns and not set(columns) & set(header):
-        if len(columns) != count:
-            in_header = f", with the header {', '.join(header)}" if header else ", and no header"
-            raise TableError(f"has {count} columns{in_header}; `columns` names {len(columns)}")
+    if len(columns) == count and not _are_elsewhere(columns, header):
         return {name: place for place, name in enumerate(columns)}
+    if columns and not set(columns) & set(header):
+        in_header = f", with the header {', '.join(header)}" if header else ", and no header"
+        raise TableError(f"has {count} columns{in_header}; `columns` names {len(columns)}")
     if not header:
         raise TableError(f"has {count} columns, and no header; name them, as `columns: […]`")
     for name in columns or header:
@@ -139,6 +139,12 @@ def _places(header: tuple[str, ...], columns: tuple[str, ...], count: int) -> di
         if header.count(name) > 1 or not name:
             raise TableError(f"has {header.count(name)} columns {name!r}; name all, as `columns`")
     return {name: header.index(name) for name in columns or header}
+
+
+def _are_elsewhere(columns: tuple[str, ...], header: tuple[str, ...]) -> bool:
+    """Say whether names of all columns stand at other places in the header."""
+    places = enumerate(columns)
+    return any(name in header and header[place] != name for place, name in places)
 
 
 def _column(words: list[str], numbers: list[int], name: str, *, is_text: bool) -> Any:
