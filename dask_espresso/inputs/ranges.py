@@ -12,7 +12,7 @@ from typing import Any, overload
 from ..errors import BadValueError, describe, unknown
 
 DIGITS = 12  # significant ones of what is computed: the last of a float differ between machines
-EXACT = decimal.Context(prec=40, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
+EXACT = decimal.Context(prec=25, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
 _MOST_WHOLE = 64  # numbers of 64 bits, each at least twice the one before
 _KEYS = ("start", "stop", "step", "num", "scale")
 RANGE_FORMS = (

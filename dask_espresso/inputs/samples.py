@@ -25,6 +25,7 @@ _METHODS = ("lhs", "random", "sobol")
 _RANGE_KEYS = ("high", "integer", "low", "scale")
 _FORMS = "{low: 0.1, high: 10, scale: log}, {low: 1, high: 9, integer: true} or {choices: [a, b]}"
 _PIECE = 1 << 10  # points that are drawn together: a power of two, as Sobol's sequence wants it
+_KEPT = 64  # pieces whose values are kept, of each parameter
 _SOBOL_BITS = 30  # of which scipy's has that many points
 
 
@@ -122,7 +123,8 @@ class _Drawn(Sequence[Any]):
 
     def __init__(self, count: int, value: Callable[[float], Any], draw: Any) -> None:
         self._count, self._value = count, value
-        self._draw = functools.lru_cache(maxsize=4)(draw)
+        self._draw = draw
+        self._piece = functools.lru_cache(maxsize=_KEPT)(self._drawn)
 
     def __len__(self) -> int:
         return self._count
@@ -132,7 +134,11 @@ class _Drawn(Sequence[Any]):
         if isinstance(places, range):
             return [self[place] for place in places]
         piece, place = divmod(places, _PIECE)
-        return self._value(float(self._draw(piece)[place]))
+        return self._piece(piece)[place]
+
+    def _drawn(self, piece: int) -> list[Any]:
+        size = min(_PIECE, self._count - piece * _PIECE)
+        return [self._value(at) for at in self._draw(piece)[:size].tolist()]
 
 
 def _value_of(space: dict[str, Any]) -> Callable[[float], Any]:
