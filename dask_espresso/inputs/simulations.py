@@ -19,7 +19,7 @@ from .space import Space
 from .until import Until, until_of
 
 _T = TypeVar("_T")
-_PIECE = 1 << 12  # points whose parameters are there at a time
+_PIECE = 1 << 14  # points whose parameters are there at a time
 
 
 @dataclass(frozen=True, slots=True)
