@@ -133,6 +133,14 @@ def test_blocks_have_conditions_of_their_own():
     check_same(study)
 
 
+def test_a_point_that_conditions_leave_out_of_one_block_stays_in_another():
+    rows = [{"x": 1, "y": 1}, {"x": 2, "y": 1}, {"x": 1, "y": 2}]
+    study = make(blocks=[{"points": rows, "where": "y < 2"}, {"points": rows[1:]}])
+    assert points(study) == rows
+    assert [block.n_shared for block in study.space.blocks] == [0, 1]
+    check_same(study)
+
+
 def test_a_constant_that_differs_between_blocks_is_swept():
     study = make(blocks=[{"a": 1, "b": 0}, {"a": 2, "b": 0}], derived={"c": "2 * a"})
     assert study.swept == ["a", "c"]
