@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import csv
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,7 +199,5 @@ def _lines(rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    """Write a value as YAML does, so that it is read back as what it is."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return value
+    """Write what is no number and no text as YAML does."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
