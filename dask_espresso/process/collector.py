@@ -11,13 +11,12 @@ from ..files import open_file
 from ..inputs.collect import Source
 from ..script.transport import TransportError, excerpt
 from .payload import PayloadScanner
-from .result_files import check_texts, groups_of, parse_json, read_results
+from .result_files import LineSplitter, check_texts, groups_of, parse_json, read_results
 from .text_table import number
 
 if TYPE_CHECKING:
     from .report import ProcessReport
 
-_LONGEST_LINE = 1 << 20  # bytes that a pattern is looked for in
 _LONGEST_RESULT = 64 << 20  # bytes of a line that is a result
 _MOST_LISTED = 10  # files
 
@@ -193,28 +192,18 @@ class _Search:
         self._source = source
         self._search = re.compile(source.pattern).search
         self._found: re.Match[str] | None = None
-        self._begun = {True: bytearray(), False: bytearray()}  # lines on stdout and stderr
+        self._streams = {True: LineSplitter(), False: LineSplitter()}  # stdout and stderr
 
     def feed(self, data: bytes, is_stdout: bool) -> None:
         """Take the next piece of one of the two."""
-        begun = self._begun[is_stdout]
-        *ended, rest = data.split(b"\n")
-        for piece in ended:
-            begun += piece[: max(0, _LONGEST_LINE - len(begun))]
-            self._look(begun)
-            begun.clear()
-        begun += rest[: max(0, _LONGEST_LINE - len(begun))]
-
-    def _look(self, line: bytearray) -> None:
-        text = line.decode("utf-8", "replace").rstrip("\r")
-        self._found = self._search(text) or self._found
+        for line in self._streams[is_stdout].feed(data):
+            self._found = self._search(line) or self._found
 
     def result(self) -> dict[str, Any]:
         """Give what was found."""
-        for begun in self._begun.values():
-            if begun:
-                self._look(begun)
-                begun.clear()
+        for splitter in self._streams.values():
+            for line in splitter.rest():
+                self._found = self._search(line) or self._found
         if self._found is None:
             raise ValueError("is in no line that was printed")
         return groups_of(self._source, self._found)

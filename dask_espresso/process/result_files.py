@@ -8,7 +8,7 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,7 +21,8 @@ from .text_table import number, read_table
 
 _MOST_TEXT = 64 << 20  # bytes of JSON or a table, which take some twenty times as many to read
 _MOST_YAML = 4 << 20
-_LONGEST_LINE = 1 << 20  # characters that a pattern is looked for in
+_LONGEST_LINE = 1 << 12  # bytes that a pattern is looked for in: time may grow with the square
+_CHUNK = 1 << 20  # bytes
 
 
 def read_results(source: Source, file: BinaryIO) -> Any:
@@ -65,12 +66,40 @@ def _text(file: BinaryIO, most: int) -> str:
     return content.decode("utf-8-sig")
 
 
-def _lines(file: BinaryIO) -> Iterable[str]:
-    """Give the lines of a file of any size; of very long ones the beginning."""
-    while line := file.readline(_LONGEST_LINE):
-        yield line.decode("utf-8", "replace").rstrip("\r\n")
-        while line and not line.endswith(b"\n"):
-            line = file.readline(_LONGEST_LINE)
+class LineSplitter:
+    """Makes lines of what comes piece by piece; a carriage return ends one, too."""
+
+    def __init__(self) -> None:
+        self._begun = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        """Take the next piece; give the lines that are whole now, of very long ones the beginning.
+
+        They have to be taken, all of them.
+        """
+        *ended, rest = data.replace(b"\r", b"\n").split(b"\n")
+        for piece in ended:
+            self._begin(piece)
+            yield from self.rest()
+        self._begin(rest)
+
+    def rest(self) -> Iterator[str]:
+        """Give the line that has no end yet, if there is one."""
+        if self._begun:
+            line = self._begun.decode("utf-8", "replace")
+            self._begun.clear()
+            yield line
+
+    def _begin(self, piece: bytes) -> None:
+        self._begun += piece[: max(0, _LONGEST_LINE - len(self._begun))]
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """Give the lines of a file of any size."""
+    splitter = LineSplitter()
+    while data := file.read(_CHUNK):
+        yield from splitter.feed(data)
+    yield from splitter.rest()
 
 
 def parse_json(text: str) -> Any:

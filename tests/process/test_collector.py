@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from dask_espresso.process.call import Given
 from dask_espresso.process.collector import Collector
 from dask_espresso.process.report import ProcessReport
 from dask_espresso.process.result_files import read_results
+from dask_espresso.script.transport import TransportError
 
 HEAD = "parameters: {x: 7}\narguments: ['{x}', '{seed}']\n"
 WRITES = """
@@ -234,12 +236,30 @@ def test_the_last_line(pieces):
         (b"p = 1\np ", b"= 2"),
         (b"p = 1\np ", b"!p", b"= 2\n"),
         (b"p = 1\n", b"!p = 2\r\n", b"end\n"),
+        (b"10 %\rp = 1\rp = 2\r\n",),
+        (b"p = 1\r\np = 2\r\n\r\n",),
         (b"p = 1\n" + b"x" * (1 << 21) + b"p = 3\np = 2\n",),
         (b"p = 1\n", *[b"x" * (1 << 19)] * 5, b"p = 3\np = 2\n"),
     ],
 )
 def test_the_last_line_with_a_pattern(pieces):
     assert heard({"log": r"p = (?P<p>\S+)$"}, *pieces) == {"p": 2}
+
+
+def test_a_file_is_searched_as_what_is_printed(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_bytes(b"%d %%\r" * 400_000 + b"x" * 3_000_000 + b"\rp = 1\n\np = 2")
+    source = Source("", "file", "a.log", pattern="^p = (?P<p>.*)$")
+    with path.open("rb") as file:
+        assert read_results(source, file) == {"p": 2}
+
+
+def test_a_line_without_end_does_not_stop_a_worker():
+    """Where each place in it is looked at to its end."""
+    before = time.process_time()
+    with pytest.raises(TransportError, match="in no line"):
+        heard({"log": "(?P<p>.*) is the pressure"}, *[b"x" * (1 << 20)] * 4, b"\n")
+    assert time.process_time() - before < 2
 
 
 def test_a_text_where_one_is_meant():
