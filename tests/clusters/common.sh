@@ -13,6 +13,16 @@ free_port() {  # the first of $1 ports in a row that nobody listens on, below th
     done
 }
 
+started() {  # one after the other: what is a free port to one may be about to be another one's
+    local status
+    exec 9<"${BASH_SOURCE[0]}"
+    flock 9
+    start 9<&-
+    status=$?
+    exec 9<&-
+    return $status
+}
+
 processes() {
     grep -lsF -- "$CLUSTER/" /proc/[0-9]*/{environ,cmdline} | cut -d / -f 3 | sort -u
 }

@@ -32,13 +32,17 @@ as_ordinary_user() {
 }
 
 start() {
+    local port
+    port=$(free_port 1)
     mkdir -p "$CLUSTER"/{log,spool,execute,run,lock,etc}
     {
         cat <<CONF
 ME = $(id -un)
 RELEASE_DIR = $CONDOR_TREE/usr
 LOCAL_DIR = $CLUSTER
-COLLECTOR_HOST = 127.0.0.1:$(free_port 1)
+COLLECTOR_HOST = 127.0.0.1:$port
+# so that no job of another pool on this machine is taken for one of ours
+SCHEDD_CLUSTER_INITIAL_VALUE = ${port}000
 CONF
         cat "$here/condor_config"
     } >"$CONDOR_CONFIG"
@@ -79,7 +83,7 @@ master=
 export CONDOR_CONFIG=$CLUSTER/condor_config DASK_ESPRESSO_CLUSTER=htcondor
 export PATH=$CONDOR_TREE/usr/bin:$CONDOR_TREE/usr/sbin:$PATH
 trap 'stop; clean_up' EXIT
-"$here/install.sh" && start || {
+"$here/install.sh" && started || {
     tail -n 15 "$CLUSTER"/log/* >&2
     exit 99
 }

@@ -2,6 +2,8 @@
 # Install Debian's Slurm, if it is not there, without starting anything. Needs root.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
+exec 9<"$0"
+flock 9 # two may want it at once
 packages=(slurmctld slurmd slurm-client munge)
 ! dpkg -s "${packages[@]}" >/dev/null 2>&1 || exit 0
 

@@ -18,6 +18,8 @@ start() {
         cat <<CONF
 SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmctldPort=$port
+# so that no job of another Slurm on this machine is taken for one of ours
+FirstJobId=$((port * 1000))
 SlurmUser=$me
 SlurmdUser=$me
 # cred_expire is also how long a requeued job waits before it may start again
@@ -83,7 +85,7 @@ chmod 755 "$CLUSTER" # munge asks for that
 . "$here/../common.sh"
 export SLURM_CONF=$CLUSTER/slurm.conf DASK_ESPRESSO_CLUSTER=slurm
 trap 'stop; clean_up' EXIT
-start || {
+started || {
     tail -n 5 "$CLUSTER"/log/* >&2
     exit 99
 }
