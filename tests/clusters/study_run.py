@@ -54,7 +54,7 @@ class StudyRun:
         For :meth:`Batch.profile`.
     """
 
-    def __init__(self, batch, directory, record_property, *, count=40, duration=0.5, **options):
+    def __init__(self, batch, directory, record_property, *, count=40, duration=1, **options):
         self.batch, self.directory, self.count = batch, directory, count
         self.path = directory / "study.yaml"
         self.profile = batch.profile(directory, **options)

@@ -21,15 +21,9 @@ with Client(address, security=security, timeout=3):
 """
 
 
-def test_the_submit_command_submits_a_driver_job(make_study):
-    study = make_study(count=20)
-    study.submit_by_command()
-    study.completes()
-
-
 def test_a_driver_job_is_cancelled_and_killed_and_submitted_again(batch, make_study):
-    study = make_study(count=400)
-    driver = study.submit()
+    study = make_study(count=200)
+    driver = study.submit_by_command()
     study.wait_for_work()
     study.fault("driver cancelled, and submitted again when the queue is empty")
     batch.cancel(driver)
@@ -50,7 +44,7 @@ def test_a_driver_job_is_cancelled_and_killed_and_submitted_again(batch, make_st
 
 def test_a_driver_on_the_login_node_is_killed_and_started_again(batch, at_work):
     """Only clients with a certificate of the run get in."""
-    study = at_work(count=400)
+    study = at_work(count=200)
     address = scheduler_address(batch)
     (tls,) = study.directory.glob(".dask-espresso-tls-*")
     authority, certificate, key = (tls / f"{name}.pem" for name in ("ca", "cert", "key"))

@@ -4,7 +4,7 @@ from processes import wait_for
 
 
 def test_the_driver_is_held_and_released(batch, make_study):
-    study = make_study(count=400)
+    study = make_study(count=200)
     driver = study.submit()
     study.wait_for_work()
     batch.hold(driver)

@@ -46,7 +46,7 @@ def write_namesakes(study, *names):
 
 def test_a_banner_and_namesakes_and_display_settings(batch, make_study, bannered):
     stranger, path = bannered
-    study = make_study(count=20)
+    study = make_study(count=10)
     write_namesakes(study, "random", "queue", "yaml")
     study.start(PATH=path, **batch.display)
     study.wait_for_outcomes(2, 180)
@@ -61,7 +61,7 @@ def test_a_banner_and_namesakes_and_display_settings(batch, make_study, bannered
 def test_a_banner_and_namesakes_beside_a_driver_job(batch, make_study, bannered, monkeypatch):
     stranger, path = bannered
     monkeypatch.setenv("PATH", path)
-    study = make_study(count=10)
+    study = make_study(count=6)
     write_namesakes(study, *NAMESAKES, "dask_espresso")
     scripts = study.directory / "scripts"  # a script takes what is beside it, as it does by hand
     scripts.mkdir()

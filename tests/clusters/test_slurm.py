@@ -7,7 +7,7 @@ from processes import call, wait_for
 
 
 def test_the_walltime_of_the_driver_is_shorter_than_the_study(batch, make_study):
-    study = make_study(count=400)
+    study = make_study(count=200)
     # it is asked to stop when 40 s are left, or at Slurm's next look within 30 s
     study.submit("--time=1", "--signal=B:USR1@10")
     study.wait_for_work()
@@ -19,7 +19,7 @@ def test_the_walltime_of_the_driver_is_shorter_than_the_study(batch, make_study)
 
 
 def test_driver_and_workers_are_preempted(batch, make_study):
-    study = make_study(count=200)
+    study = make_study(count=100)
     study.submit()
     study.wait_for_work()
     study.fault("driver and all worker jobs preempted by a job of 5 s")
@@ -30,7 +30,7 @@ def test_driver_and_workers_are_preempted(batch, make_study):
 
 
 def test_a_worker_in_the_allocation_of_the_driver_is_lost(batch, make_study):
-    study = make_study(count=400, cluster="slurm-allocation")
+    study = make_study(count=200, cluster="slurm-allocation")
     allocation = study.submit_by_command()
     study.wait_for_work()
     study.fault("a worker step of the driver's own allocation cancelled")

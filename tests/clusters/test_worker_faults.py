@@ -5,8 +5,6 @@ import time
 
 from processes import wait_for
 
-MANY = 1000  # simulations: more than are done while all faults come
-
 
 def cancel_one(batch, study):
     batch.cancel(batch.workers()[0])
@@ -49,7 +47,7 @@ def cancel_while_submissions_are_refused(batch, study):
 
 def test_worker_jobs_are_lost_at_work(batch, make_study):
     """One after the other; the next one comes when both places have a worker at work again."""
-    study = make_study(count=MANY)
+    study = make_study(count=700)  # more than are done while all faults come
     with batch.refusing_jobs():
         study.start()
         time.sleep(5)
@@ -75,7 +73,7 @@ def test_worker_jobs_are_lost_at_work(batch, make_study):
 
 
 def test_worker_jobs_are_lost_before_they_work(batch, make_study):
-    study = make_study(count=20)
+    study = make_study(count=10)
     with batch.starting_no_jobs():
         study.start()
         held = batch.wait_for_workers(2, "waiting")
@@ -95,7 +93,7 @@ def another(batch, state, known):
 
 
 def test_the_walltime_of_worker_jobs_is_shorter_than_the_study(batch, make_study):
-    study = make_study(count=MANY, duration=2, **batch.short_walltime)
+    study = make_study(count=300, duration=2, **batch.short_walltime)
     study.start()
     first = set(study.wait_for_work())
     study.fault("walltime of a worker job over")
@@ -106,7 +104,7 @@ def test_the_walltime_of_worker_jobs_is_shorter_than_the_study(batch, make_study
 
 
 def test_a_job_of_two_workers_is_cancelled(batch, at_work):
-    study = at_work(4, count=MANY, processes=2, cores=2)
+    study = at_work(4, count=400, processes=2, cores=2)
     study.fault("a job of two workers cancelled")
     batch.cancel(batch.workers()[0])
     study.recovers()
