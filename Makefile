@@ -5,13 +5,15 @@ BIN    := $(VENV)/bin
 STUDY  := configs/lj_pressure_lammps.yaml
 UV     := $(shell command -v uv 2>/dev/null)
 
-FAULTS := --long
+FAULTS  := --long
+WORKERS := tests/clusters/test_worker_faults.py
 
 # Some machines tell Python to keep no bytecode; tests start it thousands of times.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Each target that people call says at its right what it is for.
-.PHONY: help run test test-slow test-faults test-clusters test-slurm test-htcondor test-network test-pythons bench validate docs lint format coverage release-check clean
+.PHONY: help run test test-slow test-faults test-clusters test-network test-pythons bench validate docs lint format coverage release-check clean
+.PHONY: test-slurm test-slurm-workers test-slurm-others test-htcondor test-htcondor-workers test-htcondor-others
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
 	$(BIN)/dask-espresso run $(STUDY) --profile configs/local.yaml
@@ -30,15 +32,22 @@ test-slow: $(VENV)/ready      ## processes that die, hostile input, the tutorial
 test-faults: $(VENV)/ready    ## thousands of faults, and no outcome lost: about half an hour
 	$(BIN)/python tests/faults/campaign.py $(FAULTS)
 
-# Both at once: they mostly wait. As root, what is missing on a Debian is installed.
-test-clusters: $(VENV)/ready  ## faults on a real Slurm and a real HTCondor, which are started for it
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-slurm test-htcondor
+# All at once: they mostly wait. As root, what is missing on a Debian is installed.
+test-clusters: $(VENV)/ready  ## faults on a real Slurm and a real HTCondor, which are started for it: some minutes
+	$(MAKE) --no-print-directory --jobs=4 --output-sync=target test-slurm test-htcondor
 
-test-slurm: $(VENV)/ready
-	tests/clusters/slurm/with-slurm.sh $(BIN)/python -m pytest tests/clusters
+# Half of the tests each, on a batch system of its own.
+test-slurm: test-slurm-workers test-slurm-others
+test-htcondor: test-htcondor-workers test-htcondor-others
 
-test-htcondor: $(VENV)/ready
-	tests/clusters/htcondor/with-condor.sh $(BIN)/python -m pytest tests/clusters
+test-slurm-%: WITH = tests/clusters/slurm/with-slurm.sh
+test-htcondor-%: WITH = tests/clusters/htcondor/with-condor.sh
+
+test-slurm-workers test-htcondor-workers: $(VENV)/ready
+	$(WITH) $(BIN)/python -m pytest $(WORKERS)
+
+test-slurm-others test-htcondor-others: $(VENV)/ready
+	$(WITH) $(BIN)/python -m pytest tests/clusters --ignore=$(WORKERS)
 
 test-pythons: $(VENV)/ready   ## the oldest dependencies, and the other Pythons that are found
 	.ci/test-pythons $(BIN)/python
