@@ -48,7 +48,7 @@ def test_a_driver_on_the_login_node_is_killed_and_started_again(batch, at_work):
     address = scheduler_address(batch)
     (tls,) = study.directory.glob(".dask-espresso-tls-*")
     authority, certificate, key = (tls / f"{name}.pem" for name in ("ca", "cert", "key"))
-    assert gets_in(address, authority, certificate, key)
+    wait_for("a client to get in", lambda: gets_in(address, authority, certificate, key))
     assert not gets_in(address.replace("tls://", "tcp://"))
     with tempfile.TemporaryDirectory() as elsewhere, temporary_security(Path(elsewhere)) as foreign:
         assert not gets_in(address, authority, foreign.tls_client_cert, foreign.tls_client_key)
