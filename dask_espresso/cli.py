@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
+from .commands.mend import merge
 from .commands.run import run, submit
 from .commands.start import init, job_script
 from .commands.terminal import console
@@ -77,5 +78,8 @@ def main(debug: bool) -> None:
         raise InputError("the current directory is gone; change to one that exists") from None
 
 
-for _command in (run, submit, check, try_, points, status, show, plot, export, init, job_script):
+_COMMANDS = (
+    run, submit, check, try_, points, status, show, plot, export, merge, init, job_script,
+)  # fmt: skip
+for _command in _COMMANDS:
     main.add_command(_command)

@@ -1,0 +1,196 @@
+"""One store of several of one study, as they come of two clusters, or of two people."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import describe_error
+from ..inputs.stored_study import stored_study
+from ..outcome import Outcome, Status
+from ..record import pack
+from .admission import check_place
+from .claim import Claim, describe_owner
+from .contents import StoreContents
+from .hdf5 import write_hdf5
+from .reading import claim_path, differences, is_same, journal_path, read_store
+from .table import ID_TYPE, Table
+
+_Contents = StoreContents[Outcome]
+
+
+@dataclasses.dataclass
+class Merged:
+    """What came of merging.
+
+    Attributes
+    ----------
+    count : int
+        Simulations in the new store.
+    in_several : int
+        Those of them that were in more than one store.
+    others : int
+        Those of them that are not in the study of the new store.
+    notes : list of str
+        What is to be said beside it.
+    """
+
+    count: int = 0
+    in_several: int = 0
+    others: int = 0
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def merge_stores(paths: Sequence[Path], output: Path, changed_script: str | None = None) -> Merged:
+    """Write a store that holds what several do; these stay as they are.
+
+    It has the study and the code of the first. Of a simulation that is in several, one that is done
+    is kept rather than one that is not, and of these the one that was started last.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The stores, which drivers may be writing.
+    output : Path
+        The new one, which must not be there.
+    changed_script : {None, 'keep', 'drop'}
+        What to do with stores of other code than the first: refuse, keep what both have recorded,
+        or leave out what was not recorded with the code of the first.
+
+    Raises
+    ------
+    InputError
+        If they cannot be one store, or it cannot be written; nothing has changed then.
+    """
+    output = check_place(output)
+    _check_free(output)
+    first, *others = [read_store(path) for path in paths]
+    for path, other in zip(paths[1:], others, strict=True):
+        _check_may_join(paths[0], first, path, other, changed_script)
+    merged, rows = Merged(), dict(first.outcomes)
+    for path, other in zip(paths[1:], others, strict=True):
+        counts = _is_of(first) if changed_script == "drop" else lambda _: True
+        _join(rows, other, path, counts, merged)
+    for path, contents in zip(paths, [first, *others], strict=True):
+        if contents.owner:
+            who = describe_owner(contents.owner)
+            merged.notes.append(f"{path}: the {who} is at work on it; what it goes on to record "
+                                f"is not in {output}")  # fmt: skip
+    _write(output, first, [first, *others], rows, merged)
+    return merged
+
+
+def _check_free(output: Path) -> None:
+    for place in (output, journal_path(output)):
+        if place.exists():
+            raise InputError(f"{place}: is there already; name a new store, or move it away")
+
+
+def _check_may_join(
+    path: Path, first: _Contents, other_path: Path, other: _Contents, changed_script: str | None
+) -> None:
+    """Refuse stores of different studies, and of different code unless told what to do."""
+    if not is_same(first.study, other.study):
+        how = differences(first.study, other.study, (f"in {path}", f"in {other_path}"))
+        raise InputError(f"{other_path}: the store of another study ({how}); these stay apart")
+    is_of = _is_of(first)
+    if not changed_script and not is_of(other):
+        raise InputError(
+            f"{other_path}: was run last with another version of {first.study.get('script')}, or "
+            f"of the modules that it imports, than {path}; choose --changed-script keep (keep what "
+            "both have recorded; versions are told apart), --changed-script drop (leave out what "
+            f"was not recorded with the version of {path}), or do not merge them"
+        )
+
+
+def _is_of(first: _Contents) -> Callable[[_Contents | Outcome], bool]:
+    """Say whether something is of the code of a store; of before only the script is known."""
+
+    def is_of(recorded: _Contents | Outcome) -> bool:
+        if first.code_hash and recorded.code_hash:
+            return recorded.code_hash == first.code_hash
+        return recorded.script_hash == first.script_hash
+
+    return is_of
+
+
+def _join(
+    rows: dict[str, Outcome],
+    other: _Contents,
+    path: Path,
+    counts: Callable[[Outcome], bool],
+    merged: Merged,
+) -> None:
+    """Put what counts of another store to the rows."""
+    after = max((outcome.sequence for outcome in rows.values()), default=0)
+    n_left_out = n_different = 0
+    for name, outcome in other.outcomes.items():
+        if not counts(outcome):
+            n_left_out += 1
+            continue
+        outcome.sequence += after
+        before = rows.setdefault(name, outcome)
+        if before is not outcome:
+            merged.in_several += 1
+            n_different += before.is_done and outcome.is_done and not _agree(before, outcome)
+            rows[name] = max(before, outcome, key=_worth)
+    if n_left_out:
+        merged.notes.append(f"{path}: {n_left_out} outcomes of other versions were left out")
+    if n_different:
+        merged.notes.append(
+            f"{path}: {n_different} simulations have other results than in the stores before it, "
+            "as on another machine or with another engine; of each the one started last is kept"
+        )
+
+
+def _agree(one: Outcome, other: Outcome) -> bool:
+    """Say whether two results are the same to the last bit."""
+    return _packed_result(one) == _packed_result(other)
+
+
+def _packed_result(outcome: Outcome) -> bytes:
+    return b"".join(pack(Outcome(id="", parameters={}, result=outcome.result)))
+
+
+def _worth(outcome: Outcome) -> tuple[bool, bool, float]:
+    """Say which of a simulation's outcomes is kept: the one with the largest."""
+    status, started = outcome.status, outcome.started
+    since = -math.inf if math.isnan(started) else started
+    return status is Status.DONE, status.has_result, since
+
+
+def _write(
+    output: Path,
+    first: _Contents,
+    stores: Sequence[_Contents],
+    rows: dict[str, Outcome],
+    merged: Merged,
+) -> None:
+    study = stored_study(first.study)
+    table = Table()
+    for outcome in rows.values():
+        table.add(outcome)
+    table.sort(np.fromiter(study.ids(), ID_TYPE, study.count))
+    used = {outcome.code_hash for outcome in rows.values()} | {first.code_hash}
+    versions = {
+        name: files for store in stores for name, files in store.versions.items() if name in used
+    }
+    try:
+        claim = Claim(claim_path(output))
+        try:
+            _check_free(output)  # now nobody else makes it
+            write_hdf5(
+                output, table, first.study, first.script_hash, first.code_hash, versions,
+                may_replace=lambda: claim.is_ours and not output.exists(),
+            )  # fmt: skip
+        finally:
+            claim.release()
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written ({describe_error(error)})") from error
+    merged.count = len(rows)
+    merged.others = 0 if table.places is None else int((table.places < 0).sum())
