@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "dask_espresso_task",
+    "dataset",
     "decode_transport_data",
     "encode_transport_data",
     "get_data_from_stdin",
@@ -37,6 +38,7 @@ __all__ = [
 
 _LAZY = {
     "dask_espresso_task": ("process.task", "dask_espresso_task"),
+    "dataset": ("views.dataset", "dataset"),
     "load_profile": ("inputs.profile", "load_profile"),
     "load_study": ("inputs.study", "load_study"),
     "pooled": ("views.pooled", "pooled"),

@@ -11,7 +11,7 @@ from ..errors import BadValueError, describe, unknown
 from .templates import names_in
 
 _KINDS = ("file", "stdout", "log")
-_KEYS = {"file": ("columns", "texts", "pattern"), "stdout": (), "log": ("texts",)}
+_KEYS = {"file": ("columns", "axis", "texts", "pattern"), "stdout": (), "log": ("texts",)}
 _DATA = (".json", ".yaml", ".yml", ".npz", ".npy")
 _TABLES = (".csv", ".tsv", ".dat", ".txt", ".xvg", ".out", "")
 _FORM = (
@@ -35,6 +35,8 @@ class Source:
         Its path in the simulation's directory, with names in braces.
     columns : tuple of str
         Of a table: which of those in its header, or names for all.
+    axis : str
+        The column along which the others stand; empty where there is none.
     texts : tuple of str
         Columns, or groups of a pattern, that are no numbers.
     pattern : str
@@ -45,6 +47,7 @@ class Source:
     kind: str
     file: str = ""
     columns: tuple[str, ...] = ()
+    axis: str = ""
     texts: tuple[str, ...] = ()
     pattern: str = ""
 
@@ -111,10 +114,11 @@ def _source(name: str, given: Any) -> Source:
         if key not in (kind, *_KEYS[kind]):
             raise BadValueError(unknown("key", str(key), (kind, *_KEYS[kind])), str(key))
     lists = {key: _names(given[key], key) for key in ("columns", "texts") if key in given}
-    text = {key: _text(given[key], key) for key in (kind, "pattern") if key in given}
+    text = {key: _text(given[key], key) for key in (kind, "pattern", "axis") if key in given}
     if kind == "log":
         text["pattern"] = text.pop("log")
-    source = Source(name, kind, text.get("file", ""), pattern=text.get("pattern", ""), **lists)
+    file, pattern, axis = (text.get(key, "") for key in ("file", "pattern", "axis"))
+    source = Source(name, kind, file, axis=axis, pattern=pattern, **lists)
     _check(source, text)
     return source
 
@@ -133,6 +137,11 @@ def _check(source: Source, text: dict[str, str]) -> None:
             raise BadValueError("is of tables; a pattern names its groups; remove it", "columns")
     elif source.kind == "file":
         _check_format(source)
+    if source.axis and source.axis not in source.columns:
+        said = unknown("column", source.axis, source.columns)
+        raise BadValueError(
+            f"{said}; write `columns: […]` with the axis and what is along it", "axis"
+        )
     if source.kind == "file":
         _check_path(source.file)
     if source.known_names and not set(source.texts) <= set(source.known_names):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .axes import checked_axes
 from .blocks import checked_blocks, checked_conditions, checked_formulas
 from .parameters import checked_parameters
 from .point_list import checked_points
@@ -19,6 +20,7 @@ _CHECKS = {
     "where": checked_conditions,
     "exclude": checked_conditions,
     "derived": checked_formulas,
+    "axes": checked_axes,
 }
 
 
@@ -49,6 +51,7 @@ class StoredStudy(Simulations):
     time_limit: float | None = None
     retries: int = 1
     reference: str | None = None
+    axes: dict[str, list[str]] | None = None
     arguments: list[str] | None = None
     collect: Any = None
     parameters_file: str | None = None

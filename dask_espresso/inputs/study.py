@@ -19,6 +19,7 @@ from ..files import file_hash
 from ..identity import canonical_json
 from ..script.engine_table import ENGINES
 from ..walltime import parse_duration
+from .axes import checked_axes
 from .blocks import checked_blocks, checked_conditions, checked_formulas, optional
 from .document import Document
 from .interface import Interface
@@ -37,7 +38,7 @@ from .until import checked_until
 
 logger = logging.getLogger(__name__)
 
-_LATER = ("points", "sample", "blocks", "where", "exclude", "derived", "until")
+_LATER = ("points", "sample", "blocks", "where", "exclude", "derived", "until", "axes")
 # keys whose values may be misread
 _LITERAL = ("parameters", "points", "blocks", "seed", "replicas", "retries", "arguments")
 _LONG_SETTINGS = 80  # characters of a store's name
@@ -121,6 +122,8 @@ class Study(Simulations, Interface):
     reference : str or None
         The curve that a plot of pressure against volume fraction is compared with: ``wca``, the
         equation of state of the WCA fluid at kT = epsilon.
+    axes : dict of str to list of str
+        Results that are curves, and the results along which they stand: ``{g: [r], msd: [lag]}``.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -144,6 +147,7 @@ class Study(Simulations, Interface):
     ] = None
     retries: int = Field(default=1, ge=0)
     reference: Literal["wca"] | None = None
+    axes: Annotated[dict[str, list[str]] | None, BeforeValidator(checked_axes)] = None
 
     _origin: Origin | None = None
 

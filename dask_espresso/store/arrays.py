@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from .columns import ABSENT, SCALARS, STATES, read_column, restore, states_of
+from .columns import ABSENT, DIMENSION, SCALARS, STATES, read_column, restore, states_of
 
 Values = np.ndarray[Any, Any]
 _TYPES = {bool: "bool", int: "int", float: "float", complex: "complex", str: "str"}
@@ -52,7 +52,7 @@ class Column(NamedTuple):
 def read_array(file: h5py.File, name: str, unread: Sequence[str] = ()) -> Column:
     """Read back a column as arrays; only its states if it is of the kinds left unread."""
     dataset, kind = file[name], file[name].attrs["kind"]
-    kind = "array" if kind == "ragged" and "array" in unread else kind
+    kind = "array" if kind == "axis" or (kind == "ragged" and "array" in unread) else kind
     if kind not in ("float", "int", "bool", "complex", "str", "array"):
         return column_of(read_column(file, name))
     found = file.get(f"{STATES}/{name}")
@@ -64,6 +64,8 @@ def read_array(file: h5py.File, name: str, unread: Sequence[str] = ()) -> Column
     values = dataset[:]
     if kind == "array":
         values = restore(values, dataset.attrs["dtype"])
+        if dataset.attrs["kind"] == "axis":
+            values = np.broadcast_to(values, (len(states), *values.shape))
     elif kind == "bool":
         values = values == 1
     elif kind == "complex":
@@ -73,6 +75,8 @@ def read_array(file: h5py.File, name: str, unread: Sequence[str] = ()) -> Column
 
 def _size(file: h5py.File, dataset: h5py.Dataset) -> int:
     """Give the number of simulations; arrays of several shapes stand one behind the other."""
+    if dataset.attrs["kind"] == "axis":
+        return len(file[DIMENSION])
     return len(file[dataset.attrs["shapes"]] if "shapes" in dataset.attrs else dataset)
 
 

@@ -1,21 +1,20 @@
-"""Writing columns: which kind of dataset some values become, and what stands where none is."""
+"""Writing columns: which dataset some values become, and what stands where none is."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import math
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 
-from .columns import ABSENT, BOOL, DIMENSION, EXACT, SCALARS, STATES, Path, States, states_of
+from .columns import ABSENT, BOOL, DIMENSION, SCALARS, STATES, Path, States, states_of
 from .json_values import to_json
+from .kinds import are_beyond_floats, are_one_axis, kind_of
 
-_MAX_AXES = 30  # of an array; HDF5 has 32, one is for the simulations and one for complex numbers
 _TEXT = h5py.string_dtype("utf-8")
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %9d"
 
@@ -48,6 +47,7 @@ class ColumnWriter:
         path: Path,
         values: Sequence[Any],
         attributes: dict[str, Any] | None = None,
+        axes: Sequence[str] = (),
     ) -> None:
         """Write one column.
 
@@ -63,10 +63,43 @@ class ColumnWriter:
             One a simulation, or ABSENT.
         attributes : dict, optional
             More HDF5 attributes, such as units.
+        axes : sequence of str
+            Of arrays: names of the columns along which they stand, which were written before.
         """
         there = [value for value in values if value is not ABSENT and value is not None]
         states = states_of(values) if len(there) < len(values) else None
-        dataset = self._write_values(name, values, there, states)
+        dataset = self._write_values(name, values, there, states, axes)
+        self._finish(dataset, name, role, path, states, attributes)
+
+    def write_axis(self, name: str, path: Path, values: Sequence[Any]) -> bool:
+        """Write a result once, as a coordinate, if it is the same row of numbers everywhere.
+
+        Returns
+        -------
+        bool
+            Whether it is; if not, nothing is written.
+        """
+        there = [value for value in values if value is not ABSENT and value is not None]
+        if not there or not are_one_axis(there):
+            return False
+        scale = self._file.create_dataset(name, data=_storage(there[0]))
+        scale.make_scale(name)
+        scale.attrs["kind"], scale.attrs["dtype"] = "axis", there[0].dtype.str
+        self._dimensions[name] = scale
+        states = states_of(values) if len(there) < len(values) else None
+        self._finish(scale, name, "result", path, states)
+        return True
+
+    def _finish(
+        self,
+        dataset: Any,
+        name: str,
+        role: str,
+        path: Path,
+        states: States | None,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
+        """Say what a column is, and where it has no values."""
         dataset.attrs["role"] = role
         dataset.attrs["path"] = json.dumps(path)
         for key, value in (attributes or {}).items():
@@ -75,10 +108,15 @@ class ColumnWriter:
             self._file.require_group(STATES)[name] = states
 
     def _write_values(
-        self, name: str, values: Sequence[Any], there: Sequence[Any], states: States | None
+        self,
+        name: str,
+        values: Sequence[Any],
+        there: Sequence[Any],
+        states: States | None,
+        axes: Sequence[str],
     ) -> Any:
-        kind = _kind(there)
-        would_change = states is not None and _are_beyond_floats(kind, there)
+        kind = kind_of(there)
+        would_change = states is not None and are_beyond_floats(kind, there)
         if kind == "array" and (
             would_change or len({v.shape for v in there}) > 1 or not there[0].size
         ):
@@ -88,7 +126,7 @@ class ColumnWriter:
         if kind in ("str", "json"):
             dataset = self._write_texts(name, kind, values, there)
         else:
-            dataset = self._write_numbers(name, kind, values, there, states)
+            dataset = self._write_numbers(name, kind, values, there, states, axes)
         dataset.attrs["kind"] = kind
         return dataset
 
@@ -109,6 +147,7 @@ class ColumnWriter:
         values: Sequence[Any],
         there: Sequence[Any],
         states: States | None,
+        axes: Sequence[str],
     ) -> Any:
         if kind == "array":
             array = np.stack(_filled(values, there, np.zeros_like(there[0])))
@@ -117,7 +156,7 @@ class ColumnWriter:
         data, fill = _storage(array), None
         if states is not None:
             data, fill = _without_values(data, states > 0)
-        extra = [f"{name}_dim_{i}" for i in range(array.ndim - 1)]
+        extra = _named_dimensions(self._dimensions, name, array.shape[1:], axes)
         parts = ["complex_part"] if array.dtype.kind == "c" else []
         dataset = self._dataset(name, data, [*extra, *parts])
         if kind == "array":
@@ -182,6 +221,20 @@ class ColumnWriter:
         return next(c for c in candidates if c not in self._names and c not in self._file)
 
 
+def _named_dimensions(
+    there: Mapping[str, Any], name: str, shape: Sequence[int], axes: Sequence[str]
+) -> list[str]:
+    """Name an array's dimensions as those of its axes, where these are there and as long."""
+    own = [f"{name}_dim_{i}" for i in range(len(shape))]
+    if len(axes) != len(shape):
+        return own
+    named = [axis if axis in there else f"{axis}_dim_0" for axis in axes]
+    are_as_long = [
+        n in there and len(there[n]) == size for n, size in zip(named, shape, strict=True)
+    ]
+    return [n if fits else o for n, o, fits in zip(named, own, are_as_long, strict=True)]
+
+
 def _filled(values: Sequence[Any], there: Sequence[Any], fill: Any) -> Sequence[Any]:
     """Give what is there of the values, with something in the place of what is not."""
     if len(there) == len(values):
@@ -224,66 +277,6 @@ def _free_text(texts: Iterable[str]) -> str:
     taken = set(texts)
     candidates = itertools.chain(("", "missing"), (f"missing {i}" for i in itertools.count(2)))
     return next(text for text in candidates if text not in taken)
-
-
-def _kind(values: Sequence[Any]) -> str:
-    """Say how a column of these values is stored."""
-    if not values:
-        return "float"  # NaN in every row
-    kinds = {_kind_of(value) for value in _telling(values)}
-    if len(kinds) == 1:
-        kind = kinds.pop()
-        if not isinstance(kind, tuple):
-            return str(kind)
-        return "array" if any(value.size for value in values) else "json"
-    if kinds == {"int", "float"}:
-        whole = (v for v in values if isinstance(v, int))
-        if all(abs(v) <= EXACT for v in whole):
-            return "float"
-    return "json"
-
-
-def _are_beyond_floats(kind: str, values: Sequence[Any]) -> bool:
-    """Say whether floats would change one of these whole numbers."""
-    if kind == "int":
-        limits = [min(values), max(values)]
-    elif kind == "array" and values[0].dtype in (np.int64, np.uint64):
-        limits = [int(limit) for v in values if v.size for limit in (v.min(), v.max())]
-    else:
-        return False
-    return any(abs(limit) > EXACT for limit in limits)
-
-
-def _telling(values: Sequence[Any]) -> Iterable[Any]:
-    """Give as few of the values as tell what kinds there are."""
-    types = set(map(type, values))
-    if types == {int}:
-        return min(values), max(values)
-    if types == {str}:
-        return set(values)
-    return values[:1] if types in ({bool}, {float}, {complex}) else values
-
-
-def _kind_of(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int):
-        return "int" if -(2**63) <= value < 2**63 else "json"
-    if isinstance(value, float):
-        return "float"
-    if isinstance(value, complex):
-        return "complex"
-    if isinstance(value, str):
-        return "str" if _is_plain(value) else "json"
-    # arrays of text, and of no dimension or too many, have no better place than JSON
-    if isinstance(value, np.ndarray) and value.dtype.kind != "U" and 0 < value.ndim <= _MAX_AXES:
-        return ("array", value.dtype.str, value.ndim)
-    return "json"
-
-
-def _is_plain(text: str) -> bool:
-    """Say whether HDF5 gives this string back as it is."""
-    return "\0" not in text and not re.search("[\ud800-\udfff]", text)
 
 
 def _storage(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -3,7 +3,8 @@
 A column is a dataset along the dimension ``simulation``. Numbers, strings and
 arrays of one shape are plain datasets; arrays of several shapes are stored one
 behind the other with their shapes beside them (a contiguous ragged array of the
-CF conventions); whatever else a result may hold is JSON text. Nested dicts
+CF conventions); an axis of others that is the same everywhere stands there once,
+as a coordinate; whatever else a result may hold is JSON text. Nested dicts
 become one column a leaf. Every column is read back equal to what was written.
 
 Where a simulation has no value stands NaN, or what `_FillValue` says: a number
@@ -75,6 +76,8 @@ def _read_values(file: h5py.File, dataset: Any) -> list[Any]:
     kind = dataset.attrs["kind"]
     if kind == "array":
         return list(restore(dataset[:], dataset.attrs["dtype"]))
+    if kind == "axis":
+        return [restore(dataset[:], dataset.attrs["dtype"])] * len(file[DIMENSION])
     if kind == "ragged":
         flat = restore(dataset[:], dataset.attrs["dtype"])
         shapes = np.maximum(file[dataset.attrs["shapes"]][:], 0)  # -1 where there is none

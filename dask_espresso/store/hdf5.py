@@ -8,7 +8,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +19,7 @@ from .. import __version__
 from ..errors import InputError
 from ..files import close_file, open_file, replace_file
 from ..identity import IDS, simulation_id
+from ..inputs.axes import Axes, axes_of
 from ..outcome import ATTRIBUTES, DEFAULTS, Outcome, Status
 from .arrays import Column, column_of, is_plain_text, read_array, read_texts
 from .column_writer import ColumnWriter
@@ -277,7 +278,7 @@ def write_hdf5(
         _write_attributes(file, study, script_hash)
         file.attrs["code_hash"] = code_hash
         file[_VERSIONS] = json.dumps(versions or {})
-        _write_columns(file, table)
+        _write_columns(file, table, axes_of(study))
     parts = [image.getbuffer()]
     fd = replace_file(path, [*parts, seal_of(parts)], may_replace=may_replace)
     try:
@@ -297,14 +298,19 @@ def _write_attributes(file: h5py.File, study: dict[str, Any], script_hash: str) 
     file.attrs["published"] = time.time()
 
 
-def _write_columns(file: h5py.File, table: Table) -> None:
+def _write_columns(file: h5py.File, table: Table, axes: Axes) -> None:
     paths = {role: table.paths(role) for role in ROLES}
     names = column_names(paths)
     writer = ColumnWriter(file, list(table.ids), set(names.values()))
+    are_axes = {(axis,) for along in axes.values() for axis in along}
+    paths["result"].sort(key=lambda path: path not in are_axes)  # before what stands along them
     for role in ("parameter", "result", "outcome"):
         for path, values in table.columns(role, paths[role]):
             attributes = ATTRIBUTES[path[0]] if role == "outcome" else of_error(role, path, names)
-            writer.write(names[role, path], role, path, values, attributes)
+            name, along = names[role, path], _along(path, names, axes) if role == "result" else ()
+            if role == "result" and path in are_axes and writer.write_axis(name, path, values):
+                continue
+            writer.write(name, role, path, values, attributes, along)
             if role == "outcome" and path[0] in CODED:
                 write_codes(file, path[0], values)
     if table.places is not None:
@@ -312,6 +318,13 @@ def _write_columns(file: h5py.File, table: Table) -> None:
     by_role = {role: [names[role, path] for path in paths[role]] for role in ROLES}
     _write_coordinates(file, by_role)
     _write_default_plot(file, by_role)
+
+
+def _along(path: ColumnPath, names: Mapping[tuple[str, ColumnPath], str], axes: Axes) -> list[str]:
+    """Give the columns along which a result stands; none where they are not all there."""
+    wanted = axes.get(path[0], []) if len(path) == 1 else []
+    found = [names[column] for axis in wanted if (column := ("result", (axis,))) in names]
+    return found if len(found) == len(wanted) else []
 
 
 def _write_coordinates(file: h5py.File, names: dict[str, list[str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,11 @@ class Numbers:
         values = column.plain() if column else []
         texts = [value if isinstance(value, str) else "" for value in values]
         return objects(texts or [""] * len(self.done))
+
+    def every(self) -> Iterator[tuple[str, Column]]:
+        """Read all results, whatever they are, with their names."""
+        for name, path in self._paths.items():
+            yield name, self._reader.result(path, ())
 
     def names(self, order: Values) -> list[str]:
         """Name the results that are numbers anywhere, as they come in this order of the rows."""

@@ -57,7 +57,6 @@ def test_it_is_stored_and_comes_back(load):
         ("{gr: {columns: [r]}}", "study.yaml:5: collect.gr: names no file"),
         ("{gr: {file: a.dat, colums: [r]}}", "collect.gr.colums: unknown key 'colums'; did you "
          "mean 'columns'?"),
-        ("{gr: {file: a.dat, columns: [r, g], axis: r}}", "collect.gr.axis: unknown key 'axis'"),
         ("{stdout: first}", "collect.stdout: is the text 'first' but must be last"),
         ("{log: 'p = (\\S+)'}", "collect.log: names no result; write a group such as"),
         ("{log: '(?P<p>'}", "collect.log: is no regular expression ("),
