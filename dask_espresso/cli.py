@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
-from .commands.mend import merge
+from .commands.mend import forget, merge
 from .commands.run import run, submit
 from .commands.start import init, job_script
 from .commands.terminal import console
@@ -79,7 +79,7 @@ def main(debug: bool) -> None:
 
 
 _COMMANDS = (
-    run, submit, check, try_, points, status, show, plot, export, merge, init, job_script,
+    run, submit, check, try_, points, status, show, plot, export, merge, forget, init, job_script,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

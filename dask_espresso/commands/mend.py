@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .options import PATH
-from .terminal import warn
+from ..errors import InputError
+from .options import PATH, STORE
+from .terminal import agrees, is_watched, warn
+
+if TYPE_CHECKING:
+    from ..store.selection import Selection
 
 
 @click.command()
@@ -38,3 +43,69 @@ def merge(stores: tuple[Path, ...], output: Path, changed_script: str | None) ->
         warn([f"{merged.others} of them are not in the study as it was run into {stores[0]}: "
               f"`run` with the study that has them, and --store {output}, shows them"])  # fmt: skip
     warn(merged.notes)
+
+
+_ENDED = ("done", "failed", "timed out", "lost", "not finite")
+
+
+@click.command()
+@STORE
+@click.option("--where", multiple=True, metavar="CONDITION",
+              help="Those of which this is true, such as 'phi > 0.3 and replica >= 4'. Given more "
+              "than once, all of it.")  # fmt: skip
+@click.option("--status", "ended", multiple=True, type=click.Choice(_ENDED),
+              help="Those that ended like this; may be given more than once.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be forgotten, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def forget(
+    store: Path, where: tuple[str, ...], ended: tuple[str, ...], dry_run: bool, yes: bool
+) -> None:
+    """Remove outcomes from STORE, for good.
+
+    What is still part of the study runs again with the next `run`.
+
+    \b
+    Example:
+      dask-espresso forget lj_pressure.h5 --where 'volume_fraction > 0.4' --dry-run
+    """
+    from ..outcome import Status
+    from ..store.reading import look_at_rows
+    from ..store.selection import select
+    from ..store.store import mend_store
+
+    if not where and not ended:
+        raise InputError(f"{store}: say what is to be forgotten, by --where or --status")
+    statuses = [status for status in Status if status.label in ended]
+
+    def find() -> Selection:
+        return look_at_rows(store, lambda rows, _: select(rows, where, statuses))
+
+    found = find()
+    if not found.ids or dry_run:
+        click.echo(f"{store}: {_described(found, 'would be forgotten')}")
+        return
+    with mend_store(store) as mended:
+        found = find()  # what a driver has just recorded, too
+        if not yes:
+            _ask(store, found)
+        mended.forget(found.ids)
+    click.echo(f"{store}: {_described(found, 'forgotten')}")
+
+
+def _described(found: Selection, what: str) -> str:
+    """Say how many outcomes are meant, how they ended, and how many stay."""
+    if not found.ids:
+        return f"none of {found.size} outcomes is meant; nothing changes"
+    counts = ", ".join(f"{count} {status.label}" for status, count in found.statuses.items())
+    stay = found.size - len(found.ids)
+    return f"{len(found.ids)} of {found.size} outcomes {what} ({counts}), {stay} stay"
+
+
+def _ask(store: Path, found: Selection) -> None:
+    """Go on only where the user says so."""
+    said = _described(found, "are about to be forgotten")
+    if not is_watched():
+        raise InputError(f"{store}: {said}; nothing was forgotten yet: add --yes")
+    warn([f"{store}: {said}; nothing brings them back"])
+    if not agrees():
+        raise InputError(f"{store}: nothing was forgotten")

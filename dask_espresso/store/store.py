@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,11 +20,12 @@ import numpy as np
 from ..errors import DaskEspressoError, ResumableError
 from ..files import describe_error, file_number, remove_leftovers
 from ..identity import IDS
+from ..inputs.stored_study import stored_study
 from ..outcome import Outcome, Status
 from .admission import check_contents, check_place, description, is_of
 from .claim import Claim
 from .contents import Head, StoreContents
-from .hdf5 import open_hdf5, write_hdf5
+from .hdf5 import Published, open_hdf5, write_hdf5
 from .journal import Journal
 from .reading import (
     DESCRIPTION,
@@ -33,12 +35,14 @@ from .reading import (
     claim_path,
     journal_path,
     read_records,
+    read_rows,
 )
 from .reading import read_store as read_store
 from .table import ID_TYPE, Table
 
 if TYPE_CHECKING:
     from ..files import Record
+    from ..inputs.simulations import Simulations
     from ..inputs.study import Study
     from ..process.modules import Module
 
@@ -58,7 +62,8 @@ class Entry(NamedTuple):
 class Store:
     """A store held by this driver.
 
-    Opened with :func:`open_store`, which refuses what must not be written to.
+    Opened with :func:`open_store`, which refuses what must not be written to, or
+    :func:`mend_store`.
 
     Attributes
     ----------
@@ -71,10 +76,10 @@ class Store:
     def __init__(
         self,
         path: Path,
-        study: Study,
+        study: Simulations,
         claim: Claim,
         keep: StoreContents[Head],
-        modules: tuple[Module, ...],
+        described: dict[str, Any],
     ) -> None:
         self.path = path
         self.statuses = {name: outcome.status for name, outcome in keep.outcomes.items()}
@@ -83,7 +88,7 @@ class Store:
         self._sequence = max((o.sequence for o in keep.outcomes.values()), default=0)
         self._file_number = file_number(path)
         self._published, self._unpublished = keep.n_published, keep.n_unpublished
-        self._description = description(study, modules, keep)
+        self._description = described
         self._is_changed = keep.published_as not in (None, self._description)
         record = DESCRIPTION + json.dumps({**self._description, "ids": IDS}).encode()
         self._journal = Journal(journal_path(path), record, lambda: claim.is_ours)
@@ -187,7 +192,27 @@ class Store:
                 "everything; status, show, plot and export read it"
             ) from error
 
-    def _write(self) -> int:
+    def forget(self, ids: Collection[str]) -> None:
+        """Take outcomes out of the store, all of them at once.
+
+        The journal is published before: then one file holds everything, and is replaced.
+
+        Raises
+        ------
+        ResumableError
+            If it cannot be written; then none of them is forgotten.
+        """
+        self.publish()
+        try:
+            self._published = self._write(forgotten=ids)
+        except OSError as error:
+            self._check_in_place()
+            raise ResumableError(
+                f"{self.path}: cannot be written ({describe_error(error)}); nothing was forgotten"
+            ) from error
+        self.statuses = {name: self.statuses[name] for name in self.statuses.keys() - {*ids}}
+
+    def _write(self, forgotten: Collection[str] = ()) -> int:
         """Write the HDF5 file, out of the one before and the journal; give its number of rows."""
         with open_hdf5(self.path) as published:
             table = Table(published)
@@ -202,6 +227,7 @@ class Store:
                     "read back: it was damaged during the run; nothing was published; run again to "
                     "run those again"
                 )
+            table.remove(forgotten)
             table.sort(self._order)
             self._file_number = write_hdf5(
                 self.path, table, **self._description, may_replace=self._may_publish
@@ -246,6 +272,43 @@ def open_store(
     Parameters and errors are those of :func:`~dask_espresso.store.admission.check_store`; a store
     that another driver holds is refused too.
     """
+
+    def check(place: Path) -> tuple[Study, StoreContents[Head], dict[str, Any]]:
+        contents = check_contents(place, study, changed_script=changed_script, modules=modules)
+        return study, contents, description(study, modules, contents)
+
+    store, contents = _opened(path, check)
+    if changed_script == "rerun":
+        for name, head in contents.outcomes.items():
+            if not is_of(head, study, modules):
+                del store.statuses[name]
+    return store
+
+
+def mend_store(path: Path) -> Store:
+    """Claim a store that is there, to change what is in it; what it is of stays.
+
+    Raises
+    ------
+    InputError
+        If there is none, it cannot be read, or a driver holds it.
+    ResumableError
+        If it cannot be written.
+    """
+
+    def check(place: Path) -> tuple[Simulations, StoreContents[Head], dict[str, Any]]:
+        contents = read_rows(place, Head.of, Published.heads)
+        names = ("study", "script_hash", "code_hash", "versions")
+        described = {name: getattr(contents, name) for name in names}
+        return stored_study(contents.study), contents, described
+
+    return _opened(path, check)[0]
+
+
+def _opened(
+    path: Path, check: Callable[[Path], tuple[Simulations, StoreContents[Head], dict[str, Any]]]
+) -> tuple[Store, StoreContents[Head]]:
+    """Claim a store, look what is in it, and open it."""
     path = check_place(path)  # before anything is written there
     try:
         claim = Claim(claim_path(path))
@@ -253,8 +316,8 @@ def open_store(
             # now it is nobody else's, also if another driver only stands still
             for place in (path, journal_path(path), claim_path(path)):
                 remove_leftovers(place)
-            contents = check_contents(path, study, changed_script=changed_script, modules=modules)
-            store = Store(path, study, claim, contents, modules)
+            study, contents, described = check(path)
+            return Store(path, study, claim, contents, described), contents
         except BaseException:
             claim.release()
             raise
@@ -262,8 +325,3 @@ def open_store(
         raise ResumableError(
             f"{path}: cannot be written ({describe_error(error)}); nothing was run yet"
         ) from error
-    if changed_script == "rerun":
-        for name, head in contents.outcomes.items():
-            if not is_of(head, study, modules):
-                del store.statuses[name]
-    return store

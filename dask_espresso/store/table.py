@@ -123,6 +123,11 @@ class Table:
             # most texts are those of thousands of other outcomes
             cells[1].append(self._texts.setdefault(leaf, leaf) if type(leaf) is str else leaf)
 
+    def remove(self, ids: Iterable[str]) -> None:
+        """Leave out the rows of these simulations."""
+        for name in ids:
+            self._rows.pop(name, None)
+
     def sort(self, order: np.ndarray[Any, Any]) -> None:
         """Put the rows in this order of their ids, and those of other ids behind them."""
         ids = list(self._rows)

@@ -1,0 +1,93 @@
+"""Which outcomes of a store are meant: by conditions on their parameters, and by how they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import BadValueError, InputError
+from ..inputs.expression import Expression
+from ..outcome import Status
+from .arrays import Values
+from .columns import ABSENT
+from .nested import untabulate
+from .rows import Rows
+
+_REPLICA = "replica"  # a name in conditions, where no parameter has it
+
+
+class Selection(NamedTuple):
+    """Outcomes that were asked for.
+
+    Attributes
+    ----------
+    ids : list of str
+        Of their simulations.
+    statuses : dict of Status to int
+        How many of them ended how.
+    size : int
+        Outcomes in the store, all in all.
+    """
+
+    ids: list[str]
+    statuses: dict[Status, int]
+    size: int
+
+
+def select(rows: Rows, where: Sequence[str], statuses: Collection[Status] = ()) -> Selection:
+    """Find the outcomes that meet all conditions and ended in one of these ways.
+
+    Parameters
+    ----------
+    rows : Rows
+    where : sequence of str
+        Conditions as in a study, of parameters and ``replica``. Outcomes that do not have a
+        parameter in it do not meet a condition.
+    statuses : collection of Status, optional
+        Any, where empty.
+
+    Raises
+    ------
+    InputError
+        If a condition cannot be read, or is neither true nor false somewhere.
+    """
+    latest = rows.latest()
+    ended = rows.field("status")
+    chosen = latest
+    if statuses:
+        chosen = chosen[np.isin(ended[chosen], [int(status) for status in statuses])]
+    for text in where:
+        try:
+            chosen = _meeting(text, rows, chosen)
+        except BadValueError as error:
+            raise InputError(f"--where {text!r}: {error}") from error
+    counts = {status: int((ended[chosen] == status).sum()) for status in Status}
+    ids = [rows.ids[row] for row in chosen.tolist()]
+    return Selection(ids, {status: count for status, count in counts.items() if count}, len(latest))
+
+
+def _meeting(text: str, rows: Rows, chosen: Values) -> Values:
+    """Give those of some rows that meet a condition."""
+    names = dict.fromkeys(path[0] for path in rows.paths("parameter"))
+    condition = Expression(text, [*names, *({_REPLICA} - names.keys())])
+    columns = [_values(name, name in names, rows, chosen) for name in condition.names]
+    points = zip(*columns, strict=True) if columns else [()] * len(chosen)
+    holds = [
+        all(value is not ABSENT for value in point) and condition.holds(point) for point in points
+    ]
+    meeting: Values = chosen[np.array(holds, bool)]
+    return meeting
+
+
+def _values(name: str, is_parameter: bool, rows: Rows, chosen: Values) -> list[Any]:
+    """Give a parameter of some rows, or their replica; ABSENT where there is none."""
+    if not is_parameter:
+        replicas: list[Any] = rows.field(_REPLICA)[chosen].tolist()
+        return replicas
+    columns = [
+        (path, rows.column("parameter", path).take(chosen).plain())
+        for path in rows.paths("parameter") if path[0] == name
+    ]  # fmt: skip
+    return [point.get(name, ABSENT) for point in untabulate(columns, len(chosen))]
