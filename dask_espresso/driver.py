@@ -28,6 +28,7 @@ from .feed import Feed
 from .files import describe_error
 from .inputs.profile import Profile, load_profile
 from .inputs.study import Study, load_study
+from .kept import files_path, prepare
 from .outcome import Status
 from .paths import expand
 from .plan import plan_of
@@ -35,6 +36,7 @@ from .process.order import Order, Workload
 from .process.task import TaskResults, run_simulations
 from .record import pack
 from .signals import StopRequest, stop_requests
+from .store.reading import store_path
 from .store.store import Entry, Store, open_store
 from .tally import InterruptedRunError, Summary, Tally
 from .views.progress import Display
@@ -87,13 +89,16 @@ def run_study(
     study = study if isinstance(study, Study) else load_study(study)
     profile = profile if isinstance(profile, Profile) else load_profile(profile)
     path = Path(expand(str(store)) if store else f"{study.name}.h5").absolute()
-    workload = Workload.of(study, profile)
+    files = files_path(store_path(path))
+    workload = Workload.of(study, profile, str(files))
     check_time_limit(study, profile)
     with (
         _failing_files(path),
         open_store(path, study, changed_script=changed_script, modules=workload.modules) as opened,
         stop_requests() as stop,
     ):
+        if study.keep is not None or files.is_dir():
+            prepare(files)
         left, record = read_roster(path), partial(write_roster, path)
         left = replace(left, names=(*left.names, *remove_dead_keys(Path.cwd())))
         driver = Driver(study, opened, workload, stop, display or Display(), retry_failed)

@@ -77,6 +77,9 @@ class Outcome:
     code_hash : str
         16 digits for the script and the modules of the user's own that it imports; empty in
         stores of before these were recorded.
+    kept_files : str
+        The files that stay of it, as JSON text: for each its name, `size` in bytes and `sha256`;
+        empty if there are none. They are in ``NAME.files/ID/`` beside the store.
     sequence : int
         The how-manieth outcome of its store this is.
     """
@@ -110,6 +113,9 @@ class Outcome:
     unread: list[str] | None = None
     code_hash: str = field(
         default="", metadata={"long_name": "version of the script and the modules that it imports"}
+    )
+    kept_files: str = field(
+        default="", metadata={"long_name": "files in NAME.files/ID, with sizes and hashes, as JSON"}
     )
     sequence: int = field(default=0, metadata={"long_name": "order of recording"})
 

@@ -32,6 +32,7 @@ FLOORS = (  # from the top
         "values",
         "walltime",
         "files",
+        "kept",
         "lease",
         "paths",
         "identity",

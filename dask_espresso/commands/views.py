@@ -126,3 +126,23 @@ def export(store: Path, file: Path) -> None:
 
     rows = export_store(store, file)
     click.echo(f"wrote {file}: {rows} rows")
+
+
+@click.command()
+@STORE
+@click.argument("simulation", metavar="[ID]", default="")
+def files(store: Path, simulation: str) -> None:
+    """Say which simulations in STORE have left files; or give the paths of those of one, by its ID.
+
+    A study says with `keep` which files stay. Of one simulation, it is seen
+    whether they are as they were recorded.
+
+    \b
+    Example:
+      dask-espresso files lj_pressure.h5
+    """
+    from ..views.files import print_files
+
+    notes = print_files(store, simulation, output_console())
+    check_output()
+    warn(notes)

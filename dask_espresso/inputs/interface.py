@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 from ..errors import BadValueError, describe
 from .collect import Source, sources_of
 from .engine_settings import command_words
+from .keep import keep_of
 from .options import variables as checked_variables
 from .templates import check_names
 
@@ -45,6 +46,11 @@ def _arguments(value: Any) -> Any:
 def _collect(value: Any) -> Any:
     if value is not None:
         sources_of(value)
+    return value
+
+
+def _keep(value: Any) -> Any:
+    keep_of(value)
     return value
 
 
@@ -86,6 +92,10 @@ class Interface(pydantic.BaseModel):
     collect : str, dict or None
         Where its results come from: a file such as ``result.json``, ``{file: rdf.dat, columns:
         [r, g]}``, ``{stdout: last}``, ``{log: PATTERN}``, or several of these, each with a name.
+    keep : str, list of str, dict or None
+        Files in its directory that stay, in ``NAME.files/ID/`` beside the store: patterns such as
+        ``["*.vtf", traj.h5]``, or ``{files: ["*.vtf"], limit: 5 GiB}``; 1 GiB for each simulation
+        without `limit`. It is no part of the code.
     """
 
     program: Annotated[list[str] | None, BeforeValidator(command_words)] = None
@@ -93,6 +103,7 @@ class Interface(pydantic.BaseModel):
     parameters_file: Annotated[str | None, BeforeValidator(_parameters_file)] = None
     environment: Annotated[dict[str, str] | None, BeforeValidator(_environment)] = None
     collect: Annotated[Any, BeforeValidator(_collect)] = None
+    keep: Annotated[Any, BeforeValidator(_keep)] = None
 
     if TYPE_CHECKING:
         engine: Any
@@ -140,8 +151,9 @@ class Interface(pydantic.BaseModel):
         return self
 
     def interface(self) -> Iterator[tuple[str, Any]]:
-        """Give the keys that are set: name and value."""
-        values = ((name, getattr(self, name)) for name in Interface.model_fields)
+        """Give the keys that are set and that results may depend on: name and value."""
+        names = (name for name in Interface.model_fields if name != "keep")
+        values = ((name, getattr(self, name)) for name in names)
         return ((name, value) for name, value in values if value is not None)
 
     @property
@@ -170,6 +182,7 @@ class Interface(pydantic.BaseModel):
         """The names that files of results have in braces."""
         known = {*self.names, *OF_SIMULATION} - {"directory"}
         places = [(("collect", *filter(None, [s.name])), s.file) for s in self.sources]
+        places += [(("keep",), pattern) for pattern in keep_of(self.keep).patterns]
         return {name for at, text in places for name in _names(text, known, *at)}
 
     def interface_notes(self, script: Path) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -54,6 +54,7 @@ class StoredStudy(Simulations):
     axes: dict[str, list[str]] | None = None
     arguments: list[str] | None = None
     collect: Any = None
+    keep: Any = None
     parameters_file: str | None = None
     environment: dict[str, str] | None = None
     program: list[str] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,8 @@ import yaml
 
 from ..errors import BadValueError
 from ..inputs.collect import Source
-from ..inputs.templates import filled
+from ..inputs.keep import NOTHING, Keep, keep_of, wrong_pattern
+from ..inputs.templates import as_text, filled
 from ..script.transport import encode_transport_data
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Given:
         What there is on standard input is in this file in its directory instead; or empty.
     sources : tuple of Source
         Where its results come from; none if it hands them over itself.
+    keep : Keep
+        Which files that it leaves are to stay.
     """
 
     stdin: bytes = b""
@@ -44,6 +48,7 @@ class Given:
     environment: tuple[tuple[str, str], ...] = ()
     stdin_file: str = ""
     sources: tuple[Source, ...] = ()
+    keep: Keep = NOTHING
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Call:
         Name of the file that has all parameters; or empty.
     sources : tuple of Source
         None if they hand over results themselves.
+    keep : Keep
+        Which of their files are to stay, and where.
     """
 
     is_on_protocol: bool = True
@@ -69,16 +76,18 @@ class Call:
     environment: tuple[tuple[str, str], ...] = ()
     parameters_file: str = ""
     sources: tuple[Source, ...] = ()
+    keep: Keep = NOTHING
 
     @classmethod
-    def of(cls, study: Study) -> Call:
-        """Make it of a study."""
+    def of(cls, study: Study, files: str = "") -> Call:
+        """Make it of a study, and the directory for files that stay."""
         return cls(
             is_on_protocol=study.is_on_protocol,
             arguments=tuple(study.arguments or ()),
             environment=tuple((study.environment or {}).items()),
             parameters_file=study.parameters_file or "",
             sources=study.sources,
+            keep=replace(keep_of(study.keep), place=files),
         )
 
     def given(self, parameters: Mapping[str, Any], name: str, directory: str) -> Given:
@@ -114,6 +123,7 @@ class Call:
             environment=variables,
             stdin_file=self.parameters_file,
             sources=tuple(_filled(source, values) for source in self.sources),
+            keep=_filled_keep(self.keep, values, name) if self.keep.patterns else self.keep,
         )
 
     def _stdin(self, parameters: Mapping[str, Any]) -> bytes:
@@ -153,3 +163,12 @@ def _filled(source: Source, values: Mapping[str, Any]) -> Source:
     if PurePath(file).is_absolute() or ".." in PurePath(file).parts:
         raise BadValueError(f"collect: {file!r} is outside its directory")
     return replace(source, file=file)
+
+
+def _filled_keep(keep: Keep, values: Mapping[str, Any], name: str) -> Keep:
+    plain = {key: glob.escape(as_text(value)) for key, value in values.items()}
+    patterns = tuple(filled(pattern, plain) for pattern in keep.patterns)
+    for pattern in patterns:
+        if wrong_pattern(pattern):
+            raise BadValueError(f"keep: {pattern!r} is outside its directory")
+    return replace(keep, patterns=patterns, name=name)

@@ -102,8 +102,11 @@ class Workload:
     call: Call = ON_PROTOCOL
 
     @classmethod
-    def of(cls, study: Study, profile: Profile) -> Workload:
-        """Make the workload of a study with the modules that its script imports now."""
+    def of(cls, study: Study, profile: Profile, files: str = "") -> Workload:
+        """Make the workload of a study with the modules that its script imports now.
+
+        Files that it keeps go into a directory `files`, or are only looked for without one.
+        """
         engine = engine_of(study, profile)
         if preloaded := find_modules(None, engine):
             engine = replace(engine, code=code_hash("", preloaded))
@@ -114,7 +117,7 @@ class Workload:
             time_limit=study.time_limit,
             walltime=profile.walltime,
             modules=find_code(study, engine),
-            call=Call.of(study),
+            call=Call.of(study, files),
         )
 
     @property

@@ -13,10 +13,12 @@ from typing import Any
 
 import psutil
 
+from ..errors import BadValueError
 from ..script.supervisor import MARK
 from .call import Given
 from .collector import Collector
 from .conversation import Conversation, Pipes
+from .keeping import keep_files
 from .report import ProcessReport
 
 _LOOKS, _LOOK_AGAIN = 4, 0.02  # times, seconds
@@ -60,7 +62,7 @@ class ProcessOrder:
     @property
     def holds(self) -> bool:
         """Whether the directory stays, when the process has ended, until it was looked at."""
-        return bool(self.given.sources)
+        return bool(self.given.sources or self.given.keep.patterns)
 
     def converse(
         self, pipes: Pipes, supervisor: int, kill: Callable[[], None]
@@ -84,8 +86,17 @@ class ProcessOrder:
             pipes, supervisor, self.time_limit, kill, self.on_output, collector
         )
         report = conversation.hold(self.given.stdin)
-        collector.finish(report, self.directory)  # what is to be kept of it, is kept here
+        collector.finish(report, self.directory)
+        if self.given.keep.patterns and report.has_ended:
+            self._keep_files(report)
         return report, conversation.said
+
+    def _keep_files(self, report: ProcessReport) -> None:
+        is_complete = not report.reason()
+        try:
+            report.kept = keep_files(self.given.keep, self.directory, is_complete=is_complete)
+        except BadValueError as error:
+            report.not_kept = str(error)
 
 
 def scratch_path() -> Path:

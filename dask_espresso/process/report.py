@@ -38,6 +38,8 @@ class ProcessReport:
         Standard error, and both streams without the payload; each shortened in the middle.
     output : PayloadScanner or Collected
         Holds the payload, or what was collected in place of one.
+    kept, not_kept : str
+        The files that stay of it, as an outcome has them; why they do not.
     """
 
     exit_code: int | None = None
@@ -52,6 +54,13 @@ class ProcessReport:
     output: PayloadScanner | Collected = field(
         default_factory=lambda: PayloadScanner(lambda noise: None)
     )
+    kept: str = ""
+    not_kept: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process ran, and its end was seen."""
+        return not self.error and (self.timed_out or self.exit_code is not None)
 
     def failure(self) -> str:
         """Say what went wrong, with the end of what it printed; empty if nothing did."""
@@ -64,10 +73,15 @@ class ProcessReport:
         why, last = cause(printed), printed[-_ERROR_TAIL:]
         # what says why may stand further up
         shown = [reason, *([why] if why and why.split()[0] not in last else []), last]
+        shown += [self.not_kept] if self.not_kept != reason else []
         return "\n".join(filter(None, shown))
 
     def reason(self) -> str:
         """Say what went wrong; empty if nothing did."""
+        return self._end() or self.not_kept
+
+    def _end(self) -> str:
+        """Say how the process ended, if not well."""
         if self.error:
             return self.error
         if self.timed_out:

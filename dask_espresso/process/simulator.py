@@ -104,6 +104,7 @@ def _describe(outcome: Outcome, order: Order, report: ProcessReport) -> None:
     outcome.cpu_time = report.cpu_time
     outcome.peak_memory = report.peak_memory
     outcome.log = report.log
+    outcome.kept_files = report.kept
     outcome.unread = _unread(order, report.output.unread)
     outcome.error = report.failure()
     if outcome.error:

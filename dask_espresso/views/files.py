@@ -1,0 +1,124 @@
+"""Files that simulations have left: which there are, where, and whether they are as recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+
+from ..errors import InputError
+from ..files import file_hash
+from ..kept import KeptFile, files_path, kept_files
+from ..outcome import Outcome, Status
+from ..store.arrays import Values
+from ..store.contents import StoreContents
+from ..store.reader import Reader
+from ..store.reading import look, store_path
+from .texts import literal, say, some_of, told_apart
+
+if TYPE_CHECKING:
+    from ..inputs.stored_study import StoredStudy
+
+_GAP = "  "  # between columns
+
+
+def print_files(path: Path, name: str, console: Console) -> list[str]:
+    """Print what the simulations of a study have left, or the paths of what one has left.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    name : str
+        A simulation's id, or the beginning of it; empty for all.
+    console : Console
+
+    Returns
+    -------
+    list of str
+        What is not as it was recorded.
+
+    Raises
+    ------
+    InputError
+        If there is no such simulation.
+    """
+    view = functools.partial(_paths, path, name) if name else functools.partial(_table, path)
+    lines, notes = look(path, view)
+    for line in lines:
+        say(console, line)
+    return notes
+
+
+def _paths(
+    path: Path, name: str, reader: Reader, _: StoreContents[Outcome]
+) -> tuple[list[str], list[str]]:
+    """Give the paths of the files of one simulation."""
+    rows = [row for row, found in enumerate(reader.ids) if found.startswith(name)]
+    if len(rows) != 1:
+        found = some_of([reader.ids[row] for row in rows])
+        what = f"{name} begins several ids: {found}" if rows else f"no simulation has the id {name}"
+        raise InputError(f"{path}: {what}; `dask-espresso files {path}` lists them")
+    (text,) = reader.texts("kept_files", np.array(rows))
+    place = files_path(store_path(path)) / reader.ids[rows[0]]
+    files = kept_files(text)
+    wrong = [f"{place / file.name}: {said}" for file in files if (said := _wrong(place, file))]
+    return [str(place / file.name) for file in files], wrong or _none(path, files)
+
+
+def _wrong(place: Path, file: KeptFile) -> str:
+    """Say in which way a file is not as it was recorded; empty if it is."""
+    try:
+        if file_hash(place / file.name) == file.sha256:
+            return ""
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "is not what was recorded: it has been changed, or is of another attempt"
+
+
+def _none(path: Path, files: list[KeptFile]) -> list[str]:
+    return [] if files else [f"{path}: no files; a study says `keep` for those that are to stay"]
+
+
+def _table(path: Path, reader: Reader, _: StoreContents[Outcome]) -> tuple[list[str], list[str]]:
+    """Give a table of the simulations that have left files."""
+    texts = reader.texts("kept_files", np.arange(len(reader)))
+    rows = np.array([row for row, text in enumerate(texts) if text], int)
+    kept = [kept_files(texts[row]) for row in rows.tolist()]
+    if not kept:
+        return [], _none(path, [])
+    place, ids = files_path(store_path(path)), reader.ids
+    names = [ids[row] for row in rows.tolist()]
+    columns = [
+        ["id", *names],
+        ["status", *(Status(n).label for n in reader.field("status")[rows].tolist())],
+        *_parameters(reader.study, reader.places[rows]),
+        ["files", *(str(len(files)) for files in kept)],
+        ["MiB", *(f"{sum(file.size for file in files) / 2**20:.1f}" for files in kept)],
+    ]
+    there: set[str] = set()
+    with contextlib.suppress(FileNotFoundError):
+        there.update(entry.name for entry in place.iterdir())
+    gone = [name for name in names if name not in there]
+    notes = [f"{place}: has nothing of {len(gone)} simulations: {some_of(gone)}"] if gone else []
+    return [f"{place}/ID/:", *_lines(columns)], notes
+
+
+def _parameters(study: StoredStudy, places: Values) -> Iterator[list[str]]:
+    for name in study.swept:
+        values, codes = study.coded(name, places)
+        texts = told_apart(values)
+        yield [literal(name), *(texts[code] for code in codes.tolist())]
+    if study.replicas > 1:
+        yield ["replica", *map(str, (places // study.n_points).tolist())]
+
+
+def _lines(columns: list[list[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in columns]
+    for row in zip(*columns, strict=True):
+        yield _GAP.join(text.rjust(width) for text, width in zip(row, widths, strict=True))
