@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import describe_error
 from ..inputs.stored_study import stored_study
+from ..kept import files_path
 from ..outcome import Outcome, Status
 from ..record import pack
 from .admission import check_place
@@ -81,6 +82,11 @@ def merge_stores(paths: Sequence[Path], output: Path, changed_script: str | None
             who = describe_owner(contents.owner)
             merged.notes.append(f"{path}: the {who} is at work on it; what it goes on to record "
                                 f"is not in {output}")  # fmt: skip
+        if any(outcome.kept_files for outcome in contents.outcomes.values()):
+            merged.notes.append(
+                f"{files_path(path)}: stays where it is; copy what is in it to "
+                f"{files_path(output)}, and `dask-espresso files {output}` finds it"
+            )
     _write(output, first, [first, *others], rows, merged)
     return merged
 

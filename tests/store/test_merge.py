@@ -105,6 +105,16 @@ def test_what_is_done_is_kept_and_then_what_was_started_last(place, order):
     assert f"{order[1]}.h5: 1 simulations have other results" in said
 
 
+def test_files_that_stay_where_they_are_are_told(place):
+    kept = '{"a.vtf": {"size": 1, "sha256": "0"}}'
+    record(place / "a.h5", write(x=(1,)), kept_files=kept)
+    record(place / "b.h5", write(x=(2,)))
+    said = invoke("merge", "a.h5", "b.h5", "-o", "c.h5")
+    assert "a.files: stays where it is; copy what is in it to" in said
+    assert "b.files" not in said
+    assert {o.kept_files for o in read_store("c.h5").outcomes.values()} == {kept, ""}
+
+
 def test_equal_results_are_not_called_different(place):
     for name in "ab":
         record(place / f"{name}.h5", write(), lambda _: {"y": np.array([1.0, float("nan")])})
