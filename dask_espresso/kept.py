@@ -51,10 +51,19 @@ def prepare(place: Path) -> None:
     if place.exists() and not place.is_dir():
         raise InputError(f"{place}: is no directory; move it away, or name another --store")
     place.mkdir(exist_ok=True)
-    for leftover in place.glob(".*.tmp"):
-        shutil.rmtree(leftover, ignore_errors=True)
-        if leftover.exists():
-            logger.warning("%s: was left by a worker, and cannot be removed; remove it", leftover)
+    _remove(place.glob(".*.tmp"))
+
+
+def remove_files(place: Path, ids: Iterable[str]) -> None:
+    """Remove what stays of simulations; what cannot be removed is told."""
+    _remove(place / name for name in ids if (place / name).exists())
+
+
+def _remove(directories: Iterable[Path]) -> None:
+    for directory in directories:
+        shutil.rmtree(directory, ignore_errors=True)
+        if directory.exists():
+            logger.warning("%s: is of no use any more, but cannot be removed; remove it", directory)
 
 
 def as_text(files: Iterable[KeptFile]) -> str:

@@ -21,6 +21,7 @@ from ..errors import DaskEspressoError, ResumableError
 from ..files import describe_error, file_number, remove_leftovers
 from ..identity import IDS
 from ..inputs.stored_study import stored_study
+from ..kept import files_path, remove_files
 from ..outcome import Outcome, Status
 from .admission import check_contents, check_place, description, is_of
 from .claim import Claim
@@ -193,7 +194,7 @@ class Store:
             ) from error
 
     def forget(self, ids: Collection[str]) -> None:
-        """Take outcomes out of the store, all of them at once.
+        """Take outcomes out of the store, all of them at once; then files that they have left.
 
         The journal is published before: then one file holds everything, and is replaced.
 
@@ -211,6 +212,7 @@ class Store:
                 f"{self.path}: cannot be written ({describe_error(error)}); nothing was forgotten"
             ) from error
         self.statuses = {name: self.statuses[name] for name in self.statuses.keys() - {*ids}}
+        remove_files(files_path(self.path), ids)
 
     def _write(self, forgotten: Collection[str] = ()) -> int:
         """Write the HDF5 file, out of the one before and the journal; give its number of rows."""

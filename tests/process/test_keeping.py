@@ -206,7 +206,7 @@ def test_leftovers_of_killed_workers_are_removed(tmp_path, keep):
 def test_leftovers_that_stay_are_told(tmp_path, keep, caplog):
     (tmp_path / "s.files/.0123.abcdefgh.tmp").symlink_to(tmp_path)
     prepare(tmp_path / "s.files")
-    assert "was left by a worker, and cannot be removed" in caplog.text
+    assert "is of no use any more, but cannot be removed" in caplog.text
     assert tmp_path.is_dir()
 
 

@@ -72,6 +72,17 @@ def left(path="s.h5"):
     return [(o.parameters.get("x"), o.replica) for o in read_store(path).outcomes.values()]
 
 
+def test_files_go_with_their_simulations(place):
+    record(write())
+    ids = {(o.parameters["x"], o.replica): o.id for o in read_store("s.h5").outcomes.values()}
+    for name in ids.values():
+        (place / "s.files" / name).mkdir(parents=True)
+    invoke("forget", "s.h5", "--where", "x > 1", "--dry-run")
+    assert len(list((place / "s.files").iterdir())) == 8
+    invoke("forget", "s.h5", "--where", "x > 1", "--yes")
+    assert {p.name for p in (place / "s.files").iterdir()} == {ids[1, 0], ids[1, 1]}
+
+
 def test_what_is_forgotten_runs_again_and_nothing_else(place, workers):
     record(write())
     before = read_store("s.h5").outcomes
