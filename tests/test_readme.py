@@ -95,13 +95,16 @@ def test_links_lead_somewhere(page):
 SCRIPT = """
     import dask_espresso
     params = dask_espresso.get_data_from_stdin()
-    print(dask_espresso.encode_transport_data({"pressure": params["volume_fraction"]}))
+    result = {"pressure": params["volume_fraction"], "r": [0.5, 1.5], "g": [0.0, 1.25]}
+    print(dask_espresso.encode_transport_data(result))
 """
 STUDY = """
     name: my_study
     engine: python
     script: my_study/simulation.py
-    parameters: {volume_fraction: [0.1, 0.2]}
+    parameters: {volume_fraction: [0.1, 0.2], phi: [0.3, 0.4]}
+    axes: {g: [r]}
+    replicas: 2
 """
 
 
