@@ -40,8 +40,8 @@ def merge(stores: tuple[Path, ...], output: Path, changed_script: str | None) ->
     said = f"wrote {output}: {merged.count} simulations"
     click.echo(f"{said}, {merged.in_several} of them in several" if merged.in_several else said)
     if merged.others:
-        warn([f"{merged.others} of them are not in the study as it was run into {stores[0]}: "
-              f"`run` with the study that has them, and --store {output}, shows them"])  # fmt: skip
+        warn([f"{merged.others} of them are not in the study as it was run into {stores[0]}: `show "
+              "--all` shows them, and `run` of the study that has them goes on"])  # fmt: skip
     warn(merged.notes)
 
 

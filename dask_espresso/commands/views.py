@@ -66,7 +66,9 @@ def points(study: str, store: Path | None, settings: tuple[str, ...], file: Path
 @click.command()
 @STORE
 @CONFIDENCE
-def show(store: Path, confidence: float | None) -> None:
+@click.option("--all", "is_all", is_flag=True,
+              help="Also what is recorded, and not part of the study as it is now.")  # fmt: skip
+def show(store: Path, confidence: float | None, is_all: bool) -> None:
     """Show a table of results: a row a point, its replicas pooled.
 
     2.4233(40) is 2.4233 give or take 0.0040: one standard error, or --confidence.
@@ -77,7 +79,7 @@ def show(store: Path, confidence: float | None) -> None:
     """
     from ..views.show import print_table
 
-    warn(print_table(store, output_console(), confidence))
+    warn(print_table(store, output_console(), confidence, is_all))
     check_output()
 
 

@@ -44,24 +44,31 @@ class Reader:
         As it was run last.
     rows : Rows
         Of the file and the journal.
+    only : array of int, optional
+        Those rows that count; by default the latest of each simulation.
 
     Attributes
     ----------
     places : array of int, shape (n,)
         The place in the study of each row.
-    n_others : int
-        Outcomes of simulations that are not in the study.
+    others : array of int
+        Rows, of file and journal, of simulations that are not in the study.
     """
 
-    def __init__(self, study: StoredStudy, rows: Rows) -> None:
+    def __init__(self, study: StoredStudy, rows: Rows, only: Values | None = None) -> None:
         self.study = study
         self._all = rows
-        latest = rows.latest()
+        latest = rows.latest() if only is None else only
         places = self._places_of(latest)
         inside = np.flatnonzero(places >= 0)
         inside = inside[np.argsort(places[inside], kind="stable")]
         self._rows, self.places = latest[inside], places[inside]
-        self.n_others = len(latest) - len(inside)
+        self.others: Values = latest[places < 0]
+
+    @property
+    def n_others(self) -> int:
+        """Outcomes of simulations that are not in the study."""
+        return len(self.others)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -74,7 +81,7 @@ class Reader:
     def _places_of(self, rows: Values) -> Values:
         """Give the places of rows in the study, -1 for none."""
         if (places := self._published_places()) is not None:
-            return places
+            return places[rows]
         ids = np.array(self._all.ids, ID_TYPE)
         order = np.fromiter(self.study.ids(), ID_TYPE, self.study.count)
         return places_of(ids[rows], order)
@@ -87,6 +94,25 @@ class Reader:
         if any(json.dumps(before.get(key)) != json.dumps(getattr(now, key)) for key in _ORDER):
             return None
         return published.places()
+
+    # ---- what is not in the study ----
+
+    def only(self, study: StoredStudy, rows: Values) -> Reader:
+        """Look at some of all rows, as of another study."""
+        return Reader(study, self._all, rows)
+
+    @property
+    def all_parameters(self) -> list[str]:
+        """Names of the parameters that any simulation in the store has."""
+        return list(dict.fromkeys(path[0] for path in self._all.paths("parameter")))
+
+    def all_values(self, name: str, rows: Values) -> list[Any]:
+        """Give a parameter in some of all rows; ABSENT where there is none."""
+        return self._all.values("parameter", name, rows)
+
+    def all_replicas(self, rows: Values) -> Values:
+        """Give the number of the replica in some of all rows."""
+        return self._all.field("replica")[rows]
 
     # ---- fields of the outcome ----
 

@@ -13,7 +13,7 @@ from .arrays import Column, Values, column_of, joined, objects
 from .columns import ABSENT, REST, Path
 from .hdf5 import Published
 from .index import coded
-from .nested import flatten, unflatten
+from .nested import flatten, unflatten, untabulate
 
 
 class Rows:
@@ -122,6 +122,14 @@ class Rows:
         """Say of the rows whether they are of outcomes that have no result, whatever is there."""
         statuses = [int(status) for status in Status if status.has_result]
         return ~np.isin(self.field("status"), statuses)
+
+    def values(self, role: str, name: str, rows: Values) -> list[Any]:
+        """Give a parameter or result of some rows as it was; ABSENT where there is none."""
+        columns = [
+            (path, self.column(role, path).take(rows).plain())
+            for path in self.paths(role) if path[0] == name
+        ]  # fmt: skip
+        return [found.get(name, ABSENT) for found in untabulate(columns, len(rows))]
 
     def is_number(self, role: str, path: Path) -> bool:
         """Say whether a column is of plain numbers in the file: it is read in no time."""

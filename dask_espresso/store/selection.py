@@ -12,7 +12,6 @@ from ..inputs.expression import Expression
 from ..outcome import Status
 from .arrays import Values
 from .columns import ABSENT
-from .nested import untabulate
 from .rows import Rows
 
 _REPLICA = "replica"  # a name in conditions, where no parameter has it
@@ -86,8 +85,4 @@ def _values(name: str, is_parameter: bool, rows: Rows, chosen: Values) -> list[A
     if not is_parameter:
         replicas: list[Any] = rows.field(_REPLICA)[chosen].tolist()
         return replicas
-    columns = [
-        (path, rows.column("parameter", path).take(chosen).plain())
-        for path in rows.paths("parameter") if path[0] == name
-    ]  # fmt: skip
-    return [point.get(name, ABSENT) for point in untabulate(columns, len(chosen))]
+    return rows.values("parameter", name, chosen)

@@ -24,6 +24,7 @@ from ..targets import Standing
 from .doubts import doubts
 from .intervals import half_widths, meaning
 from .numbers import Numbers
+from .others import Others, others_of
 from .points import Points
 from .standing import find_warnings, standing_of
 from .texts import format_with_error, literal, say, some_of
@@ -46,14 +47,19 @@ class _Table(NamedTuple):
         Their names.
     notes : list of str
         What is to be said beside them.
+    heading : str
+        What is to be said above them; empty for the study itself.
     """
 
     columns: list[list[str]]
     results: list[str]
     notes: list[str]
+    heading: str = ""
 
 
-def print_table(path: Path, console: Console, confidence: float | None = None) -> list[str]:
+def print_table(
+    path: Path, console: Console, confidence: float | None = None, is_all: bool = False
+) -> list[str]:
     """Print a row a point: its swept parameters and its results, replicas of a version pooled.
 
     A terminal gets the columns that it has room for, and is told of the others.
@@ -65,13 +71,25 @@ def print_table(path: Path, console: Console, confidence: float | None = None) -
     console : Console
     confidence : float, optional
         In percent, of the intervals in brackets; by default these are one standard error.
+    is_all : bool, optional
+        Whether what is not in the study now has tables, too.
 
     Returns
     -------
     list of str
         What is to be said beside it.
     """
-    columns, results, notes = look(path, functools.partial(_table, path, confidence))
+    said = []
+    for table in look(path, functools.partial(_tables, path, confidence, is_all)):
+        if table.heading:
+            console.out(f"\n{table.heading}", highlight=False)
+        _print(table, console)
+        said += table.notes
+    return list(dict.fromkeys(said))
+
+
+def _print(table: _Table, console: Console) -> None:
+    columns, results = table.columns, table.results
     first = len(columns) - len(results)
     shown = columns[: max(_how_many_fit(columns, console), first + 1)]
     lines = _lines(shown)
@@ -79,7 +97,46 @@ def print_table(path: Path, console: Console, confidence: float | None = None) -
     console.print(_Lines(lines), end="", crop=False)
     if left_out := results[len(shown) - first :]:
         say(console, f"no room for {some_of(left_out)}; widen the terminal, or write into a file")
-    return notes
+
+
+def _tables(
+    path: Path,
+    confidence: float | None,
+    is_all: bool,
+    reader: Reader,
+    contents: StoreContents[Outcome],
+) -> list[_Table]:
+    table = _table(path, confidence, reader, contents)
+    if not is_all:
+        if reader.n_others:
+            table.notes.append(
+                f"not shown: {reader.n_others} recorded simulations that are not in the study now; "
+                "--all shows them"
+            )
+        return [table]
+    found = others_of(reader) if reader.n_others else ()
+    return [table, *(_of_others(path, confidence, others, contents) for others in found)]
+
+
+def _of_others(
+    path: Path, confidence: float | None, others: Others, contents: StoreContents[Outcome]
+) -> _Table:
+    """Make a table of what is not in the study now; it has as many replicas as are recorded."""
+    reader, told, missing = others
+    versions = Versions(reader, contents.versions)
+    points, numbers = Points(reader, versions), Numbers(reader)
+    names = result_names(reader, numbers)
+    pooled = {name: points.pooled(numbers, name) for name in names}
+    recorded = points.count(np.ones(len(reader), bool)).tolist()
+    counts = zip(points.count(numbers.done).tolist(), recorded, strict=True)
+    columns = [
+        *([literal(name), *points.texts(name)] for name in [*told, *points.marks]),
+        ["done", *(f"{done}/{all_}" for done, all_ in counts)],
+        *_result_columns(reader, pooled, confidence),
+    ]
+    notes = [note for name in names for note in doubts(path, points, numbers, name, pooled[name])]
+    without = f", without {some_of(missing)}" if missing else ""
+    return _Table(columns, names, notes, f"recorded, but not in the study now{without}:")
 
 
 def _table(
@@ -103,10 +160,6 @@ def _table(
         notes.append(
             f"not shown: {some_of(others)}; they are in `dask-espresso export {path} FILE.csv`"
         )
-    if reader.n_others:
-        notes.append(
-            f"not shown: {reader.n_others} recorded simulations that are not in the study now"
-        )
     return _Table(columns, names, notes)
 
 
@@ -121,10 +174,17 @@ def _columns(
     study = reader.study
     told = [*study.swept, *points.marks]
     parameters = [[literal(name), *points.texts(name)] for name in told]
-    results = [
-        [_heading(study, name), *_results(found, confidence)] for name, found in pooled.items()
+    done = _done(reader, points, numbers, standing)
+    return [*parameters, *done, *_result_columns(reader, pooled, confidence)]
+
+
+def _result_columns(
+    reader: Reader, pooled: dict[str, PooledRows], confidence: float | None
+) -> list[list[str]]:
+    return [
+        [_heading(reader.study, name), *_results(found, confidence)]
+        for name, found in pooled.items()
     ]
-    return [*parameters, *_done(reader, points, numbers, standing), *results]
 
 
 def _done(

@@ -74,6 +74,7 @@ def test_run_goes_on_with_either_study(place, workers):
     for study in ("a.yaml", "b.yaml"):
         said = invoke("run", study, "--store", "c.h5", "--dry-run")
         assert "0 new, 2 recorded already" in said
+    assert "not in the study now: x done y 3 1/1 3" in invoke("show", "c.h5", "--all")
     write("b.yaml", x=(1, 2, 3, 4))
     run_study(place / "b.yaml", workers, "c.h5")
     assert results("c.h5") == {x: {"y": x} for x in (1, 2, 3, 4)}

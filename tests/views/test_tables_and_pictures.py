@@ -709,3 +709,53 @@ def test_points_without_own_errors_have_no_chi_squared(store):
     said = notes(store(parameters, result, replicas=4))
     assert "in 32 points together" in said[-1]
     assert "in place of 96" in said[-1]
+
+
+def put_study(path, **changed):
+    """Change the study that a store is of, as if it had been run with nothing left to do."""
+    contents = read_store(path)
+    study = Study.from_snapshot(contents.study | changed)
+    table = filled_table(contents.outcomes.values())
+    table.sort(np.fromiter(study.ids(), "S16", study.count))
+    write_hdf5(path, table, study.snapshot(), "hash")
+
+
+def result_of(one):
+    return {"e": 10.0 * one.parameters["x"] + one.replica}
+
+
+def test_all_shows_what_is_not_in_the_study_now(store):
+    path = store({"x": [1, 2, 3], "a": 5}, result_of, replicas=2)
+    put_study(path, parameters={"x": [1, 2], "a": 5})
+    assert "not in the study now; --all shows them" in invoke("show", path)
+    lines = invoke("show", path, "--all").split("\n")
+    at = lines.index("recorded, but not in the study now:")
+    assert lines[at + 1].split() == ["x", "done", "e"]
+    assert lines[at + 2].split() == ["3", "2/2", "30.50(50)"]
+    assert lines[1].split() == ["1", "2/2", "10.50(50)"]
+    assert "not shown" not in invoke("show", path, "--all")
+
+
+def test_all_shows_replicas_that_the_study_no_longer_has_by_themselves(store):
+    path = store({"x": [1, 2]}, result_of, replicas=3)
+    put_study(path, replicas=1)
+    text = invoke("show", path, "--all").partition("now:\n")
+    assert [line.split()[:3] for line in text[0].split("\n")[1:3]] == [
+        ["1", "1/1", "10"], ["2", "1/1", "20"]]  # fmt: skip
+    assert [line.split()[:3] for line in text[2].split("\n")[1:3]] == [
+        ["1", "2/2", "11.50(50)"], ["2", "2/2", "21.50(50)"]]  # fmt: skip
+
+
+def test_all_shows_other_constants_and_other_sets_of_parameters(store):
+    path = store({"x": [1, 2], "a": 5, "m": {"value": {"k": [1, 2]}}}, result_of)
+    put_study(path, parameters={"x": [1, 2], "a": 6, "b": 1})
+    text = invoke("show", path, "--all").partition("recorded, but ")[2].split("\n")
+    assert text[0] == "not in the study now, without b:"
+    assert text[1].split() == ["x", "a", "m", "done", "e"]
+    assert text[2].split()[:2] == ["1", "5"]
+    assert text[3].split()[-2:] == ["1/1", "20"]
+
+
+def test_all_changes_nothing_where_all_is_in_the_study(store):
+    path = store({"x": [1, 2]}, result_of)
+    assert invoke("show", path, "--all") == invoke("show", path)
