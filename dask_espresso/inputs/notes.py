@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..identity import canonical_json
 from .document import Document, without_unit
-from .parameters import swept_values
+from .parameters import constant, swept_values
 from .plain_yaml import KeyPath
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def notes(document: Document, study: Study) -> Iterator[str]:
     yield from _of_ranges(document, ("parameters",), study.parameters)
     for i, block in enumerate(study.blocks or ()):
         yield from _of_ranges(document, ("blocks", i), block)
+    yield from _of_points(document, study)
     yield from _of_blocks(document, study)
     yield from without_unit(document, "time_limit")
     yield from (document.note(at, said) for at, said in study.interface_notes(study.script_path))
@@ -36,6 +38,26 @@ def _of_ranges(document: Document, at: KeyPath, parameters: dict[str, Any]) -> I
                     f"ends at {last}, since steps of {given['step']} do not meet the stop "
                     f"{given['stop']}; write `stop: {last}`, another step, or `num` in its place",
                 )
+
+
+def _of_points(document: Document, study: Study) -> Iterator[str]:
+    """Say where points take the place of what stands under `parameters`."""
+    sampled = dict.fromkeys((study.sample or {}).get("parameters", ()), None)
+    for key, columns in (("points", study.points or {}), ("sample", sampled)):
+        for name, values in columns.items():
+            if name in study.parameters and not _are_all(values, study.parameters[name]):
+                yield document.note(
+                    (key,),
+                    f"gives `{name}`, and what `parameters` says of it does not count; remove it "
+                    "there, or here",
+                )
+
+
+def _are_all(values: list[Any] | None, value: Any) -> bool:
+    """Say whether a parameter is a constant, and these values are all it."""
+    if values is None or swept_values(value) is not None:
+        return False
+    return {canonical_json(constant(v)) for v in values} == {canonical_json(constant(value))}
 
 
 def _of_blocks(document: Document, study: Study) -> Iterator[str]:

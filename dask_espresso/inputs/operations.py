@@ -1,7 +1,8 @@
 """What formulas and conditions of a study compute, without surprises: numbers are real and finite.
 
 Numbers that agree in 12 digits are equal: whether a condition holds does not depend on the last bit
-of a float, which differs between machines, and 0.1 + 0.2 is 0.3.
+of a float, which differs between machines, 0.1 + 0.2 is 0.3, and floor(0.3 / 0.1) is 3. Whole
+numbers are exact.
 """
 
 from __future__ import annotations
@@ -79,11 +80,33 @@ def _power(base: Any, exponent: Any) -> Any:
     return base**exponent
 
 
+def _whole(value: Any, rounded: Callable[[Any], int]) -> int:
+    """Round to a whole number, but for what is one already as far as that is sure."""
+    nearest = round(value)
+    return nearest if math.isclose(value, nearest, rel_tol=_SAME) else rounded(value)
+
+
+def _floor_division(one: Any, other: Any) -> Any:
+    if type(one) is int and type(other) is int:
+        return one // other
+    return float(_whole(finite(one / other), math.floor))
+
+
+def _rest(one: Any, other: Any) -> Any:
+    """Give what a division leaves, which is 0 where it comes out even as far as that is sure."""
+    if type(one) is int and type(other) is int:
+        return one % other
+    quotient = finite(one / other)
+    return 0.0 if math.isclose(quotient, round(quotient), rel_tol=_SAME) else one % other
+
+
 # ---- comparisons ---------------------------------------------------------------------------------
 
 
 def _are_same(one: Any, other: Any) -> bool:
-    """Say whether numbers, or texts, are equal as far as that is sure."""
+    """Say whether numbers, or texts, are equal as far as that is sure; whole numbers are exact."""
+    if type(one) is int and type(other) is int:
+        return one == other
     if type(one) in _NUMBERS and type(other) in _NUMBERS:
         return one == other or math.isclose(one, other, rel_tol=_SAME)
     return bool(one == other)
@@ -126,8 +149,8 @@ ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Sub: _arithmetic(operator.sub),
     ast.Mult: _arithmetic(operator.mul),
     ast.Div: _arithmetic(operator.truediv),
-    ast.FloorDiv: _arithmetic(operator.floordiv),
-    ast.Mod: _arithmetic(operator.mod),
+    ast.FloorDiv: _arithmetic(_floor_division),
+    ast.Mod: _arithmetic(_rest),
     ast.Pow: _arithmetic(_power),
 }
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -151,6 +174,6 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "min": (min, 2, _ANY),
     "max": (max, 2, _ANY),
     "round": (_rounded, 1, 2),
-    "floor": (math.floor, 1, 1),
-    "ceil": (math.ceil, 1, 1),
+    "floor": (lambda value: _whole(value, math.floor), 1, 1),
+    "ceil": (lambda value: _whole(value, math.ceil), 1, 1),
 }

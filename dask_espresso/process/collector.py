@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,24 +186,31 @@ class _LastLine:
 
 
 class _Search:
-    """Looks for a pattern in each line that is printed, and keeps what it found last."""
+    """Looks for a pattern in each line that is printed, and keeps what it found last.
+
+    Nobody knows in which order lines of two streams were printed: those of standard output count.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._search = re.compile(source.pattern).search
-        self._found: re.Match[str] | None = None
+        self._found: dict[bool, re.Match[str]] = {}
         self._streams = {True: LineSplitter(), False: LineSplitter()}  # stdout and stderr
 
     def feed(self, data: bytes, is_stdout: bool) -> None:
         """Take the next piece of one of the two."""
-        for line in self._streams[is_stdout].feed(data):
-            self._found = self._search(line) or self._found
+        self._look(self._streams[is_stdout].feed(data), is_stdout)
+
+    def _look(self, lines: Iterable[str], is_stdout: bool) -> None:
+        for line in lines:
+            if found := self._search(line):
+                self._found[is_stdout] = found
 
     def result(self) -> dict[str, Any]:
         """Give what was found."""
-        for splitter in self._streams.values():
-            for line in splitter.rest():
-                self._found = self._search(line) or self._found
-        if self._found is None:
+        for is_stdout, splitter in self._streams.items():
+            self._look(splitter.rest(), is_stdout)
+        found = self._found.get(True) or self._found.get(False)
+        if found is None:
             raise ValueError("is in no line that was printed")
-        return groups_of(self._source, self._found)
+        return groups_of(self._source, found)

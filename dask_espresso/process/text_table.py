@@ -14,6 +14,7 @@ from ..errors import unknown
 _NUMBER = re.compile(
     r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE
 )
+_MEANT_AS_NUMBER = re.compile(r"[-+.]?\d|\W*$|[-+]?(nan|inf|infinity)$", re.IGNORECASE)
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _COMMENTS = {".xvg": ("#", "@")}
 _LONGEST = 640  # digits of a whole number, as Python writes it if told so
@@ -45,7 +46,8 @@ def read_table(
     Parameters
     ----------
     lines : iterable of str
-        Those of the file. What begins with ``#`` is a comment; the last one above the numbers is
+        Those of the file. The first one is the header, if no word in it could be meant as a number,
+        such as ``****``. What begins with ``#`` is a comment; the last one above the numbers is
         the header where it has as many words as there are columns, and no other line is it.
     suffix : str
         ``.csv``: values stand between commas; ``.tsv``: between tabs; others: between blanks.
@@ -75,7 +77,7 @@ def read_table(
     rows = _rows(lines, suffix, comments)
     at, first = next(rows, (0, ()))
     header: tuple[str, ...] = ()
-    if first and not any(number(word) is not None for word in first):
+    if _is_header(first, columns, texts):
         header = first
         at, first = next(rows, (0, ()))
     if not first:
@@ -97,6 +99,13 @@ def read_table(
         name: _column([row[place] for row in values], numbers, name, is_text=name in texts)
         for name, place in wanted.items()
     }
+
+
+def _is_header(words: tuple[str, ...], columns: tuple[str, ...], texts: tuple[str, ...]) -> bool:
+    """Say whether the first line names columns: where all are texts, only if it has their names."""
+    if not words or any(_MEANT_AS_NUMBER.match(word) for word in words):
+        return False
+    return bool(set(words) & set(columns)) or not columns or not set(columns) <= set(texts)
 
 
 def _rows(

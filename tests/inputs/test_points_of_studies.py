@@ -485,6 +485,20 @@ def test_arguments_of_a_script_name_points_of_any_shape(load):
         load(text + '["{bax}"]')
 
 
+@pytest.mark.parametrize(
+    ("text", "is_noted"),
+    [
+        ("parameters: {a: [1, 2], n: 3}\npoints: [{a: 5}]\n", True),
+        ("parameters: {a: 5, n: 3}\npoints: [{a: 5}, {a: 5.0}]\n", False),
+        ("parameters: {a: 4}\npoints: [{a: 5}]\n", True),
+        ("parameters: {a: 5}\nsample: {num: 2, parameters: {a: {low: 5, high: 6}}}\n", True),
+    ],
+)
+def test_points_that_replace_parameters_are_noted(load, caplog, text, is_noted):
+    load(text)
+    assert ("gives `a`, and what `parameters` says of it does not count" in caplog.text) == is_noted
+
+
 def test_what_may_not_be_meant_is_noted(load, caplog):
     study = load(
         "parameters: {a: [1, 2]}\nblocks:\n  - {b: {start: 0, stop: 1, step: 0.4}}\n"

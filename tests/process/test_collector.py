@@ -37,7 +37,8 @@ np.savez("data.npz", h=np.arange(3.0), count=5, t=np.array(["a"]),
 np.save("one.npy", np.arange(4))
 np.savetxt(f"rdf_{seed}.dat", [[0.5, 0], [1.5, 1.25]], header="r g")
 print("step 1: p = 0.5, T = 1")
-print("step 2: p = 2.5, T = 1.5 ", file=sys.stderr)
+print("step 2: p = 2.5, T = 1.5 ")
+print("step 3: p = 3.5, T = 2.5 ", file=sys.stderr)
 print("done")
 print('{"last": true}')
 """
@@ -235,7 +236,9 @@ def test_the_last_line(pieces):
         (b"p = 1\np = 2\n",),
         (b"p = 1\np ", b"= 2"),
         (b"p = 1\np ", b"!p", b"= 2\n"),
-        (b"p = 1\n", b"!p = 2\r\n", b"end\n"),
+        (b"!p = 1\n", b"p = 2\r\n", b"end\n"),
+        (b"p = 2\r\n", b"!p = 1\n", b"end\n"),  # of two streams nobody knows the order
+        (b"!p = 1\np = 2\r\n", b"end\n"),
         (b"10 %\rp = 1\rp = 2\r\n",),
         (b"p = 1\r\np = 2\r\n\r\n",),
         (b"p = 1\n" + b"x" * (1 << 21) + b"p = 3\np = 2\n",),

@@ -34,6 +34,9 @@ def read(text, suffix=".dat", columns=(), texts=()):
          {"name": ["A", "B"], "e": [1, 2]}),
         ("name e\nA 1\nB x\n", {"columns": ["name"], "texts": ["name"]}, {"name": ["A", "B"]}),
         ("7\n", {"columns": ["n"]}, {"n": [7]}),
+        ("E\n7\n", {"columns": ["n"]}, {"n": [7]}),
+        ("Na Cl\nK Br\n", {"columns": "ab", "texts": "ab"}, {"a": ["Na", "K"], "b": ["Cl", "Br"]}),
+        ("a b\nK Br\n", {"columns": "ab", "texts": "ab"}, {"a": ["K"], "b": ["Br"]}),
     ],
 )  # fmt: skip
 def test_tables(text, options, expected):
@@ -54,6 +57,9 @@ def test_tables(text, options, expected):
         ("r r\n0 1\n", {}, "has 2 columns 'r'; name all"),
         ("r g\n0 1\n1 ****\n", {}, "line 3: '****' in column 'g' is no number; where that"),
         ("r g\n0 1.0D+02\n", {}, "'1.0D+02' in column 'g' is no number"),
+        ("****\n-1\n", {"columns": ["E"]}, "line 1: '****' in column 'E' is no number"),
+        ("- -\n1 2\n", {"columns": "rg"}, "line 1: '-' in column 'r' is no number"),
+        ("1.0D+02\n1\n", {"columns": ["E"]}, "line 1: '1.0D+02' in column 'E' is no number"),
         ("r g\n0 1_0\n", {}, "'1_0' in column 'g' is no number"),
         ("", {}, "has no rows"),
         ("r g\n", {}, "has no rows"),
