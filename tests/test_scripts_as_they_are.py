@@ -59,7 +59,8 @@ def test_a_change_of_arguments_is_a_change_of_the_code(workers, script, study_fi
 
 
 MD = """#!/bin/sh
-echo "step 1: pressure = 0"
+echo "step 1"
+echo "step 1: pressure = 0" >&2
 echo "step 2: pressure = $2.$(wc -w < "$1")" >&2
 """
 PROGRAM = """

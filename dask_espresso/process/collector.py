@@ -188,7 +188,7 @@ class _LastLine:
 class _Search:
     """Looks for a pattern in each line that is printed, and keeps what it found last.
 
-    Nobody knows in which order lines of two streams were printed: those of standard output count.
+    Nobody knows in which order lines of two streams were printed: what is on both has to be equal.
     """
 
     def __init__(self, source: Source) -> None:
@@ -210,7 +210,15 @@ class _Search:
         """Give what was found."""
         for is_stdout, splitter in self._streams.items():
             self._look(splitter.rest(), is_stdout)
-        found = self._found.get(True) or self._found.get(False)
-        if found is None:
+        if not self._found:
             raise ValueError("is in no line that was printed")
-        return groups_of(self._source, found)
+        results = [groups_of(self._source, found) for found in self._found.values()]
+        if results[0] != results[-1]:
+            both = " and ".join(
+                excerpt(self._found[is_stdout][0].encode()) for is_stdout in (True, False)
+            )
+            raise ValueError(
+                f"is on standard output and on standard error ({both}), and nobody knows which was "
+                "printed last; make it a pattern of one of them"
+            )
+        return results[0]
