@@ -13,6 +13,7 @@ if sys.argv[:1] == ["-m"] and __name__ in getattr(sys, "orig_argv", ()):
 
     leave_directory_to_the_end()
 
+from .script.curves import curve
 from .script.transport import (
     decode_transport_data,
     encode_transport_data,
@@ -23,6 +24,7 @@ from .script.transport import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "curve",
     "dask_espresso_task",
     "dataset",
     "decode_transport_data",

@@ -80,6 +80,9 @@ class Outcome:
     kept_files : str
         The files that stay of it, as JSON text: for each its name, `size` in bytes and `sha256`;
         empty if there are none. They are in ``NAME.files/ID/`` beside the store.
+    result_axes : str
+        Along which results others stand, where the script says so, as JSON text:
+        ``{"g": ["r"]}``; empty if it does not.
     sequence : int
         The how-manieth outcome of its store this is.
     """
@@ -116,6 +119,9 @@ class Outcome:
     )
     kept_files: str = field(
         default="", metadata={"long_name": "files in NAME.files/ID, with sizes and hashes, as JSON"}
+    )
+    result_axes: str = field(
+        default="", metadata={"long_name": "axes of curves, as the script says them, as JSON"}
     )
     sequence: int = field(default=0, metadata={"long_name": "order of recording"})
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .script.curves import CURVE
 from .script.estimate import OF_ERRORS
 
 MAX_DEPTH = 64  # of lists in dicts in lists
@@ -51,6 +52,8 @@ def storable(value: Any, where: str = "result", depth: int = 0) -> Any:
         items = [storable(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
     if isinstance(value, dict):
+        if CURVE in value:
+            raise TypeError(f"{where} is a curve inside of something; make it a result of its own")
         keys = _plain_keys(value, where)
         return {
             plain: storable(value[key], f"{where}[{key!r}]", depth + 1)

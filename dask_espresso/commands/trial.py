@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
@@ -105,8 +106,10 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
         f"{outcome.status.label} in {format_duration(outcome.elapsed_time)}, "
         f"CPU {outcome.cpu_time:.2f} s, memory {(outcome.peak_memory or 0) / 2**20:.0f} MiB"
     )
+    axes = json.loads(outcome.result_axes or "{}")
     for name, value in (outcome.result or {}).items():
-        click.echo(f"  {name} = {value!r}")
+        along = f" along {', '.join(axes[name])}" if name in axes else ""
+        click.echo(f"  {name}{along} = {value!r}")
     if outcome.unread:
         click.echo(f"never read by the script: {', '.join(outcome.unread)}")
     if outcome.error:

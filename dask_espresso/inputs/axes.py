@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import BadValueError, describe
+from ..errors import BadValueError, InputError, describe
 from .collect import sources_of
 
 Axes = dict[str, list[str]]
@@ -59,13 +60,18 @@ def _names(name: str, given: Any) -> list[str]:
     return list(names)
 
 
-def axes_of(study: Mapping[str, Any]) -> Axes:
-    """Give all axes that a study says: its own, and those of tables that are collected.
+def axes_of(study: Mapping[str, Any], said: Iterable[str] = ()) -> Axes:
+    """Give all axes of a store.
+
+    Those that the study says hold: its own, and those of tables that are collected. Of scripts,
+    those hold on which all simulations agree.
 
     Parameters
     ----------
     study : mapping
         Its snapshot.
+    said : iterable of str
+        What scripts have said, as `result_axes` of outcomes.
     """
     collect = study.get("collect")
     sources = () if collect is None else sources_of(collect)
@@ -76,4 +82,20 @@ def axes_of(study: Mapping[str, Any]) -> Axes:
         for name in source.columns
         if name != source.axis
     }
-    return {**of_tables, **(study.get("axes") or {})}
+    return {**_agreed(said), **of_tables, **(study.get("axes") or {})}
+
+
+def _agreed(said: Iterable[str]) -> Axes:
+    """Give the axes on which nobody says something else."""
+    found: dict[str, list[list[str]]] = {}
+    for text in filter(None, said):
+        for name, along in _read(text).items():
+            found.setdefault(name, []).append(along)
+    return {name: ways[0] for name, ways in found.items() if ways.count(ways[0]) == len(ways)}
+
+
+def _read(text: str) -> Axes:
+    try:
+        return checked_axes(json.loads(text)) or {}
+    except (ValueError, BadValueError):
+        raise InputError(f"result_axes holds what no simulation said: {text[:200]!r}") from None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..engines import Engine
+from ..inputs.axes import Axes, axes_of
 from ..inputs.program import engine_of
 from ..outcome import Outcome
 from .call import ON_PROTOCOL, Call, Given
@@ -89,6 +90,8 @@ class Workload:
         Of the job that a worker runs in, in seconds, where the job does not know its end itself.
     modules : tuple of Module
         Those of the user's own that the script imports, when the run began.
+    axes : dict or None
+        Of results, as the study says them.
     call : Call
         How the script is called, and where its results come from.
     """
@@ -99,6 +102,7 @@ class Workload:
     time_limit: float | None
     walltime: float | None = None
     modules: tuple[Module, ...] = ()
+    axes: Axes | None = None
     call: Call = ON_PROTOCOL
 
     @classmethod
@@ -117,6 +121,7 @@ class Workload:
             time_limit=study.time_limit,
             walltime=profile.walltime,
             modules=find_code(study, engine),
+            axes=axes_of(study.snapshot()) or None,
             call=Call.of(study, files),
         )
 

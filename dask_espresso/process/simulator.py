@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import socket
 import time
@@ -13,6 +14,7 @@ from ..engines import Engine
 from ..outcome import Outcome, Status
 from ..values import named, not_finite, storable
 from .code import CodeFiles
+from .curves import unfold
 from .memo import Memo
 from .order import Order, Workload
 from .probe import Probe, probe
@@ -93,11 +95,11 @@ class Simulator:
         )
         # not before: one that did not start for once may do so now
         outcome.engine_version = self.probe(workload.engine).version
-        _describe(outcome, order, report)
+        _describe(outcome, workload, order, report)
         return outcome
 
 
-def _describe(outcome: Outcome, order: Order, report: ProcessReport) -> None:
+def _describe(outcome: Outcome, workload: Workload, order: Order, report: ProcessReport) -> None:
     """Say what a process has come to."""
     outcome.exit_code = report.exit_code
     outcome.elapsed_time = report.elapsed_time
@@ -111,8 +113,12 @@ def _describe(outcome: Outcome, order: Order, report: ProcessReport) -> None:
         outcome.status = Status.TIMED_OUT if report.timed_out else Status.FAILED
         return
     try:
-        outcome.result = _checked_result(report.output.payload())
-    except TypeError as error:
+        result, axes = unfold(
+            _named(report.output.payload()), workload.axes, order.script_parameters
+        )
+        outcome.result = storable(result)
+        outcome.result_axes = json.dumps(axes) if axes else ""
+    except (TypeError, ValueError) as error:
         outcome.status, outcome.error = Status.FAILED, str(error)
         return
     outcome.error = not_finite(outcome.result)
@@ -127,8 +133,7 @@ def _unread(order: Order, names: list[str] | None) -> list[str] | None:
     return [name for name in (*order.parameters, "seed") if name in names]
 
 
-def _checked_result(payload: Any) -> dict[str, Any]:
+def _named(payload: Any) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise TypeError(f"result is a {type(payload).__name__}: the store takes a dict of results")
-    result: dict[str, Any] = storable(named(payload))
-    return result
+    return named(payload)

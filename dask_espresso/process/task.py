@@ -19,6 +19,7 @@ from ..engines import Engine
 from ..errors import ScriptChangedError, SimulationError
 from ..outcome import Outcome, Status
 from ..record import pack
+from .curves import unfold
 from .job_time import has_time_for
 from .order import Order, Workload
 from .probe import Probe
@@ -51,7 +52,8 @@ def dask_espresso_task(pypresso: str, script: str, **kwargs: Any) -> Any:
     Returns
     -------
     dask.delayed.Delayed
-        Computes to the object that the script printed with ``encode_transport_data``.
+        Computes to the object that the script printed with ``encode_transport_data``. Of curves,
+        in a dict, it has values and axes as arrays beside each other.
 
     Raises
     ------
@@ -73,7 +75,11 @@ def dask_espresso_task(pypresso: str, script: str, **kwargs: Any) -> Any:
         raise SimulationError(f"{script} with {pypresso}: {failure}")
     if report.log:
         logger.info("%s: %s", script, report.log)
-    return report.output.payload()
+    payload = report.output.payload()
+    try:
+        return unfold(payload)[0] if isinstance(payload, dict) else payload
+    except ValueError as error:
+        raise SimulationError(f"{script} with {pypresso}: {error}") from error
 
 
 @dataclass(frozen=True)

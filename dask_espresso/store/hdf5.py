@@ -8,7 +8,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,18 +19,16 @@ from .. import __version__
 from ..errors import InputError
 from ..files import close_file, open_file, replace_file
 from ..identity import IDS, simulation_id
-from ..inputs.axes import Axes, axes_of
-from ..outcome import ATTRIBUTES, DEFAULTS, Outcome, Status
+from ..outcome import DEFAULTS, Outcome, Status
 from .arrays import Column, column_of, is_plain_text, read_array, read_texts
-from .column_writer import ColumnWriter
 from .columns import ABSENT, DIMENSION, find_columns, read_column
 from .columns import Path as ColumnPath
 from .contents import Head
-from .index import CODED, coded, read_codes, read_places, write_codes, write_places
-from .names import ROLES, column_names, of_error
+from .index import coded, read_codes, read_places
 from .nested import untabulate
 from .seal import check_seal, seal_of
 from .table import OUTCOME_FIELDS, Table
+from .variables import write_columns
 
 FORMAT = 2  # in the first, other programs found zeros and empty texts where nothing was
 _MANY = 10  # times as long takes a text that is read alone
@@ -278,7 +276,7 @@ def write_hdf5(
         _write_attributes(file, study, script_hash)
         file.attrs["code_hash"] = code_hash
         file[_VERSIONS] = json.dumps(versions or {})
-        _write_columns(file, table, axes_of(study))
+        write_columns(file, table, study)
     parts = [image.getbuffer()]
     fd = replace_file(path, [*parts, seal_of(parts)], may_replace=may_replace)
     try:
@@ -296,55 +294,3 @@ def _write_attributes(file: h5py.File, study: dict[str, Any], script_hash: str) 
     file.attrs["script_hash"] = script_hash
     file.attrs["ids"] = IDS
     file.attrs["published"] = time.time()
-
-
-def _write_columns(file: h5py.File, table: Table, axes: Axes) -> None:
-    paths = {role: table.paths(role) for role in ROLES}
-    names = column_names(paths)
-    writer = ColumnWriter(file, list(table.ids), set(names.values()))
-    are_axes = {(axis,) for along in axes.values() for axis in along}
-    paths["result"].sort(key=lambda path: path not in are_axes)  # before what stands along them
-    for role in ("parameter", "result", "outcome"):
-        for path, values in table.columns(role, paths[role]):
-            attributes = ATTRIBUTES[path[0]] if role == "outcome" else of_error(role, path, names)
-            name, along = names[role, path], _along(path, names, axes) if role == "result" else ()
-            if role == "result" and path in are_axes and writer.write_axis(name, path, values):
-                continue
-            writer.write(name, role, path, values, attributes, along)
-            if role == "outcome" and path[0] in CODED:
-                write_codes(file, path[0], values)
-    if table.places is not None:
-        write_places(file, table.places)
-    by_role = {role: [names[role, path] for path in paths[role]] for role in ROLES}
-    _write_coordinates(file, by_role)
-    _write_default_plot(file, by_role)
-
-
-def _along(path: ColumnPath, names: Mapping[tuple[str, ColumnPath], str], axes: Axes) -> list[str]:
-    """Give the columns along which a result stands; none where they are not all there."""
-    wanted = axes.get(path[0], []) if len(path) == 1 else []
-    found = [names[column] for axis in wanted if (column := ("result", (axis,))) in names]
-    return found if len(found) == len(wanted) else []
-
-
-def _write_coordinates(file: h5py.File, names: dict[str, list[str]]) -> None:
-    """Name the parameters as coordinates, the way CF does."""
-    parameters = [name for name in names["parameter"] if "shapes" not in file[name].attrs]
-    coordinates = [*parameters, "replica"]
-    for name in names["result"] + names["outcome"]:
-        along = file[name].dims[0]
-        if name not in coordinates and along and along[0].name == f"/{DIMENSION}":
-            file[name].attrs["coordinates"] = " ".join(coordinates)
-
-
-def _write_default_plot(file: h5py.File, names: dict[str, list[str]]) -> None:
-    """Tell h5web and other NeXus readers what to plot first."""
-
-    def first(role: str) -> list[str]:
-        kinds = ("float", "int")
-        return [n for n in names[role] if file[n].attrs["kind"] in kinds and file[n].ndim == 1]
-
-    axes = [n for n in first("parameter") if len(set(file[n][:].tolist())) > 1]
-    signals = sorted(first("result"), key=lambda n: f"{n}_sem" not in file)
-    if axes and signals:
-        file.attrs.update(NX_class="NXdata", signal=signals[0], axes=axes[0])

@@ -16,7 +16,8 @@ import numpy as np
 
 from .columns import ABSENT
 
-CODED = ("engine", "engine_version", "script_hash", "code_hash", "unread")  # columns of few values
+# columns of few values
+CODED = ("engine", "engine_version", "script_hash", "code_hash", "unread", "result_axes")
 _GROUP = "_index"  # in a group, so that it is no variable
 _MOST = 256  # values that a byte can number
 _Array = np.ndarray[Any, Any]

@@ -85,7 +85,8 @@ def _dataset(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> xa
         f"outcome.{name}": (grid.dims, grid.spread(objects([texts[i] for i in codes]), grid.all))
         for name, (texts, codes) in versions.marks.items()
     }
-    variables, axes = _along_axes(grid, results, axes_of(contents.study))
+    said, _ = reader.coded("result_axes")
+    variables, axes = _along_axes(grid, results, axes_of(contents.study, said))
     names = {name: grid.free(name) for name in variables}
     return xarray.Dataset(
         {names[name]: variable for name, variable in variables.items()} | marks,

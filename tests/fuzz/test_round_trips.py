@@ -20,14 +20,14 @@ from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.order import Order, Workload
 from dask_espresso.process.payload import PayloadScanner
-from dask_espresso.process.simulator import _checked_result
+from dask_espresso.process.simulator import _named
 from dask_espresso.record import pack, unpack
 from dask_espresso.script.transport import (
     decode_transport_data,
     encode_transport_data,
 )
 from dask_espresso.store.store import Entry, open_store, read_store
-from dask_espresso.values import not_finite
+from dask_espresso.values import not_finite, storable
 
 pytestmark = pytest.mark.slow
 
@@ -209,7 +209,7 @@ def test_parameters_and_results_come_back_equal(place, simulations):
         assert same(sent, {**parameters, "replica": 0, "seed": simulation.seed})
         outcome = Outcome(order.id, order.parameters, seed=order.seed)
         try:
-            outcome.result = _checked_result(through_a_pipe(result))
+            outcome.result = storable(_named(through_a_pipe(result)))
             assert same(outcome.result, result)
             if not_finite(outcome.result):
                 outcome.status = Status.NOT_FINITE

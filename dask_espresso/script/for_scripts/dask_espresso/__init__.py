@@ -14,6 +14,7 @@ if sys.version_info < (3, 9):  # said before anything is imported that an older 
 
 __path__ = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
 
+from .curves import curve
 from .transport import (
     decode_transport_data,
     encode_transport_data,
@@ -22,6 +23,7 @@ from .transport import (
 )
 
 __all__ = [
+    "curve",
     "decode_transport_data",
     "encode_transport_data",
     "get_data_from_stdin",

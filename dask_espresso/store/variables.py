@@ -1,0 +1,76 @@
+"""The variables of the HDF5 file: all columns of a table, with what other programs want to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+
+from ..inputs.axes import Axes, axes_of
+from ..outcome import ATTRIBUTES
+from .column_writer import ColumnWriter
+from .columns import ABSENT, DIMENSION, Path
+from .index import CODED, write_codes, write_places
+from .names import ROLES, column_names, of_error
+from .table import Table
+
+
+def write_columns(file: h5py.File, table: Table, study: dict[str, Any]) -> None:
+    """Write all columns of a table, of the simulations of a study, into an empty file."""
+    axes = axes_of(study, _said_axes(table))
+    paths = {role: table.paths(role) for role in ROLES}
+    names = column_names(paths)
+    writer = ColumnWriter(file, list(table.ids), set(names.values()))
+    are_axes = {(axis,) for along in axes.values() for axis in along}
+    paths["result"].sort(key=lambda path: path not in are_axes)  # before what stands along them
+    for role in ("parameter", "result", "outcome"):
+        for path, values in table.columns(role, paths[role]):
+            attributes = ATTRIBUTES[path[0]] if role == "outcome" else of_error(role, path, names)
+            name, along = names[role, path], _along(path, names, axes) if role == "result" else ()
+            if role == "result" and path in are_axes and writer.write_axis(name, path, values):
+                continue
+            writer.write(name, role, path, values, attributes, along)
+            if role == "outcome" and path[0] in CODED:
+                write_codes(file, path[0], values)
+    if table.places is not None:
+        write_places(file, table.places)
+    by_role = {role: [names[role, path] for path in paths[role]] for role in ROLES}
+    _write_coordinates(file, by_role)
+    _write_default_plot(file, by_role)
+
+
+def _said_axes(table: Table) -> set[str]:
+    """Give the different ways in which scripts have said axes."""
+    ((_, values),) = table.columns("outcome", [("result_axes",)])
+    return {value for value in values if value is not ABSENT}
+
+
+def _along(path: Path, names: Mapping[tuple[str, Path], str], axes: Axes) -> list[str]:
+    """Give the columns along which a result stands; none where they are not all there."""
+    wanted = axes.get(path[0], []) if len(path) == 1 else []
+    found = [names[column] for axis in wanted if (column := ("result", (axis,))) in names]
+    return found if len(found) == len(wanted) else []
+
+
+def _write_coordinates(file: h5py.File, names: dict[str, list[str]]) -> None:
+    """Name the parameters as coordinates, the way CF does."""
+    parameters = [name for name in names["parameter"] if "shapes" not in file[name].attrs]
+    coordinates = [*parameters, "replica"]
+    for name in names["result"] + names["outcome"]:
+        along = file[name].dims[0]
+        if name not in coordinates and along and along[0].name == f"/{DIMENSION}":
+            file[name].attrs["coordinates"] = " ".join(coordinates)
+
+
+def _write_default_plot(file: h5py.File, names: dict[str, list[str]]) -> None:
+    """Tell h5web and other NeXus readers what to plot first."""
+
+    def first(role: str) -> list[str]:
+        kinds = ("float", "int")
+        return [n for n in names[role] if file[n].attrs["kind"] in kinds and file[n].ndim == 1]
+
+    axes = [n for n in first("parameter") if len(set(file[n][:].tolist())) > 1]
+    signals = sorted(first("result"), key=lambda n: f"{n}_sem" not in file)
+    if axes and signals:
+        file.attrs.update(NX_class="NXdata", signal=signals[0], axes=axes[0])
