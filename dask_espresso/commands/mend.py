@@ -68,6 +68,7 @@ def forget(
     Example:
       dask-espresso forget lj_pressure.h5 --where 'volume_fraction > 0.4' --dry-run
     """
+    from ..inputs.stored_study import stored_study
     from ..outcome import Status
     from ..store.reading import look_at_rows
     from ..store.selection import select
@@ -78,7 +79,12 @@ def forget(
     statuses = [status for status in Status if status.label in ended]
 
     def find() -> Selection:
-        return look_at_rows(store, lambda rows, _: select(rows, where, statuses))
+        return look_at_rows(
+            store,
+            lambda rows, contents: select(
+                rows, where, statuses, stored_study(contents.study).lineage
+            ),
+        )
 
     found = find()
     if not found.ids or dry_run:

@@ -172,8 +172,10 @@ def _preview(
     found = preview(path.absolute(), study, modules, **options)
     if is_all:
         click.echo(f"{path}: {found}")
+        warn(found.remedies)
     elif found.dropped:
         warn([f"{path}: {found}; they stay in the store, but are no longer part of the study"])
+        warn(found.remedies)
         if may_ask and is_watched() and not agrees():
             raise InputError(
                 f"{path}: nothing was run, and nothing changed; put the study back as it was, or "

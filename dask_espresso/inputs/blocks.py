@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -235,10 +236,18 @@ def _block(
         columns = {name: [constant(v) for v in values] for name, values in points.items()}
         axes.append(Axis(columns, are_different=False))
     if sample:
-        drawn = _located((*at, "sample"), columns_of, sample)
+        drawn = _located((*at, "sample"), functools.partial(_drawn, study.rename or {}), sample)
         axes.append(Axis(drawn, are_different=not may_repeat(sample)))
     _check_size(axes, study, at)
     return Block(constants, axes, formulas)
+
+
+def _drawn(rename: dict[str, str], sample: dict[str, Any]) -> dict[str, Sequence[Any]]:
+    """Give what is drawn; that depends on the names that parameters had first."""
+    first = {new: old for old, new in rename.items()}
+    spaces = {first.get(name, name): space for name, space in sample["parameters"].items()}
+    columns = columns_of({**sample, "parameters": spaces})
+    return {name: columns[first.get(name, name)] for name in sample["parameters"]}
 
 
 def _elsewhere(own: dict[str, Any], points: Any, sample: Any, at: At) -> set[str]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..errors import BadValueError
-from ..identity import canonical_json, id_of, simulation_id, simulation_seed
+from ..identity import id_of, simulation_id, simulation_seed
 from .blocks import space_of
+from .lineage import Lineage
 from .overlap import Places
 from .parameters import MAX_SIMULATIONS
 from .ranges import many
@@ -36,17 +37,21 @@ class Simulation:
         From 0.
     study_seed : int
         What the simulation's own seed is derived from, together with parameters and replica.
+    identity : dict
+        The parameters as id and seed are made of them: under the names that they had first, without
+        those that are as in simulations that were run without them.
     """
 
     id: str
     parameters: dict[str, Any]
     replica: int
     study_seed: int
+    identity: dict[str, Any]
 
     @property
     def seed(self) -> int:
         """From 1 to 900,000,000; worked out when asked for, since that takes long."""
-        return simulation_seed(self.study_seed, self.parameters, self.replica)
+        return simulation_seed(self.study_seed, self.identity, self.replica)
 
 
 class Simulations:
@@ -67,6 +72,10 @@ class Simulations:
         Conditions of points that there are, and of such that there are not.
     derived : dict of str to str or None
         Formulas of what is computed of parameters.
+    defaults : dict or None
+        What simulations had that were run without a parameter.
+    rename : dict of str to str or None
+        The new names of parameters, by the old ones.
     replicas : int
         How often every point is simulated, each time with another seed; with `until`, at most.
     until : dict or None
@@ -84,6 +93,8 @@ class Simulations:
         where: Any
         exclude: Any
         derived: Any
+        defaults: Any
+        rename: Any
         replicas: Any
         until: Any
         seed: Any
@@ -95,6 +106,7 @@ class Simulations:
         ------
         BadValueError
         """
+        _ = self.lineage
         if self.count > MAX_SIMULATIONS:
             raise BadValueError(
                 f"makes {many(self.count)} simulations, replicas included, more than the "
@@ -106,6 +118,11 @@ class Simulations:
     def space(self) -> Space:
         """The points."""
         return space_of(self)
+
+    @functools.cached_property
+    def lineage(self) -> Lineage:
+        """How parameters are recorded."""
+        return Lineage.of(self)
 
     @property
     def names(self) -> list[str]:
@@ -151,30 +168,31 @@ class Simulations:
                 columns = [self.space.column(name, points) for name in self.names]
                 for values in _rows(columns, points):
                     parameters = dict(zip(self.names, values, strict=True))
-                    yield Simulation(next(ids), parameters, replica, self.seed)
+                    identity = self.lineage.identity(parameters)
+                    yield Simulation(next(ids), parameters, replica, self.seed, identity)
 
     def simulation(self, place: int) -> Simulation:
         """Give the simulation at a place, as :meth:`simulations` does in its turn."""
         replica, point = divmod(place, self.n_points)
         parameters = self.space.point(point)
-        return Simulation(simulation_id(parameters, replica), parameters, replica, self.seed)
+        identity = self.lineage.identity(parameters)
+        return Simulation(
+            simulation_id(identity, replica), parameters, replica, self.seed, identity
+        )
 
     def ids(self) -> Iterator[str]:
         """Give the ids of the simulations, in their order, at a fraction of the cost of these.
 
         They are those that :func:`~dask_espresso.identity.simulation_id` gives.
         """
-        names = sorted(self.names)
-        heads = [f"{canonical_json(name)}:" for name in names]
+        names = sorted(self.names, key=self.lineage.first)
+        writers = {name: self.lineage.writer(name) for name in names}
         for replica in range(self.replicas):
             end = f'}},"replica":{replica}}}'
             for points in self._pieces():
-                columns = [
-                    self.space.texts(name, points, head)
-                    for name, head in zip(names, heads, strict=True)
-                ]
+                columns = [self.space.texts(name, points, writers[name]) for name in names]
                 for members in _rows(columns, points):
-                    yield id_of('{"parameters":{' + ",".join(members) + end)
+                    yield id_of('{"parameters":{' + ",".join(filter(None, members)) + end)
 
     def _pieces(self) -> Iterator[Places]:
         """Give the numbers of the points, some at a time."""

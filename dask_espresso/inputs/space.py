@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,13 +91,9 @@ class Space:
             codes[where] = np.array(merged, np.intp)[of_block]
         return found, codes
 
-    def texts(self, name: str, points: Places, head: str) -> list[str]:
-        """Give a parameter at points in canonical JSON, behind a head: ids are made of that."""
-        return self._spread(
-            points,
-            lambda block, places: block.coded(name, places),
-            lambda value: head + canonical_json(value),
-        )
+    def texts(self, name: str, points: Places, write: Callable[[Any], str]) -> list[str]:
+        """Give a parameter at points as it is written; ids are made of that."""
+        return self._spread(points, lambda block, places: block.coded(name, places), write)
 
     def column(self, name: str, points: Places) -> list[Any]:
         """Give a parameter at points."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from .axes import checked_axes
 from .blocks import checked_blocks, checked_conditions, checked_formulas
+from .lineage import checked_defaults, checked_rename
 from .parameters import checked_parameters
 from .point_list import checked_points
 from .samples import checked_sample
@@ -20,6 +21,8 @@ _CHECKS = {
     "where": checked_conditions,
     "exclude": checked_conditions,
     "derived": checked_formulas,
+    "defaults": checked_defaults,
+    "rename": checked_rename,
     "axes": checked_axes,
 }
 
@@ -45,6 +48,8 @@ class StoredStudy(Simulations):
     where: list[str] | None = None
     exclude: list[str] | None = None
     derived: dict[str, str] | None = None
+    defaults: dict[str, Any] | None = None
+    rename: dict[str, str] | None = None
     replicas: int = 1
     until: dict[str, Any] | None = None
     seed: int = 0

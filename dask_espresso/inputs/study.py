@@ -23,6 +23,7 @@ from .axes import checked_axes
 from .blocks import checked_blocks, checked_conditions, checked_formulas, optional
 from .document import Document
 from .interface import Interface
+from .lineage import checked_defaults, checked_rename
 from .notes import notes
 from .overrides import with_override
 from .parameters import checked_parameters
@@ -38,9 +39,14 @@ from .until import checked_until
 
 logger = logging.getLogger(__name__)
 
-_LATER = ("points", "sample", "blocks", "where", "exclude", "derived", "until", "axes")
+_LATER = (
+    "points", "sample", "blocks", "where", "exclude", "derived", "defaults", "rename", "until",
+    "axes",
+)  # fmt: skip
 # keys whose values may be misread
-_LITERAL = ("parameters", "points", "blocks", "seed", "replicas", "retries", "arguments")
+_LITERAL = (
+    "parameters", "points", "blocks", "defaults", "seed", "replicas", "retries", "arguments",
+)  # fmt: skip
 _LONG_SETTINGS = 80  # characters of a store's name
 
 
@@ -107,6 +113,11 @@ class Study(Simulations, Interface):
         Conditions of which points meet none.
     derived : dict
         Parameters that are computed of others, such as ``box_l: (N / rho) ** (1/3)``.
+    defaults : dict
+        What simulations had that were run before a parameter was added, such as ``gamma: 1.0``:
+        those at this value are the recorded ones.
+    rename : dict of str to str
+        New names of parameters, by the names under which they were recorded, as in ``kappa: k``.
     replicas : int
         How often every point is simulated, each time with another seed; with `until`, at most.
     until : dict or None
@@ -139,6 +150,8 @@ class Study(Simulations, Interface):
     where: Annotated[list[str] | None, BeforeValidator(checked_conditions)] = None
     exclude: Annotated[list[str] | None, BeforeValidator(checked_conditions)] = None
     derived: Annotated[dict[str, str] | None, BeforeValidator(checked_formulas)] = None
+    defaults: Annotated[dict[str, Any] | None, BeforeValidator(checked_defaults)] = None
+    rename: Annotated[dict[str, str] | None, BeforeValidator(checked_rename)] = None
     replicas: int = Field(default=1, ge=1)
     until: Annotated[dict[str, Any] | None, BeforeValidator(checked_until)] = None
     seed: int = Field(default=0, ge=0, le=2**63 - 1)

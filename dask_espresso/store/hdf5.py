@@ -35,6 +35,7 @@ _MANY = 10  # times as long takes a text that is read alone
 _ONCE_ZERO = ("outcome", ("peak_memory",))  # in stores of before, where it was not known
 _NEEDED = ("status", "sequence")  # fields that every store has
 _VERSIONS = "_code/versions"  # in a group, so that it is no variable
+_NAMES_OF_STUDY = "parameters_of_study"
 
 
 class Published:
@@ -50,6 +51,8 @@ class Published:
         As in :class:`~dask_espresso.store.contents.StoreContents`, then.
     size : int
         The number of rows.
+    has_names_of_study : bool
+        Whether parameters are not as they were recorded, but as they were in the study then.
     """
 
     def __init__(self, path: Path, file: h5py.File, is_sealed: bool = False) -> None:
@@ -61,6 +64,7 @@ class Published:
             self.versions = json.loads(file[_VERSIONS][()]) if _VERSIONS in file else {}
             self.size = len(file[DIMENSION])
             self._names = find_columns(file)
+            self.has_names_of_study = bool(file.attrs.get(_NAMES_OF_STUDY, False))
             self._has_old_ids = file.attrs.get("ids", 1) < IDS
 
     @functools.cached_property
@@ -276,6 +280,8 @@ def write_hdf5(
         _write_attributes(file, study, script_hash)
         file.attrs["code_hash"] = code_hash
         file[_VERSIONS] = json.dumps(versions or {})
+        if table.has_names_of_study:
+            file.attrs[_NAMES_OF_STUDY] = True
         write_columns(file, table, study)
     parts = [image.getbuffer()]
     fd = replace_file(path, [*parts, seal_of(parts)], may_replace=may_replace)

@@ -182,6 +182,8 @@ def _write(
     for outcome in rows.values():
         table.add(outcome)
     table.sort(np.fromiter(study.ids(), ID_TYPE, study.count))
+    if any(store.study.get(key) for store in stores for key in ("defaults", "rename")):
+        table.take_parameters(study)
     used = {outcome.code_hash for outcome in rows.values()} | {first.code_hash}
     versions = {
         name: files for store in stores for name, files in store.versions.items() if name in used

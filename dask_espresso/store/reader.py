@@ -31,6 +31,8 @@ _ORDER = (
     "where",
     "exclude",
     "derived",
+    "defaults",
+    "rename",
     "replicas",
 )
 
@@ -46,6 +48,8 @@ class Reader:
         Of the file and the journal.
     only : array of int, optional
         Those rows that count; by default the latest of each simulation.
+    places : array of int, optional
+        Their places in the study; by default those of their ids.
 
     Attributes
     ----------
@@ -55,11 +59,17 @@ class Reader:
         Rows, of file and journal, of simulations that are not in the study.
     """
 
-    def __init__(self, study: StoredStudy, rows: Rows, only: Values | None = None) -> None:
+    def __init__(
+        self,
+        study: StoredStudy,
+        rows: Rows,
+        only: Values | None = None,
+        places: Values | None = None,
+    ) -> None:
         self.study = study
         self._all = rows
         latest = rows.latest() if only is None else only
-        places = self._places_of(latest)
+        places = self._places_of(latest) if places is None else places
         inside = np.flatnonzero(places >= 0)
         inside = inside[np.argsort(places[inside], kind="stable")]
         self._rows, self.places = latest[inside], places[inside]
@@ -97,9 +107,9 @@ class Reader:
 
     # ---- what is not in the study ----
 
-    def only(self, study: StoredStudy, rows: Values) -> Reader:
-        """Look at some of all rows, as of another study."""
-        return Reader(study, self._all, rows)
+    def only(self, study: StoredStudy, rows: Values, places: Values) -> Reader:
+        """Look at some of all rows, as of these places in another study."""
+        return Reader(study, self._all, rows, places)
 
     @property
     def all_parameters(self) -> list[str]:

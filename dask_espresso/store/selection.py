@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import BadValueError, InputError
 from ..inputs.expression import Expression
+from ..inputs.lineage import Lineage
 from ..outcome import Status
 from .arrays import Values
 from .columns import ABSENT
@@ -35,7 +36,9 @@ class Selection(NamedTuple):
     size: int
 
 
-def select(rows: Rows, where: Sequence[str], statuses: Collection[Status] = ()) -> Selection:
+def select(
+    rows: Rows, where: Sequence[str], statuses: Collection[Status], lineage: Lineage
+) -> Selection:
     """Find the outcomes that meet all conditions and ended in one of these ways.
 
     Parameters
@@ -44,8 +47,10 @@ def select(rows: Rows, where: Sequence[str], statuses: Collection[Status] = ()) 
     where : sequence of str
         Conditions as in a study, of parameters and ``replica``. Outcomes that do not have a
         parameter in it do not meet a condition.
-    statuses : collection of Status, optional
+    statuses : collection of Status
         Any, where empty.
+    lineage : Lineage
+        How parameters of the study were recorded before: conditions have the names of now.
 
     Raises
     ------
@@ -59,7 +64,7 @@ def select(rows: Rows, where: Sequence[str], statuses: Collection[Status] = ()) 
         chosen = chosen[np.isin(ended[chosen], [int(status) for status in statuses])]
     for text in where:
         try:
-            chosen = _meeting(text, rows, chosen)
+            chosen = _meeting(text, rows, chosen, lineage)
         except BadValueError as error:
             raise InputError(f"--where {text!r}: {error}") from error
     counts = {status: int((ended[chosen] == status).sum()) for status in Status}
@@ -67,11 +72,12 @@ def select(rows: Rows, where: Sequence[str], statuses: Collection[Status] = ()) 
     return Selection(ids, {status: count for status, count in counts.items() if count}, len(latest))
 
 
-def _meeting(text: str, rows: Rows, chosen: Values) -> Values:
+def _meeting(text: str, rows: Rows, chosen: Values, lineage: Lineage) -> Values:
     """Give those of some rows that meet a condition."""
-    names = dict.fromkeys(path[0] for path in rows.paths("parameter"))
+    recorded = dict.fromkeys(path[0] for path in rows.paths("parameter"))
+    names = {**recorded, **lineage.now(recorded)}
     condition = Expression(text, [*names, *({_REPLICA} - names.keys())])
-    columns = [_values(name, name in names, rows, chosen) for name in condition.names]
+    columns = [_values(name, name in names, rows, chosen, lineage) for name in condition.names]
     points = zip(*columns, strict=True) if columns else [()] * len(chosen)
     holds = [
         all(value is not ABSENT for value in point) and condition.holds(point) for point in points
@@ -80,9 +86,16 @@ def _meeting(text: str, rows: Rows, chosen: Values) -> Values:
     return meeting
 
 
-def _values(name: str, is_parameter: bool, rows: Rows, chosen: Values) -> list[Any]:
+def _values(
+    name: str, is_parameter: bool, rows: Rows, chosen: Values, lineage: Lineage
+) -> list[Any]:
     """Give a parameter of some rows, or their replica; ABSENT where there is none."""
     if not is_parameter:
         replicas: list[Any] = rows.field(_REPLICA)[chosen].tolist()
         return replicas
-    return rows.values("parameter", name, chosen)
+    first, default = lineage.first(name), lineage.defaults.get(name, ABSENT)
+    values = rows.values("parameter", name, chosen)
+    if first != name:
+        before = rows.values("parameter", first, chosen)
+        values = [b if v is ABSENT else v for v, b in zip(values, before, strict=True)]
+    return [default if value is ABSENT else value for value in values]

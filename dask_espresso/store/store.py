@@ -84,13 +84,13 @@ class Store:
     ) -> None:
         self.path = path
         self.statuses = {name: outcome.status for name, outcome in keep.outcomes.items()}
-        self._study = study
-        self._claim = claim
+        self._study, self._claim = study, claim
         self._sequence = max((o.sequence for o in keep.outcomes.values()), default=0)
         self._file_number = file_number(path)
         self._published, self._unpublished = keep.n_published, keep.n_unpublished
         self._description = described
         self._is_changed = keep.published_as not in (None, self._description)
+        self._is_named_anew = _is_named_anew(keep.published_as or described, described)
         record = DESCRIPTION + json.dumps({**self._description, "ids": IDS}).encode()
         self._journal = Journal(journal_path(path), record, lambda: claim.is_ours)
         if keep.published_as is None:  # only the journal knows the study: twice, damage is local
@@ -131,6 +131,8 @@ class Store:
         self._sequence += len(entries)
         self._unpublished += len(entries)
         self.statuses.update((entry.id, entry.status) for entry in entries)
+        if self._is_named_anew and self._is_changed:
+            self.publish()  # a table of the file has all simulations under the same names
 
     def _check_ours(self) -> None:
         try:
@@ -187,11 +189,7 @@ class Store:
         except DaskEspressoError:
             raise
         except Exception as error:
-            raise ResumableError(
-                f"{self.path}: could not be published ({type(error).__name__}: {error}), which is "
-                f"a fault of dask_espresso: please report it. {self._journal.path} holds "
-                "everything; status, show, plot and export read it"
-            ) from error
+            raise _fault(self.path, self._journal.path, error) from error
 
     def forget(self, ids: Collection[str]) -> None:
         """Take outcomes out of the store, all of them at once; then files that they have left.
@@ -231,6 +229,8 @@ class Store:
                 )
             table.remove(forgotten)
             table.sort(self._order)
+            if self._study.lineage or (published and published.has_names_of_study):
+                table.take_parameters(self._study)
             self._file_number = write_hdf5(
                 self.path, table, **self._description, may_replace=self._may_publish
             )
@@ -260,6 +260,20 @@ class Store:
         finally:
             self._journal.close()
             self._claim.release()
+
+
+def _is_named_anew(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Say whether simulations that are recorded have their parameters under other names now."""
+    keys = ("defaults", "rename")
+    return any(before["study"].get(key) != now["study"].get(key) for key in keys)
+
+
+def _fault(path: Path, journal: Path, error: Exception) -> ResumableError:
+    return ResumableError(
+        f"{path}: could not be published ({type(error).__name__}: {error}), which is a fault of "
+        f"dask_espresso: please report it. {journal} holds everything; status, show, plot and "
+        "export read it"
+    )
 
 
 def open_store(

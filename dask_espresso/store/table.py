@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from .names import is_long
 from .nested import flatten
 
 if TYPE_CHECKING:
+    from ..inputs.simulations import Simulations
     from .hdf5 import Published
 
 OUTCOME_FIELDS = tuple(name for name in FIELDS if name not in ("id", "parameters", "result"))
@@ -76,9 +77,12 @@ class Table:
     ----------
     places : array of int or None
         Each row's place in the order that they were sorted by, -1 for those that have none.
+    has_names_of_study : bool
+        Whether parameters are as they are in the study, and not as they were recorded.
     """
 
     places: np.ndarray[Any, Any] | None = None
+    has_names_of_study = False
 
     def __init__(self, published: Published | None = None) -> None:
         self._published = published
@@ -136,6 +140,30 @@ class Table:
         self._rows = {ids[i]: self._rows[ids[i]] for i in in_order.tolist()}
         self.places = places[in_order]
 
+    def take_parameters(self, study: Simulations) -> None:
+        """Give the simulations of a study the parameters that they have there.
+
+        They may have been recorded before one was added, or under other names.
+
+        Parameters
+        ----------
+        study : Simulations
+            In the order of which the rows were sorted.
+        """
+        assert self.places is not None
+        rows, inside = list(self._rows.values()), np.flatnonzero(self.places >= 0)
+        columns = _columns_of(study, self.places[inside])
+        nothing = [ABSENT] * len(inside)
+        added: dict[Path, _Cells] = {}
+        for path in dict.fromkeys([*columns, *self._leaves("parameter")]):
+            cells = self._column("parameter", path)
+            for row, leaf in zip(inside.tolist(), columns.get(path, nothing), strict=True):
+                cells[row] = leaf
+            there = [row for row, leaf in enumerate(cells) if leaf is not ABSENT]
+            if there:
+                added[path] = array("I", [rows[i] for i in there]), [cells[i] for i in there]
+        self._added["parameter"], self.has_names_of_study = added, True
+
     def paths(self, role: str) -> list[Path]:
         """Give the paths of the columns of one role; with REST last, where some have none.
 
@@ -152,8 +180,14 @@ class Table:
 
     def _leaves(self, role: str) -> list[Path]:
         """Give the paths of all leaves of parameters or results, of rows that were replaced too."""
-        published = self._published.paths(role) if self._published else ()
-        return [path for path in dict.fromkeys([*published, *self._added[role]]) if path != REST]
+        there = dict.fromkeys([*self._published_paths(role), *self._added[role]])
+        return [path for path in there if path != REST]
+
+    def _published_paths(self, role: str) -> Collection[Path]:
+        """Give the paths of the columns of the file that count."""
+        if self._published is None or (role == "parameter" and self.has_names_of_study):
+            return ()
+        return self._published.paths(role)
 
     def columns(self, role: str, paths: Sequence[Path]) -> Iterator[tuple[Path, list[Any]]]:
         """Give the columns of one role.
@@ -195,7 +229,7 @@ class Table:
     def _published_column(self, role: str, path: Path) -> list[Any]:
         if self._published is None:
             return []
-        if path in self._published.paths(role):
+        if path in self._published_paths(role):
             return self._published.column(role, path)
         absent = DEFAULTS[path[0]] if role == "outcome" else ABSENT
         return [absent] * len(self._published.ids)
@@ -203,7 +237,7 @@ class Table:
     def _cells(self, role: str, path: Path) -> Iterator[tuple[int, Any]]:
         """Give the rows that have this leaf, those that were replaced too."""
         yield from zip(*self._added[role].get(path, ((), ())), strict=True)
-        if self._published and path in self._published.paths(role):
+        if self._published and path in self._published_paths(role):
             yield from (
                 (row, leaf)
                 for row, leaf in enumerate(self._published.column(role, path))
@@ -223,3 +257,15 @@ class Table:
             for row, leaf in self._cells(role, path):
                 leaves.setdefault(row, []).append([list(path), leaf])
         return [leaves.get(row, ABSENT) for row in self._rows.values()]
+
+
+def _columns_of(study: Simulations, places: np.ndarray[Any, Any]) -> dict[Path, list[Any]]:
+    """Give the columns of a study's parameters at places."""
+    columns: dict[Path, list[Any]] = {}
+    for name in study.names:
+        values, codes = study.coded(name, places)
+        leaves = [flatten({name: value}) for value in values]
+        for path in dict.fromkeys(path for of_value in leaves for path in of_value):
+            each = [of_value.get(path, ABSENT) for of_value in leaves]
+            columns[path] = [each[code] for code in codes.tolist()]
+    return columns

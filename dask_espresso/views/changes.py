@@ -8,6 +8,7 @@ from typing import Any
 
 from ..identity import canonical_json
 from ..inputs.simulations import Simulations
+from ..store.columns import ABSENT
 
 _LISTED = 3  # values of a parameter
 _LONG_VALUE = 40  # characters
@@ -16,29 +17,95 @@ _KEYS = ("replicas", "sweep", "where", "exclude")
 
 def changes(before: Simulations, after: Simulations) -> Iterator[str]:
     """Say why simulations of a study are not in another one, as far as single keys tell."""
-    for name in after.names:
-        if name not in before.names:
+    was, now = _by_first(before), _by_first(after)
+    for first, name in now.items():
+        if first not in was and name in before.names:
+            yield f"`rename` says something else of `{name}`"
+    new, gone = _new_and_gone(before, after)
+    for name in new:
+        if name not in after.lineage.defaults:
             yield f"`{name}` is new"
-    for name in before.names:
-        if name not in after.names:
+        elif not _takes(after, name, value := after.lineage.defaults[name]):
+            yield f"`{name}` is new, and never {_written(value)} as in `defaults`"
+    for first, name in was.items():
+        if name in gone:
             yield f"`{name}` is gone"
-        elif said := _of_parameter(name, before, after):
-            yield f"`{name}` {said}"
+        elif first in now and (said := _of_parameter(name, now[first], before, after)):
+            yield f"`{now[first]}` {said}"
     for key in _KEYS:
-        was, now = getattr(before, key), getattr(after, key)
-        if was != now and not (key == "replicas" and was < now):
-            yield f"`{key}` {_became(_shown(was), _shown(now))}"
+        one, other = getattr(before, key), getattr(after, key)
+        if one != other and not (key == "replicas" and one < other):
+            yield f"`{key}` {_became(_shown(one), _shown(other))}"
     yield from _of_samples(before, after)
 
 
-def _of_parameter(name: str, before: Simulations, after: Simulations) -> str:
+def remedies(before: Simulations, after: Simulations) -> Iterator[str]:
+    """Say what to write where parameters are new, or have a new name."""
+    new, gone = _new_and_gone(before, after)
+    left = [n for n in new if n not in after.lineage.defaults and not after.space.is_computed(n)]
+    for old in gone:
+        alike = [name for name in left if not _of_parameter(old, name, before, after)]
+        if len(alike) != 1:  # it is really gone, or nobody knows which one it is
+            return
+        left.remove(alike[0])
+        yield (
+            f"if `{alike[0]}` is `{old}` under a new name, `rename: {{{old}: {alike[0]}}}` in the "
+            "study has what is recorded count"
+        )
+    for name in left:
+        yield (
+            f"if what is recorded had one value of `{name}`, `defaults: {{{name}: VALUE}}` in the "
+            "study has it count at that value"
+        )
+
+
+def _by_first(study: Simulations) -> dict[str, str]:
+    """Give the names of parameters by those under which they are recorded."""
+    return {study.lineage.first(name): name for name in study.names}
+
+
+def _new_and_gone(before: Simulations, after: Simulations) -> tuple[list[str], list[str]]:
+    """Name the parameters that there are in only one of the studies."""
+    was, now = _by_first(before), _by_first(after)
+    new = [name for first, name in now.items() if first not in was and name not in before.names]
+    gone = [
+        name
+        for first, name in was.items()
+        if first not in now
+        and name not in after.names
+        and (name not in before.lineage.defaults or _takes_others(before, name))
+    ]
+    return new, gone
+
+
+def _takes(study: Simulations, name: str, value: Any) -> bool:
+    """Say whether a parameter may have a value."""
+    if name in (study.derived or {}):
+        return True
+    text = canonical_json(value)
+    return any(canonical_json(other) == text for other in study.values(name))
+
+
+def _takes_others(study: Simulations, name: str) -> bool:
+    """Say whether a parameter may have other values than its default."""
+    if name in (study.derived or {}):
+        return True
+    text = canonical_json(study.lineage.defaults[name])
+    return any(canonical_json(other) != text for other in study.values(name))
+
+
+def _of_parameter(was: str, now: str, before: Simulations, after: Simulations) -> str:
     """Say what has become of a parameter; empty if nothing that it was is gone."""
-    one, other = ((study.derived or {}).get(name) for study in (before, after))
+    one, other = (before.derived or {}).get(was), (after.derived or {}).get(now)
     if one or other:
         return _became(one or "no formula", other or "no formula") if one != other else ""
-    if name in _drawn(before) and name in _drawn(after):
+    if was in _drawn(before) and now in _drawn(after):
         return ""
-    return _of_values([*before.values(name)], [*after.values(name)])
+    if said := _of_values([*before.values(was)], [*after.values(now)]):
+        return said
+    defaults = (study.lineage.defaults.get(n, ABSENT) for study, n in ((before, was), (after, now)))
+    one, other = ("not there" if d is ABSENT else _written(d) for d in defaults)
+    return f"in `defaults` {_became(one, other)}" if one != other else ""
 
 
 def _of_values(before: Sequence[Any], after: Sequence[Any]) -> str:
@@ -66,11 +133,20 @@ def _of_samples(before: Simulations, after: Simulations) -> Iterator[str]:
 
 def _samples(study: Simulations) -> list[dict[str, Any]]:
     given = [study.sample, *(block.get("sample") for block in study.blocks or [])]
-    return [sample for sample in given if sample]
+    first = study.lineage.first
+    return [
+        {
+            **sample,
+            "parameters": {first(name): space for name, space in sample["parameters"].items()},
+        }
+        for sample in given
+        if sample
+    ]
 
 
 def _drawn(study: Simulations) -> set[str]:
-    return {name for sample in _samples(study) for name in sample["parameters"]}
+    now = _by_first(study)
+    return {now[first] for sample in _samples(study) for first in sample["parameters"]}
 
 
 def _became(before: str, after: str) -> str:

@@ -32,27 +32,47 @@ class Others(NamedTuple):
     missing: list[str]
 
 
+class _Part(NamedTuple):
+    """Points with the same parameters, each with its number, and rows, each with its point."""
+
+    points: dict[str, tuple[int, dict[str, Any]]]
+    numbers: list[int]
+    rows: list[int]
+
+
 def others_of(reader: Reader) -> Iterator[Others]:
     """Give what is recorded and not in the study, in as many parts as it has sets of parameters.
 
     They can then be looked at like a study.
     """
     columns = {name: reader.all_values(name, reader.others) for name in reader.all_parameters}
-    names = list(columns)
-    parts: dict[tuple[str, ...], dict[str, tuple[Any, ...]]] = {}
-    members: dict[tuple[str, ...], list[int]] = {}
-    for row, values in zip(reader.others.tolist(), _rows(columns, len(reader.others)), strict=True):
-        own = {n: v for n, v in zip(names, values, strict=True) if v is not ABSENT}
-        parts.setdefault(tuple(own), {}).setdefault(canonical_json(own), tuple(own.values()))
-        members.setdefault(tuple(own), []).append(row)
-    for key, points in parts.items():
-        listed = list(points.values())
+    parts: dict[tuple[str, ...], _Part] = {}
+    for row, own in zip(reader.others.tolist(), _parameters(reader, columns), strict=True):
+        part = parts.setdefault(tuple(own), _Part({}, [], []))
+        number, _ = part.points.setdefault(canonical_json(own), (len(part.points), own))
+        part.numbers.append(number)
+        part.rows.append(row)
+    for key, part in parts.items():
+        listed = [tuple(own.values()) for _, own in part.points.values()]
+        at, rows = np.array(part.numbers), np.array(part.rows, np.intp)
         for start in range(0, len(listed), MAX_POINTS):
             study = _study_of(reader, key, listed[start : start + MAX_POINTS])
-            there = reader.only(study, np.array(members[key], np.intp))
+            is_here = (at >= start) & (at < start + MAX_POINTS)
+            here = rows[is_here]
+            places = reader.all_replicas(here) * study.n_points + at[is_here] - start
             told = [n for n in key if n in study.swept or not _is_same(n, study, reader)]
             missing = [n for n in reader.study.names if n not in key]
-            yield Others(there, told, missing)
+            yield Others(reader.only(study, here, places), told, missing)
+
+
+def _parameters(reader: Reader, columns: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Give the parameters of each simulation, under the names that they have now."""
+    now = reader.study.lineage.now
+    order = [*dict.fromkeys([*now(dict.fromkeys(columns)), *columns])]
+    for values in _rows(columns, len(reader.others)):
+        recorded = zip(columns, values, strict=True)
+        own = now({name: value for name, value in recorded if value is not ABSENT})
+        yield {name: own[name] for name in order if name in own}
 
 
 def _rows(columns: dict[str, list[Any]], size: int) -> Iterator[tuple[Any, ...]]:

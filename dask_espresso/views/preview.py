@@ -12,7 +12,7 @@ from ..process.modules import Module
 from ..store.admission import check_store, is_of
 from ..store.contents import Head, StoreContents
 from ..targets import Standing
-from .changes import changes
+from .changes import changes, remedies
 from .standing import standing_at
 
 
@@ -28,6 +28,8 @@ class Preview:
         Recorded ones that were part of the study, and are not any more.
     reasons : tuple of str
         Why they are not.
+    remedies : tuple of str
+        What would have them count, if they may.
     at_most : int or None
         New ones that there may be in all, where targets say how many there are.
     """
@@ -37,6 +39,7 @@ class Preview:
     kept: int
     dropped: int
     reasons: tuple[str, ...]
+    remedies: tuple[str, ...] = ()
     at_most: int | None = None
 
     def __str__(self) -> str:
@@ -75,10 +78,11 @@ def preview(
         if (retry_failed and head.status is not Status.DONE)
         or (changed_script == "rerun" and not is_of(head, study, modules))
     }
-    dropped, reasons = _dropped(contents, study, ids)
+    dropped, reasons, said = _dropped(contents, study, ids)
     found = Preview(
-        len(ids) - len(there), len(again), len(there) - len(again), dropped, tuple(reasons)
-    )
+        len(ids) - len(there), len(again), len(there) - len(again),
+        dropped, tuple(reasons), tuple(said),
+    )  # fmt: skip
     if not study.targets:
         return found
     standing = Standing(study.targets, study.n_points)
@@ -88,15 +92,19 @@ def preview(
     return replace(found, new=max(0, new), at_most=found.new if standing.may_want_more else None)
 
 
-def _dropped(contents: StoreContents[Head], study: Study, ids: set[str]) -> tuple[int, list[str]]:
-    """Count what would no longer be part of the study, and say why."""
+def _dropped(
+    contents: StoreContents[Head], study: Study, ids: set[str]
+) -> tuple[int, list[str], list[str]]:
+    """Count what would no longer be part of the study, and say why, and what to do if it may be."""
     if contents.study == study.snapshot():
-        return 0, []
+        return 0, [], []
     try:
         before = Study.from_snapshot(contents.study)
     except InputError:  # of a version with other studies
         gone = contents.outcomes.keys() - ids
-        return len(gone), ["the study was another one"]
+        return len(gone), ["the study was another one"], []
     gone = (contents.outcomes.keys() & set(before.ids())) - ids
-    reasons = list(changes(before, study)) if gone else []
-    return len(gone), reasons or ["its values are combined in another way"]
+    if not gone:
+        return 0, [], []
+    reasons = list(changes(before, study)) or ["its values are combined in another way"]
+    return len(gone), reasons, list(remedies(before, study))
