@@ -73,6 +73,11 @@ CHANGED_SCRIPT = click.option(
     help="If the script has changed since: keep what is recorded, or run everything again.",
 )  # fmt: skip
 
+YES = click.option(
+    "--yes", is_flag=True,
+    help="Do not ask before what is recorded is replaced, or no longer part of the study.",
+)  # fmt: skip
+
 
 def overrides(settings: tuple[str, ...]) -> dict[str, str]:
     """Give what --set says, a text a parameter.

@@ -10,12 +10,13 @@ import click
 
 from ..errors import InputError
 from ..streams import check_output
-from .options import CHANGED_SCRIPT, PROFILE, RETRY_FAILED, RUN_STORE, SET, overrides
+from .options import CHANGED_SCRIPT, PROFILE, RETRY_FAILED, RUN_STORE, SET, YES, overrides
 from .terminal import agrees, console, is_watched, quiet_dask, warn
 
 if TYPE_CHECKING:
     from ..inputs.profile import Profile
     from ..inputs.study import Study
+    from ..views.preview import Preview
 
 
 @click.command()
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @SET
 @RETRY_FAILED
 @CHANGED_SCRIPT
+@YES
 def run(
     study: str,
     profile: str | None,
@@ -36,6 +38,7 @@ def run(
     settings: tuple[str, ...],
     retry_failed: bool,
     changed_script: str | None,
+    yes: bool,
 ) -> None:
     """Run what of STUDY is not in its store yet.
 
@@ -57,7 +60,7 @@ def run(
 
     path = store or _default_store(loaded, settings)
     to_run = _preview(
-        path, loaded, chosen, is_all=dry_run, may_ask=not dry_run,
+        path, loaded, chosen, is_all=dry_run, may_ask=not (dry_run or yes),
         retry_failed=retry_failed, changed_script=changed_script,
     )  # fmt: skip
     if dry_run:
@@ -92,6 +95,7 @@ def run(
 @SET
 @RETRY_FAILED
 @CHANGED_SCRIPT
+@YES
 def submit(
     study: str,
     profile: str | None,
@@ -100,6 +104,7 @@ def submit(
     settings: tuple[str, ...],
     retry_failed: bool,
     changed_script: str | None,
+    yes: bool,
 ) -> None:
     """Submit the driver as a job, which runs what of STUDY is not in its store yet.
 
@@ -125,7 +130,7 @@ def submit(
     job = driver_job(loaded.name, chosen, arguments)
     # what would stop the driver at once is better said now
     _preview(
-        path, loaded, chosen, is_all=False, may_ask=not dry_run,
+        path, loaded, chosen, is_all=False, may_ask=not (dry_run or yes),
         retry_failed=retry_failed, changed_script=changed_script,
     )  # fmt: skip
     if dry_run:
@@ -152,7 +157,7 @@ def _default_store(study: Study, settings: tuple[str, ...]) -> Path:
 def _preview(
     path: Path, study: Study, profile: Profile, *, is_all: bool, may_ask: bool, **options: Any
 ) -> int:
-    """Say what a run would do, or only what it would no longer count; ask before the latter.
+    """Say what a run would do, or only what it would throw away; ask before the latter.
 
     Returns
     -------
@@ -168,20 +173,38 @@ def _preview(
     from ..process.modules import find_code
     from ..views.preview import preview
 
-    modules = find_code(study, engine_of(study, profile))
-    found = preview(path.absolute(), study, modules, **options)
+    engine = engine_of(study, profile)
+    found = preview(path.absolute(), study, find_code(study, engine), **options)
+    to_run = found.new + found.again
     if is_all:
         click.echo(f"{path}: {found}")
         warn(found.remedies)
-    elif found.dropped:
+        if said := _cost(path, found, engine.ranks):
+            click.echo(said)
+        return to_run
+    if found.dropped:
         warn([f"{path}: {found}; they stay in the store, but are no longer part of the study"])
         warn(found.remedies)
-        if may_ask and is_watched() and not agrees():
-            raise InputError(
-                f"{path}: nothing was run, and nothing changed; put the study back as it was, or "
-                "name another --store for this one"
-            )
-    return found.new + found.again
+    if found.replaced:
+        warn([f"{path}: {found.replaced} results that are recorded run again, and are replaced"])
+    if (found.dropped or found.replaced) and may_ask and is_watched() and not agrees():
+        raise InputError(
+            f"{path}: nothing was run, and nothing changed; put the study"
+            f"{' and its script' * bool(found.replaced)} back as it was, or name another --store "
+            "for this one"
+        )
+    return to_run
+
+
+def _cost(path: Path, found: Preview, ranks: int) -> str:
+    """Say what the run may cost; nothing where nothing was measured, or nothing would run."""
+    from ..store.reading import journal_path
+    from ..views.cost import expected_cost, measured_times
+
+    if not path.exists() and not journal_path(path).exists():
+        return ""
+    most = None if found.at_most is None else found.at_most + found.again
+    return expected_cost(measured_times(path), found.new + found.again, ranks, most)
 
 
 def _refuse_as_run_would(study: Study, profile: Profile, to_run: int) -> None:

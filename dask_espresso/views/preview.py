@@ -28,6 +28,8 @@ class Preview:
         Recorded ones that were part of the study, and are not any more.
     reasons : tuple of str
         Why they are not.
+    replaced : int
+        Results among those that would run again, which the new ones replace.
     remedies : tuple of str
         What would have them count, if they may.
     at_most : int or None
@@ -39,6 +41,7 @@ class Preview:
     kept: int
     dropped: int
     reasons: tuple[str, ...]
+    replaced: int = 0
     remedies: tuple[str, ...] = ()
     at_most: int | None = None
 
@@ -81,7 +84,8 @@ def preview(
     dropped, reasons, said = _dropped(contents, study, ids)
     found = Preview(
         len(ids) - len(there), len(again), len(there) - len(again),
-        dropped, tuple(reasons), tuple(said),
+        dropped, tuple(reasons), sum(there[name].status is Status.DONE for name in again),
+        tuple(said),
     )  # fmt: skip
     if not study.targets:
         return found

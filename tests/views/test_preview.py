@@ -7,6 +7,7 @@ import subprocess
 import sys
 import termios
 
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -16,6 +17,7 @@ from dask_espresso.inputs.study import load_study, store_name
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.record import pack
 from dask_espresso.store.store import Entry, open_store, read_store
+from dask_espresso.views.cost import expected_cost
 from dask_espresso.views.preview import Preview
 
 PARAMETERS = {"a": 1, "x": [1, 2, 3, 4]}
@@ -46,11 +48,14 @@ def study(tmp_path, monkeypatch, script):
 def recorded(study, tmp_path):
     """Record all simulations of the study, of which the last has failed."""
     loaded = study()
+    times = [1800.0, 5400.0, 3600.0, 3600.0, 3600.0, 3600.0, 3600.0, 1.0]
     with open_store(tmp_path / "s.h5", loaded) as store:
         for number, s in enumerate(loaded.simulations()):
             status = Status.FAILED if number == 7 else Status.DONE
-            outcome = Outcome(s.id, s.parameters, s.replica, status=status, result={},
-                              script_hash=loaded.script_hash)  # fmt: skip
+            outcome = Outcome(
+                s.id, s.parameters, s.replica, status=status, result={},
+                script_hash=loaded.script_hash, elapsed_time=times[number],
+            )  # fmt: skip
             store.record([Entry(s.id, status, pack(outcome))])
         store.publish()
     return tmp_path / "s.h5"
@@ -58,7 +63,7 @@ def recorded(study, tmp_path):
 
 def invoke(*arguments, status=0):
     result = CliRunner().invoke(main, list(map(str, arguments)))
-    assert result.exit_code == status, result.output
+    assert status is None or result.exit_code == status, result.output
     return result.output
 
 
@@ -96,11 +101,35 @@ CHANGES = [
 def test_a_dry_run_says_what_would_happen_and_does_nothing(study, recorded, change, said):
     study(**change)
     before = recorded.read_bytes()
-    first, *hints = dry_run().splitlines()
+    first, *more = dry_run().splitlines()
     assert first == f"s.h5: {said}"
-    assert bool(hints) == ("is new" in said)
+    count = int(said.split(" new")[0])
+    cost = f"about {count} core hours, an estimate: {count} simulations, at the 1 h 0 min that"
+    assert bool(count) == any(line.startswith(cost) for line in more)
+    assert ("is new" in said) == any("in the study has it count" in line for line in more)
     assert recorded.read_bytes() == before
     assert sorted(p.name for p in recorded.parent.iterdir()) == ["s.h5", "s.py", "study.yaml"]
+
+
+def test_a_dry_run_says_what_it_may_cost(study, recorded):
+    study(replicas=3)
+    took = "at the 1 h 0 min that the 7 recorded as done took on average (30 min 0 s to 1 h 30 min)"
+    assert dry_run() == (
+        f"s.h5: 4 new, 8 recorded already\nabout 4 core hours, an estimate: 4 simulations, {took}\n"
+    )
+    (recorded.parent / "p.yaml").write_text("engines: {python: {ranks: 2}}\n")
+    assert f"about 8 core hours, an estimate: 4 simulations on 2 cores, {took}" in invoke(
+        "run", "study.yaml", "--dry-run", "--profile", "p.yaml", status=None
+    )
+    study(until={"y": {"relative": 0.01}, "replicas": {"minimum": 3, "maximum": 9}}, replicas=9)
+    assert "about 4 core hours, at most 28, an estimate: 4 simulations, at" in dry_run()
+
+
+def test_costs_are_not_known_without_times():
+    assert expected_cost(np.array([]), 3, 1) == ""
+    assert expected_cost(np.array([1.0]), 0, 1) == ""
+    assert expected_cost(np.array([0.5]), 3, 1).startswith("less than 0.01 core hours, an estimate")
+    assert expected_cost(np.array([36.0]), 123_456, 1).startswith("about 1,200 core hours, an est")
 
 
 def test_one_that_is_dropped():
@@ -116,11 +145,12 @@ def test_a_dry_run_without_a_store(study):
 
 
 def test_a_dry_run_with_what_runs_again(study, recorded):
-    assert dry_run("--retry-failed") == "s.h5: 0 new, 1 again, 7 recorded already\n"
+    said = dry_run("--retry-failed")
+    assert said.startswith("s.h5: 0 new, 1 again, 7 recorded already\nabout 1 core hours, an est")
     (recorded.parent / "s.py").write_text("print()")
     assert "s.py: has changed" in invoke("run", "study.yaml", "--dry-run", status=2)
     assert dry_run("--changed-script", "keep") == "s.h5: 0 new, 8 recorded already\n"
-    assert dry_run("--changed-script", "rerun") == "s.h5: 0 new, 8 again\n"
+    assert dry_run("--changed-script", "rerun").startswith("s.h5: 0 new, 8 again\nabout 8 core")
 
 
 def test_values_combined_in_another_way(study, tmp_path):
@@ -144,28 +174,41 @@ def test_a_run_without_a_terminal_says_so_and_goes_on(study, recorded):
     assert "no longer" not in invoke("run", "study.yaml")
 
 
-@pytest.mark.parametrize(("answer", "status"), [("n", 2), ("", 2), ("y", 0)])
-def test_a_run_on_a_terminal_asks(study, recorded, answer, status):
+@pytest.mark.parametrize(
+    ("options", "answer", "status"),
+    [
+        ([], "n", 2), ([], "", 2), ([], "y", 0), (["--yes"], None, 0),
+        (["--changed-script", "rerun"], "n", 2),
+    ],
+)  # fmt: skip
+def test_a_run_on_a_terminal_asks(study, recorded, options, answer, status):
     study({**PARAMETERS, "x": [1]}, replicas=1)
+    warned = b"7 recorded no longer match"
+    if "rerun" in options:
+        study()
+        (recorded.parent / "s.py").write_text("print()")
+        warned = b"7 results that are recorded run again, and are replaced"
     before = recorded.read_bytes()
     ours, theirs = os.openpty()
-    command = [sys.executable, "-c", ON_A_TERMINAL, "run", "study.yaml"]
+    command = [sys.executable, "-c", ON_A_TERMINAL, "run", "study.yaml", *options]
     with os.fdopen(ours, "r+b", buffering=0) as terminal:
         process = subprocess.Popen(
             command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True
         )
         os.close(theirs)
         said = b""
-        while b"go on? [y/N]" not in said:
+        while b"go on? [y/N]" not in said and answer is not None:
             said += terminal.read(1000)
-        assert b"7 recorded no longer match" in said.replace(b"\r\n", b" ")
-        terminal.write(f"{answer}\n".encode())
+        if answer is not None:
+            terminal.write(f"{answer}\n".encode())
         try:
             while data := terminal.read(1000):
                 said += data
         except OSError:  # closed by its other end
             pass
         assert process.wait(300) == status, said
+    assert warned in said.replace(b"\r\n", b" ")
+    assert (b"go on?" in said) == (answer is not None)
     if status:
         assert b"nothing was run, and nothing changed" in said
         assert recorded.read_bytes() == before
