@@ -52,7 +52,8 @@ class Column(NamedTuple):
 def read_array(file: h5py.File, name: str, unread: Sequence[str] = ()) -> Column:
     """Read back a column as arrays; only its states if it is of the kinds left unread."""
     dataset, kind = file[name], file[name].attrs["kind"]
-    kind = "array" if kind == "axis" or (kind == "ragged" and "array" in unread) else kind
+    is_left = kind in ("ragged", "padded") and "array" in unread
+    kind = "array" if kind == "axis" or is_left else kind
     if kind not in ("float", "int", "bool", "complex", "str", "array"):
         return column_of(read_column(file, name))
     found = file.get(f"{STATES}/{name}")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 
-from .columns import ABSENT, BOOL, DIMENSION, SCALARS, STATES, Path, States, states_of
+from .columns import ABSENT, BOOL, SCALARS, STATES, Path, States, states_of
+from .datasets import TEXT, Datasets
 from .json_values import to_json
 from .kinds import are_beyond_floats, are_one_axis, kind_of
-
-_TEXT = h5py.string_dtype("utf-8")
-_NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %9d"
+from .padding import Padded, can_be_padded, padded, placed
 
 
 class ColumnWriter:
@@ -34,11 +33,14 @@ class ColumnWriter:
 
     def __init__(self, file: h5py.File, ids: Sequence[str], names: Collection[str]) -> None:
         self._file = file
-        self._names = names
-        self._dimensions: dict[str, Any] = {}
-        scale = file.create_dataset(DIMENSION, data=list(ids), dtype=_TEXT, shape=(len(ids),))
-        scale.make_scale(DIMENSION)
-        self._dimensions[DIMENSION] = scale
+        self._datasets = Datasets(file, ids, names)
+        self._padded: list[Padded] = []
+
+    def close(self) -> None:
+        """Put arrays of several lengths beside each other; all columns have to be written."""
+        for dataset, name, size in placed(self._padded):
+            dataset.resize(size, axis=1)
+            dataset.dims[1].attach_scale(self._datasets.dimension(name, size))
 
     def write(
         self,
@@ -64,7 +66,8 @@ class ColumnWriter:
         attributes : dict, optional
             More HDF5 attributes, such as units.
         axes : sequence of str
-            Of arrays: names of the columns along which they stand, which were written before.
+            Of arrays: names of the columns along which they stand, which were written before. Of an
+            axis its own name.
         """
         there = [value for value in values if value is not ABSENT and value is not None]
         states = states_of(values) if len(there) < len(values) else None
@@ -82,10 +85,8 @@ class ColumnWriter:
         there = [value for value in values if value is not ABSENT and value is not None]
         if not there or not are_one_axis(there):
             return False
-        scale = self._file.create_dataset(name, data=_storage(there[0]))
-        scale.make_scale(name)
+        scale = self._datasets.create_axis(name, _storage(there[0]))
         scale.attrs["kind"], scale.attrs["dtype"] = "axis", there[0].dtype.str
-        self._dimensions[name] = scale
         states = states_of(values) if len(there) < len(values) else None
         self._finish(scale, name, "result", path, states)
         return True
@@ -116,11 +117,14 @@ class ColumnWriter:
         axes: Sequence[str],
     ) -> Any:
         kind = kind_of(there)
-        would_change = states is not None and are_beyond_floats(kind, there)
+        are_beyond = are_beyond_floats(kind, there)
+        would_change = states is not None and are_beyond
         if kind == "array" and (
             would_change or len({v.shape for v in there}) > 1 or not there[0].size
         ):
-            return self._write_ragged(name, values, there)
+            may_be_padded = not are_beyond and can_be_padded(there, len(values))
+            write = self._write_padded if may_be_padded else self._write_ragged
+            return write(name, values, there)
         if would_change:
             kind = "json"
         if kind in ("str", "json"):
@@ -135,7 +139,8 @@ class ColumnWriter:
     ) -> Any:
         texts = there if kind == "str" else [to_json(value) for value in there]
         fill = _free_text(texts)
-        dataset = self._dataset(name, np.array(_filled(values, texts, fill), object), dtype=_TEXT)
+        data = np.array(_filled(values, texts, fill), object)
+        dataset = self._datasets.create(name, data, [self._datasets.simulation], dtype=TEXT)
         if len(there) < len(values):
             dataset.attrs["_FillValue"] = fill
         return dataset
@@ -156,9 +161,8 @@ class ColumnWriter:
         data, fill = _storage(array), None
         if states is not None:
             data, fill = _without_values(data, states > 0)
-        extra = _named_dimensions(self._dimensions, name, array.shape[1:], axes)
-        parts = ["complex_part"] if array.dtype.kind == "c" else []
-        dataset = self._dataset(name, data, [*extra, *parts])
+        extra = self._datasets.dimensions_of(name, array.shape[1:], axes)
+        dataset = self._datasets.create(name, data, [self._datasets.simulation, *extra])
         if kind == "array":
             dataset.attrs["dtype"] = array.dtype.str
         if array.dtype.kind == "b":
@@ -174,11 +178,12 @@ class ColumnWriter:
         nowhere = (-1,) * there[0].ndim
         shapes = [v.shape if isinstance(v, np.ndarray) else nowhere for v in values]
         flat = np.concatenate([v.ravel() for v in there])
-        element = self._free_name(f"{name}_element")
-        parts = ["complex_part"] if flat.dtype.kind == "c" else []
-        dataset = self._dataset(name, _storage(flat), parts, along=element)
-        count = self._free_name(f"{name}_shape")
-        shape = self._dataset(count, np.array(shapes, np.int64), [f"{name}_axis"])
+        element = self._datasets.free_name(f"{name}_element")
+        data, of_shapes = _storage(flat), np.array(shapes, np.int64)
+        dataset = self._datasets.create(name, data, [self._datasets.dimension(element, len(flat))])
+        count = self._datasets.free_name(f"{name}_shape")
+        axis = self._datasets.dimension(f"{name}_axis", len(nowhere))
+        shape = self._datasets.create(count, of_shapes, [self._datasets.simulation, axis])
         if len(there) < len(values):
             shape.attrs["_FillValue"] = np.int64(-1)
         if len(nowhere) == 1:
@@ -189,50 +194,28 @@ class ColumnWriter:
         dataset.attrs["shapes"] = count
         return dataset
 
-    def _dataset(
-        self,
-        name: str,
-        data: np.ndarray[Any, Any],
-        extra: Sequence[str] = (),
-        *,
-        along: str = DIMENSION,
-        dtype: Any = None,
-    ) -> Any:
-        """Write an array whose every axis has a dimension scale, as netCDF wants it."""
-        options = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-        big = data.nbytes > 1 << 16 and data.dtype.kind != "O"
-        dataset = self._file.create_dataset(
-            name, data=data, dtype=dtype, **(options if big else {})
-        )
-        for axis, dimension in enumerate((along, *extra)):
-            dataset.dims[axis].attach_scale(self._dimension(dimension, data.shape[axis]))
+    def _write_padded(self, name: str, values: Sequence[Any], there: Sequence[Any]) -> Any:
+        array, lengths = padded(values, there)
+        is_beyond_end = np.arange(array.shape[1]) >= lengths[:, None]
+        data, fill = _without_values(_storage(array), is_beyond_end)
+        dataset = self._datasets.create(
+            name, data, [self._datasets.simulation, None],
+            maxshape=(len(data), None, *data.shape[2:]),
+            fillvalue=math.nan if fill is None else fill,
+        )  # fmt: skip
+        if fill is not None:
+            dataset.attrs["_FillValue"] = fill
+        size = sum(value.nbytes for value in there)
+        self._padded.append(Padded(name, dataset, size))
+        count = self._datasets.free_name(f"{name}_length")
+        length = self._datasets.create(count, lengths, [self._datasets.simulation])
+        if len(there) < len(values):
+            length.attrs["_FillValue"] = np.int64(-1)
+        length.attrs["long_name"] = f"length of each simulation's array in {name}"
+        dataset.attrs["kind"] = "padded"
+        dataset.attrs["dtype"] = array.dtype.str
+        dataset.attrs["lengths"] = count
         return dataset
-
-    def _dimension(self, name: str, size: int) -> Any:
-        if name not in self._dimensions:
-            scale = self._file.create_dataset(self._free_name(name), shape=(size,), dtype=">f4")
-            scale.make_scale(_NO_VARIABLE % size)
-            self._dimensions[name] = scale
-        return self._dimensions[name]
-
-    def _free_name(self, name: str) -> str:
-        """Give a name for what is no column: this one, unless a column has it."""
-        candidates = itertools.chain([name], (f"{name}_{i}" for i in itertools.count(2)))
-        return next(c for c in candidates if c not in self._names and c not in self._file)
-
-
-def _named_dimensions(
-    there: Mapping[str, Any], name: str, shape: Sequence[int], axes: Sequence[str]
-) -> list[str]:
-    """Name an array's dimensions as those of its axes, where these are there and as long."""
-    own = [f"{name}_dim_{i}" for i in range(len(shape))]
-    if len(axes) != len(shape):
-        return own
-    named = [axis if axis in there else f"{axis}_dim_0" for axis in axes]
-    are_as_long = [
-        n in there and len(there[n]) == size for n, size in zip(named, shape, strict=True)
-    ]
-    return [n if fits else o for n, o, fits in zip(named, own, are_as_long, strict=True)]
 
 
 def _filled(values: Sequence[Any], there: Sequence[Any], fill: Any) -> Sequence[Any]:
@@ -246,7 +229,7 @@ def _filled(values: Sequence[Any], there: Sequence[Any], fill: Any) -> Sequence[
 def _without_values(
     data: np.ndarray[Any, Any], rows: np.ndarray[Any, Any]
 ) -> tuple[np.ndarray[Any, Any], Any]:
-    """Mark rows as missing: by NaN, or by a number that no row has, which is given too."""
+    """Mark places as missing: by NaN, or by a number that is nowhere, which is given too."""
     if data.dtype.kind == "f":
         data[rows] = math.nan
         return data, None

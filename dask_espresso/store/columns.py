@@ -1,7 +1,8 @@
 """Columns of the store: how one named value of every simulation stands in HDF5.
 
 A column is a dataset along the dimension ``simulation``. Numbers, strings and
-arrays of one shape are plain datasets; arrays of several shapes are stored one
+arrays of one shape are plain datasets; rows of several lengths are padded, with
+their lengths beside them; other arrays of several shapes are stored one
 behind the other with their shapes beside them (a contiguous ragged array of the
 CF conventions); an axis of others that is the same everywhere stands there once,
 as a coordinate; whatever else a result may hold is JSON text. Nested dicts
@@ -10,7 +11,7 @@ become one column a leaf. Every column is read back equal to what was written.
 Where a simulation has no value stands NaN, or what `_FillValue` says: a number
 or a text that no simulation has, of a wider type if need be. So other programs
 take it for missing. They make whole numbers with gaps floats: where that would
-change one, they are JSON text, and arrays are stored one behind the other. Which
+change one, they are JSON text, and arrays stand one behind the other. Which
 ones have None, and which nothing, is in a group beside.
 """
 
@@ -84,6 +85,8 @@ def _read_values(file: h5py.File, dataset: Any) -> list[Any]:
         ends = np.cumsum(shapes.prod(axis=1))[:-1]
         parts = np.split(flat, ends)
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    if kind == "padded":
+        return _read_padded(dataset, file[dataset.attrs["lengths"]][:])
     if kind == "bool":
         return [value == 1 for value in dataset[:].tolist()]
     if kind in ("int", "float"):
@@ -95,6 +98,13 @@ def _read_values(file: h5py.File, dataset: Any) -> list[Any]:
     if kind == "json":
         return [from_json(text) if text else None for text in _texts(dataset)]
     raise InputError(f"{file.filename}: {dataset.name} is of the unknown kind {kind!r}")
+
+
+def _read_padded(dataset: Any, lengths: np.ndarray[Any, Any]) -> list[Any]:
+    if lengths.max(initial=0) > dataset.shape[1]:
+        raise ValueError(f"{dataset.name} ends before its rows do")
+    rows = restore(dataset[:, : lengths.max(initial=0)], dataset.attrs["dtype"])
+    return [row[: max(0, n)] for row, n in zip(rows, lengths.tolist(), strict=True)]
 
 
 def _texts(dataset: Any) -> list[str]:

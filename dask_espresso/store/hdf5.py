@@ -30,7 +30,9 @@ from .seal import check_seal, seal_of
 from .table import OUTCOME_FIELDS, Table
 from .variables import write_columns
 
-FORMAT = 2  # in the first, other programs found zeros and empty texts where nothing was
+# in the first, other programs found zeros and empty texts where nothing was; in the second, rows of
+# several lengths stood one behind the other
+FORMAT = 3
 _MANY = 10  # times as long takes a text that is read alone
 _ONCE_ZERO = ("outcome", ("peak_memory",))  # in stores of before, where it was not known
 _NEEDED = ("status", "sequence")  # fields that every store has

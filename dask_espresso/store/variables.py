@@ -27,12 +27,15 @@ def write_columns(file: h5py.File, table: Table, study: dict[str, Any]) -> None:
     for role in ("parameter", "result", "outcome"):
         for path, values in table.columns(role, paths[role]):
             attributes = ATTRIBUTES[path[0]] if role == "outcome" else of_error(role, path, names)
-            name, along = names[role, path], _along(path, names, axes) if role == "result" else ()
+            name = names[role, path]
+            along = _along(path, names, axes) if role == "result" else []
             if role == "result" and path in are_axes and writer.write_axis(name, path, values):
                 continue
+            along = [name] if role == "result" and path in are_axes else along
             writer.write(name, role, path, values, attributes, along)
             if role == "outcome" and path[0] in CODED:
                 write_codes(file, path[0], values)
+    writer.close()
     if table.places is not None:
         write_places(file, table.places)
     by_role = {role: [names[role, path] for path in paths[role]] for role in ROLES}

@@ -44,8 +44,11 @@ COLUMNS = {
     "mixed": st.booleans() | whole | texts,
     **{dtype: arrays(dtype) for dtype in ["bool", *INTEGERS, *FLOATS, *COMPLEX]},
     "matrix": arrays("uint8", (2, 2)),
-    "ragged": arrays("int64", st.tuples(st.integers(0, 2))),
-    "ragged_bool": arrays("bool", st.tuples(st.integers(0, 2))),
+    "row": arrays("int64", st.tuples(st.integers(0, 2))),
+    "row_float": arrays("float32", st.tuples(st.integers(0, 2))),
+    "row_complex": arrays("complex64", st.tuples(st.integers(0, 2))),
+    "row_bool": arrays("bool", st.tuples(st.integers(0, 2))),
+    "ragged": arrays("int64", st.tuples(st.integers(0, 2), st.just(2))),
     "ragged_complex": arrays("complex64", st.tuples(st.integers(0, 2), st.just(2))),
 }
 results = st.none() | st.fixed_dictionaries(
@@ -70,6 +73,13 @@ def rows_of(data, name):
     found, is_complex = data[name].values, data[name].dims[-1] == "complex_part"
     if is_complex:
         found = found[..., 0] + 1j * found[..., 1]
+    if f"{name}_length" in data:
+        lengths = data[f"{name}_length"].values
+        rows = zip(found, lengths, strict=True)
+        rows = [None if np.isnan(n) else (row[: int(n)], row[int(n) :]) for row, n in rows]
+        assert all(pandas.isnull(row[1]).all() for row in rows if row)  # behind the end
+        assert all(pandas.isnull(f).all() for f, row in zip(found, rows, strict=True) if not row)
+        return [row and row[0] for row in rows]
     if f"{name}_shape" in data:
         shapes = data[f"{name}_shape"].values
         sizes = np.nan_to_num(shapes).prod(axis=1).astype(int)
@@ -85,7 +95,7 @@ def rows_of(data, name):
 
 def means_of(data, names):
     """Average all columns over the simulations of each point that have one."""
-    kinds = ("str", "json", "ragged")
+    kinds = ("str", "json", "ragged", "padded")
     numbers = [name for name in names if data[name].attrs["kind"] not in kinds]
     return data[["x", *numbers]].groupby("x").mean()
 
@@ -100,7 +110,7 @@ def check(data, means, name, there, points):
             assert same(from_json(row), value)
         elif value is not None:
             assert np.array_equal(row, np.asarray(value).astype(np.asarray(row).dtype))
-    if kind in ("str", "json", "ragged"):
+    if kind in ("str", "json", "ragged", "padded"):
         return
     if not any(value is None for value in there):
         is_scalar = not isinstance(there[0], np.ndarray) and kind != "complex"
@@ -190,7 +200,7 @@ def test_means_of_what_is_done(tmp_path, engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_booleans_are_booleans(tmp_path, engine):
     rows = [
-        {"mask": np.array([i == 1, True]), "flag": i > 1, "ragged": np.zeros(i, bool)}
+        {"mask": np.array([i == 1, True]), "flag": i > 1, "ragged": np.zeros((i, 1), bool)}
         for i in range(3)
     ]
     path = tmp_path / "s.h5"
@@ -262,8 +272,7 @@ def test_an_empty_array_is_not_missing(tmp_path, engine):
     rows = [{"a": np.arange(2)}, {"a": np.arange(0)}, {"a": None}, {}, None]
     write(tmp_path / "s.h5", [(1, row) for row in rows])
     with xarray.open_dataset(tmp_path / "s.h5", engine=engine) as data:
-        shapes = data["a_shape"][:, 0]
-        np.testing.assert_array_equal(shapes, [2, 0, np.nan, np.nan, np.nan])
+        np.testing.assert_array_equal(data["a_length"], [2, 0, np.nan, np.nan, np.nan])
     assert same([o.result for o in read_store(tmp_path / "s.h5").outcomes.values()], rows)
 
 

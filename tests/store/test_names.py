@@ -29,8 +29,8 @@ NAMES = [
     "result.x", "parameter.x", "result.status", "result.result.status", "outcome.status",
     "_states", "_x", "_FillValue", "x.y", "x/y", "x y", "x%20y", ".", "..", " ", "/", "%", "%%2E",
     "X", "Pressure", "é", "e\u0301", "粒子", "\n", "\0", "a,b", '"', "\\", "-1", "1", "None",
-    "complex_part", "list_shape", "list_element", "list_axis", "list_dim_0", "n" * 200, "é" * 500,
-    "n" * 100_000,
+    "complex_part", "list_shape", "list_element", "list_axis", "list_dim_0", "dim_3", "sample",
+    "n" * 200, "é" * 500, "n" * 100_000,
 ]  # fmt: skip
 
 
@@ -132,9 +132,11 @@ def test_readme_holds_whatever_the_names(tmp_path):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_a_column_needs_beside_it_gives_way(tmp_path, engine):
-    auxiliary = ["hist_dim_0", "list_shape", "list_element", "list_axis", "complex_part"]
-    with_arrays = {"hist": np.arange(3), "list": np.arange(2), "z": 1j}
-    rows = [with_arrays | {"list": np.arange(i)} for i in range(2)]
+    auxiliary = ["dim_3", "m_dim_0", "sample", "row_length"]
+    auxiliary += ["list_shape", "list_element", "list_axis", "complex_part"]
+    with_arrays = {"hist": np.arange(3), "m": np.ones((3, 2)), "z": 1j}
+    lists = [{"list": np.ones((i + 1, 2)), "row": np.arange(i)} for i in range(2)]
+    rows = [with_arrays | ragged for ragged in lists]
     rows += [dict.fromkeys(auxiliary, i) for i in range(2)]
     for order in (rows, rows[::-1]):
         write(tmp_path / "s.h5", *[({}, row) for row in order])

@@ -241,8 +241,10 @@ def test_xarray_reads_it(mixed):
         np.testing.assert_allclose(data["pressure"], [0, 1.5, np.nan, 4.5])
         np.testing.assert_allclose(data["n_samples"], [0, 1, np.nan, 3])
         assert data["rdf.g"].shape == (4, 4)
-        assert data["clusters"].shape == (4,)
-        np.testing.assert_array_equal(data["clusters_shape"][:, 0], [0, 1, np.nan, 3])
+        assert data["clusters"].dims == ("simulation", "sample")
+        np.testing.assert_array_equal(data["clusters_length"], [0, 1, np.nan, 3])
+        np.testing.assert_array_equal(data["clusters"][3], [0, 1, 2])
+        np.testing.assert_array_equal(data["clusters"][1], [0, np.nan, np.nan])
         assert data["status"].values.tolist() == [0, 0, 1, 0]
         assert data["status"].attrs["flag_meanings"] == "done failed timed_out lost not_finite"
         assert np.issubdtype(data["started"].dtype, np.datetime64)
