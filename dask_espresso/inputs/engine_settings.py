@@ -14,6 +14,25 @@ from ..errors import BadValueError, describe
 from ..paths import expand, expand_setting
 from .options import variables, whole
 
+# with which the same code runs elsewhere, or on more cores
+_SAYS_WHERE = re.compile(
+    r"\w*(PATH|DIR|HOME|ROOT|PREFIX)|TMP|TEMP|\w*_NUM_THREADS|CUDA_VISIBLE_DEVICES"
+    r"|(OMPI|PMIX|PRTE|MPICH|I_MPI|FI|UCX|HYDRA)_\w+"
+)
+
+
+def says_where(variable: str) -> bool:
+    """Say whether a variable is known to tell only where or on how many cores something runs.
+
+    Results may depend on all others. What stands on a module path is code by itself.
+
+    Examples
+    --------
+    >>> [says_where(name) for name in ("LD_LIBRARY_PATH", "OMP_NUM_THREADS", "CUTOFF")]
+    [True, True, False]
+    """
+    return bool(_SAYS_WHERE.fullmatch(variable))
+
 
 def command_words(value: Any) -> Any:
     """Give a program and what comes behind it as words."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..engines import Engine
 from ..files import file_hash
 from ..identity import canonical_json
+from ..inputs.engine_settings import says_where
 from ..script.engine_table import ENGINES
 from .environment import simulation_environment
 
@@ -26,18 +27,19 @@ _OF_ENGINES = {"dask_espresso", *filter(None, (kind.module for kind in ENGINES.v
 _INSTALLED = {"site-packages", "dist-packages"}
 _BINARY = (".so", ".pyd", ".dylib")
 _IMPORTERS = ("import_module", "__import__")
+_OF_PROFILE = "engines."
 _LEVELS = 3  # of directories above a file that it may put on the module path
 
 
 class Module(NamedTuple):
-    """One file of a module, or a key of the study that says how the script is called.
+    """One file of a module, or what study and profile say of how the script is called.
 
     Attributes
     ----------
     name : str
         Its path inside the directory that it is imported from, such as ``helpers/io.py``.
     path : str
-        The file, absolute; empty for a key of the study.
+        The file, absolute; empty for a key of the study, or a variable of the profile.
     hash : str
         Its SHA-256, as hexadecimal digits.
     """
@@ -46,18 +48,29 @@ class Module(NamedTuple):
     path: str
     hash: str
 
+    @property
+    def is_of_profile(self) -> bool:
+        """Whether it is a variable that the profile sets."""
+        return not self.path and self.name.startswith(_OF_PROFILE)
+
 
 def find_code(study: Study, engine: Engine) -> tuple[Module, ...]:
     """Find what results depend on beside the script: its modules, and how it is called."""
-    spoken = [
-        Module(name, "", hashlib.sha256(canonical_json(value).encode()).hexdigest())
-        for name, value in study.interface()
+    spoken = [_spoken(name, value) for name, value in study.interface()]
+    spoken += [
+        _spoken(f"{_OF_PROFILE}{engine.name}.environment.{name}", value)
+        for name, value in engine.environment
+        if not says_where(name)
     ]
     if not engine.is_program:
         return (*find_modules(study.script_path, engine), *spoken)
     files = {Path(word).name: Path(word) for word in engine.command if Path(word).is_absolute()}
     is_file = {name: path for name, path in files.items() if path.is_file()}
     return (*_hashed({n: p for n, p in is_file.items() if p != study.script_path}), *spoken)
+
+
+def _spoken(name: str, value: object) -> Module:
+    return Module(name, "", hashlib.sha256(canonical_json(value).encode()).hexdigest())
 
 
 def find_modules(script: Path | None, engine: Engine) -> tuple[Module, ...]:

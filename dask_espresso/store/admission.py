@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..process.modules import code_hash
+from ..inputs.interface import Interface
+from ..inputs.program import program_name
+from ..process.modules import Module, code_hash
 from .contents import Head, StoreContents
 from .hdf5 import Published
 from .journal import read_journal
@@ -16,7 +18,6 @@ from .reading import differences, is_same, journal_path, read_rows, store_path
 
 if TYPE_CHECKING:
     from ..inputs.study import Study
-    from ..process.modules import Module
 
 
 def check_store(
@@ -115,19 +116,43 @@ def is_of(recorded: StoreContents[Head] | Head, study: Study, modules: tuple[Mod
 def _change(
     contents: StoreContents[Head], study: Study, modules: tuple[Module, ...]
 ) -> tuple[str, str]:
-    """Say which file has changed in which way, and what it is."""
+    """Say what has changed in which way, and what it is."""
     if contents.script_hash != study.script_hash:
-        return f"{study.script_path}: has changed", "script"
+        return f"{study.script_path}: has changed", "script" if study.script else "program"
     before = contents.versions.get(contents.code_hash, {})
     for module in modules:
-        where = module.path or f"{study.path}: {module.name}"
         if module.name not in before:
-            return f"{where}: has been added", "modules" if module.path else "way to call it"
+            return f"{_place(module, study)}: has been added", _kind(module, study, "modules")
         if module.hash != before[module.name]:
-            return f"{where}: has changed", "module" if module.path else "way to call it"
+            return f"{_place(module, study)}: has changed", _kind(module, study, "module")
     gone = sorted(before.keys() - _files(study, modules).keys())
+    for name in gone:
+        module = Module(name, "", "")
+        if module.is_of_profile or name in Interface.model_fields:
+            return f"{_place(module, study)}: is no longer there", _kind(module, study, "")
+    if study.program:
+        what = f"{study.path}: program: no longer names {', '.join(gone)}"
+        return (what if gone else f"{study.path}: program: is another one"), "program"
     what = f"{', '.join(gone)}, which it imported, has gone" if gone else "has other modules"
     return f"{study.script_path}: {what}", "modules"
+
+
+def _place(module: Module, study: Study) -> str:
+    """Say where a part of the code stands."""
+    if module.is_of_profile:
+        return f"the profile: {module.name}"
+    return module.path or f"{study.path}: {module.name}"
+
+
+def _kind(module: Module, study: Study, imported: str) -> str:
+    """Say what a part of the code is; a file that is `imported` is so for a script alone."""
+    if module.is_of_profile:
+        return "variable"
+    if not module.path:
+        return "way to call it"
+    if not study.program:
+        return imported
+    return "program" if module.name == program_name(study.program) else "file"
 
 
 def _has_journal(path: Path) -> bool:

@@ -106,9 +106,12 @@ def _check_may_join(
         raise InputError(f"{other_path}: the store of another study ({how}); these stay apart")
     is_of = _is_of(first)
     if not changed_script and not is_of(other):
+        program = " ".join(first.study.get("program") or ())
+        what = first.study.get("script") or program
+        parts = "what it is called with" if program else "the modules that it imports"
         raise InputError(
-            f"{other_path}: was run last with another version of {first.study.get('script')}, or "
-            f"of the modules that it imports, than {path}; choose --changed-script keep (keep what "
+            f"{other_path}: was run last with another version of {what}, or "
+            f"of {parts}, than {path}; choose --changed-script keep (keep what "
             "both have recorded; versions are told apart), --changed-script drop (leave out what "
             f"was not recorded with the version of {path}), or do not merge them"
         )

@@ -54,10 +54,10 @@ def change(path, text):
     os.utime(path, (later, later))
 
 
-def record(path, count, start=0, changed_script=None, **fields):
+def record(path, count, start=0, changed_script=None, profile=PROFILE, **fields):
     """Record outcomes of the study as it is now; give the workload."""
     study = load_study("study.yaml")
-    workload = Workload.of(study, PROFILE)
+    workload = Workload.of(study, profile)
     simulations = list(study.simulations())[start : start + count]
     options = {"changed_script": changed_script, "modules": workload.modules}
     with open_store(path, study, **options) as store:
@@ -104,6 +104,73 @@ def test_modules_that_come_and_go(here):
     (here / "fast.py").unlink()
     (here / "helper.py").unlink()
     assert "sim.py: helper.py, which it imported, has gone since the 2" in refusal(path)
+
+
+def test_a_variable_of_the_profile_is_part_of_the_code(here):
+    def modules(**environment):
+        settings = EngineSettings(environment=environment)
+        return Workload.of(study, Profile(engines={"python": settings})).modules
+
+    def refused(path, found):
+        with pytest.raises(InputError) as caught:
+            check_store(path, study, modules=found)
+        return str(caught.value)
+
+    path, study = here / "s.h5", load_study("study.yaml")
+    record(path, 2)  # without any
+    elsewhere = {"LD_LIBRARY_PATH": "/opt", "TMPDIR": "/x", "OMP_NUM_THREADS": "4"}
+    check_store(path, study, modules=modules(**elsewhere))  # where, not what
+    said = refused(path, modules(CUTOFF="3"))
+    assert said.startswith(
+        f"the profile: engines.python.environment.CUTOFF: has been added since the 2 outcomes in "
+        f"{path} were recorded; put the old variable back, or choose --changed-script keep"
+    )
+    record(path, 1, 2, changed_script="keep", profile=Profile(
+        engines={"python": EngineSettings(environment={"CUTOFF": "3"})}
+    ))  # fmt: skip
+    check_store(path, study, modules=modules(CUTOFF="3", **elsewhere))
+    assert "environment.CUTOFF: has changed since the 3" in refused(path, modules(CUTOFF="4"))
+    assert "environment.CUTOFF: is no longer there since the 3" in refused(path, modules())
+    assert "(changed: engines.python.environment.CUTOFF)" in invoke("status", path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"md": "#"}, "/md: has changed since the 1 outcomes in {path} were recorded; put the old "
+                      "program back, or choose --changed-script keep (run only what is missing, "
+                      "with the new program)"),
+        ({"in": "b"}, "/in: has changed since the 1 outcomes in {path} were recorded; put the old "
+                      "{of_in} back"),
+        ({"study": "collect: {log: '(?P<z>.*)'}"}, "study.yaml: collect: has changed since the 1 "
+         "outcomes in {path} were recorded; put the old way to call it back"),
+        ({"study": "environment: {A: b}"}, "study.yaml: environment: has been added since"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["alone", "before a script"])
+def test_a_changed_program_is_called_one(tmp_path, study_file, form, changed, said):
+    text = "name: s\nparameters: {x: 1}\narguments: ['{x}']\n"
+    text += "program: [./md, in]\n" if form == "alone" else "program: ./md\nscript: in\n"
+    (tmp_path / "md").write_text("")
+    (tmp_path / "in").write_text("")
+    path = tmp_path / "s.h5"
+    study = load_study(study_file(text + "collect: {log: '(?P<y>.*)'}\n"))
+    modules = Workload.of(study, PROFILE).modules
+    with open_store(path, study, modules=modules) as store:
+        for s in study.simulations():
+            outcome = Order.of(s).outcome(Workload.of(study, PROFILE))
+            store.record([Entry(s.id, outcome.status, pack(outcome))])
+        store.publish()
+    for name, written in changed.items():
+        if name != "study":
+            (tmp_path / name).write_text(written)
+    more = changed.get("study", "")
+    more += "" if "collect" in more else "\ncollect: {log: '(?P<y>.*)'}"
+    study = load_study(study_file(text + more))
+    with pytest.raises(InputError) as caught:
+        check_store(path, study, modules=Workload.of(study, PROFILE).modules)
+    of_in = "file" if form == "alone" else "script"
+    assert said.format(path=path, of_in=of_in) in str(caught.value)
 
 
 def test_versions_are_told_apart(here):
