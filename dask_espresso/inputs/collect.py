@@ -11,7 +11,8 @@ from ..errors import BadValueError, describe, unknown
 from .templates import names_in
 
 _KINDS = ("file", "stdout", "log")
-_KEYS = {"file": ("columns", "axis", "texts", "pattern"), "stdout": (), "log": ("texts",)}
+_KEYS = {"file": ("columns", "axis", "texts", "pattern"), "stdout": ("texts",), "log": ("texts",)}
+_WITH_TEXTS = (".json", ".yaml", ".yml")
 _DATA = (".json", ".yaml", ".yml", ".npz", ".npy")
 _TABLES = (".csv", ".tsv", ".dat", ".txt", ".xvg", ".out", "")
 _FORM = (
@@ -38,7 +39,7 @@ class Source:
     axis : str
         The column along which the others stand; empty where there is none.
     texts : tuple of str
-        Columns, or groups of a pattern, that are no numbers.
+        Results that are no numbers, whatever they look like.
     pattern : str
         A regular expression with named groups, for one line.
     """
@@ -62,7 +63,9 @@ class Source:
         return self.columns or tuple(re.compile(self.pattern).groupindex)
 
     def __str__(self) -> str:
-        return self.file if self.kind == "file" else f"{self.kind} of {self.pattern or 'stdout'!r}"
+        if self.kind == "stdout":
+            return "last line of standard output"
+        return self.file if self.kind == "file" else f"{self.kind} of {self.pattern!r}"
 
 
 def sources_of(collect: Any) -> tuple[Source, ...]:
@@ -160,8 +163,11 @@ def _check_pattern(pattern: str, key: str) -> None:
 
 def _check_format(source: Source) -> None:
     is_table = bool(source.columns or source.texts)
-    if source.suffix in _DATA and is_table:
-        raise BadValueError(f"are of tables, not of {source.suffix}; remove them", "columns")
+    for key in ("columns", "texts"):
+        if source.suffix in _DATA and getattr(source, key):
+            if key == "texts" and source.suffix in _WITH_TEXTS:
+                continue
+            raise BadValueError(f"are of tables, not of {source.suffix}; remove them", key)
     if source.suffix not in (*_DATA, *_TABLES) and not is_table:
         raise BadValueError(
             f"is a {source.suffix}, which is not known; write {', '.join(_DATA)}, a table such as "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from .point_list import FORM, MAX_POINTS, Columns
 logger = logging.getLogger(__name__)
 
 _MAX_SIZE = 64 << 20  # bytes
+# what spreadsheets and data frames write where nothing is; the second kind also names things
+_MISSING = re.compile(r"-?(?:nan|NaN|NAN)|NULL|Null|~|<NA>|#?N/A|n/a|#NA|#[A-Z0-9/]+[!?]")
+_MAYBE_MISSING = re.compile(r"NA|None|none|missing|[-?.]+")
+_INDEX = re.compile(r"__index_level_\d+__")  # of pandas
 
 
 def with_point_files(document: Document) -> Document:
@@ -98,10 +103,11 @@ def _heading(path: Path, line: int, row: list[str]) -> list[str]:
     return names
 
 
-def _cells(path: Path, names: list[str], lines: Iterator[tuple[int, list[str]]]) -> Columns:
+def _cells(path: Path, names: list[str], rows: Iterator[tuple[int, list[str]]]) -> Columns:
     columns: Columns = {name: [] for name in names}
-    noted = set()
-    for number, (line, row) in enumerate(lines, 1):
+    lines: list[int] = []
+    texts: dict[str, list[str]] = {name: [] for name in names}
+    for number, (line, row) in enumerate(rows, 1):
         if len(row) > len(names):
             raise InputError(
                 f"{path}:{line}: has {len(row)} cells, more than the {len(names)} names above; "
@@ -111,16 +117,52 @@ def _cells(path: Path, names: list[str], lines: Iterator[tuple[int, list[str]]])
             raise InputError(f"{path}:{line}: has more than {MAX_POINTS:,} points; write ranges")
         for i, name in enumerate(names):
             text = row[i].strip() if i < len(row) else ""
-            if not text:
-                raise InputError(f"{path}:{line}: `{name}` is missing; write a value for it")
-            value = _cell(path, line, f"`{name}`", text)
-            columns[name].append(value)
-            if name not in noted and isinstance(value, str) and (said := misreading(text, value)):
-                noted.add(name)
-                logger.warning("%s:%s: %s: %s", path, line, name, said)
+            texts[name].append(text)
+            columns[name].append(_cell(path, line, f"`{name}`", text))
+        lines.append(line)
+    for name in names:
+        _check_there(path, name, lines, texts[name], columns[name])
+        _note_misreadings(path, name, lines, texts[name], columns[name])
     if not next(iter(columns.values())):
         raise InputError(f"{path}: has no points below its heading; write one a line")
     return columns
+
+
+def _check_there(
+    path: Path, name: str, lines: list[int], texts: list[str], values: list[Any]
+) -> None:
+    """Refuse a column in which cells are missing, by whatever sign."""
+    has_numbers = any(type(value) in (int, float) for value in values)
+    absent = [
+        (line, text)
+        for line, text in zip(lines, texts, strict=True)
+        if not text or _MISSING.fullmatch(text) or (has_numbers and _MAYBE_MISSING.fullmatch(text))
+    ]
+    if absent:
+        line, text = absent[0]
+        sign = f" ({text!r})" if text else ""
+        raise InputError(
+            f"{path}:{line}: `{name}` is missing{sign}{_more(absent)}; write a value for it, or "
+            "leave the point out"
+        )
+
+
+def _note_misreadings(
+    path: Path, name: str, lines: list[int], texts: list[str], values: list[Any]
+) -> None:
+    found = [
+        (line, said)
+        for line, text, value in zip(lines, texts, values, strict=True)
+        if isinstance(value, str) and (said := misreading(text, value))
+    ]
+    if found:
+        line, said = found[0]
+        logger.warning("%s:%s: %s: %s%s", path, line, name, said, _more(found))
+
+
+def _more(cells: Sequence[Any]) -> str:
+    """Count the others."""
+    return f" (and {len(cells) - 1} more in this column)" if len(cells) > 1 else ""
 
 
 def _cell(path: Path, line: int, name: str, text: str) -> Any:
@@ -146,10 +188,23 @@ def _parquet(path: Path, content: bytes) -> Columns:
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         said = str(error).partition("\n")[0]
         raise InputError(f"{path}: cannot be read as parquet ({said}); write it again") from error
+    for name in [name for name in columns if _INDEX.fullmatch(name)]:
+        del columns[name]
+        logger.warning(
+            "%s: %s is the index of a pandas data frame, and no parameter: it is left out; "
+            "`to_parquet(…, index=False)` leaves it out of the file",
+            path, name,
+        )  # fmt: skip
     for name, values in columns.items():
+        absent = [row for row, value in enumerate(values, 1) if value is None or value != value]
+        if absent:
+            raise InputError(
+                f"{path}: row {absent[0]}: `{name}` is missing ({values[absent[0] - 1]})"
+                f"{_more(absent)}; write a value for it, or leave the point out"
+            )
         for row, value in enumerate(values, 1):
             if not isinstance(value, str | int | float):
-                what = "is missing" if value is None else f"is a {type(value).__name__}"
+                what = f"is a {type(value).__name__}"
                 raise InputError(f"{path}: row {row}: `{name}` {what}; write a number or a text")
     if not columns or not next(iter(columns.values())):
         raise InputError(f"{path}: has no points; write some")

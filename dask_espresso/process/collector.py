@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import unknown
 from ..files import open_file
 from ..inputs.collect import Source
 from ..script.transport import TransportError, excerpt
@@ -63,10 +64,14 @@ class Collector:
         for source in self._sources:
             try:
                 found = self._found(source, directory, searches)
-                for name, value in _by_name(source, found).items():
+                found = _by_name(source, found)
+                if absent := [name for name in source.texts if name not in found]:
+                    raise ValueError(unknown("result", absent[0], found))
+                for name, value in found.items():
                     if name in results:
                         raise ValueError(f"has the result {name!r}, as has {origins[name]}")
-                    check_texts(value, name)
+                    if name not in source.texts:
+                        check_texts(value, name)
                     results[name], origins[name] = value, source
             except FileNotFoundError:
                 return Collected(error=f"collect: {source} was not written; {_listed(directory)}")

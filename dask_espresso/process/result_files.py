@@ -190,8 +190,17 @@ def groups_of(source: Source, found: re.Match[str]) -> dict[str, Any]:
     return results
 
 
+# what is no number to JSON and YAML, and is hardly meant as anything else
+_MEANT_AS_NUMBER = re.compile(
+    r"[-+]?(?:\d+\.\d*|\.\d+)[dD][-+]?\d+|[-+]?\d+[dD][-+]\d+"  # Fortran's
+    r"|[-+]?\d*,\d+(?:[eEdD][-+]?\d+)?|[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?"  # commas
+    r"|[-+]?(?:nan|inf|infinity)(?:\(\w*\))?|[-+]?1\.#\w+|\*+",
+    re.ASCII | re.IGNORECASE,
+)
+
+
 def check_texts(value: Any, name: str) -> None:
-    """Refuse texts that stand for numbers which are none.
+    """Refuse texts that are meant as numbers, in a notation that JSON and YAML do not have.
 
     Raises
     ------
@@ -199,9 +208,11 @@ def check_texts(value: Any, name: str) -> None:
         Names the result.
     """
     if isinstance(value, str):
-        found = number(value.strip())
-        if found is not None and not math.isfinite(found):
-            raise ValueError(f"{name!r} is the text {value!r}; write a number, or null")
+        if _MEANT_AS_NUMBER.fullmatch(value.strip()):
+            raise ValueError(
+                f"{name!r} is the text {value!r}; write a number, or null where there is none; "
+                f"where a text is meant, write `texts: [{name}]`"
+            )
     elif isinstance(value, list | dict):
         for item in value.values() if isinstance(value, dict) else value:
             check_texts(item, name)

@@ -12,8 +12,9 @@ import numpy as np
 from ..errors import unknown
 
 _NUMBER = re.compile(
-    r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE
+    r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE
 )
+_FORTRAN = re.compile(r"(?<=[\d.])[dD]")
 _MEANT_AS_NUMBER = re.compile(r"[-+.]?\d|\W*$|[-+]?(nan|inf|infinity)$", re.IGNORECASE)
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _COMMENTS = {".xvg": ("#", "@")}
@@ -29,13 +30,15 @@ def number(text: str) -> int | float | None:
 
     Examples
     --------
-    >>> number("-12"), number("1e-5"), number("1_0"), number("1.0D+02")
-    (-12, 1e-05, None, None)
+    >>> number("-12"), number("1e-5"), number("1.0D+02"), number("1_0")
+    (-12, 1e-05, 100.0, None)
     """
     if not _NUMBER.fullmatch(text):
         return None
     digits = text.lstrip("+-")
-    return int(text) if digits.isdigit() and len(digits) <= _LONGEST else float(text)
+    if digits.isdigit() and len(digits) <= _LONGEST:
+        return int(text)
+    return float(_FORTRAN.sub("e", text))
 
 
 def read_table(
@@ -136,6 +139,7 @@ def _rows(
 def _places(header: tuple[str, ...], columns: tuple[str, ...], count: int) -> dict[str, int]:
     """Say which column each name stands for."""
     if len(columns) == count and not _are_elsewhere(columns, header):
+        _check_order(columns, header)
         return {name: place for place, name in enumerate(columns)}
     if columns and not set(columns) & set(header):
         in_header = f", with the header {', '.join(header)}" if header else ", and no header"
@@ -148,6 +152,16 @@ def _places(header: tuple[str, ...], columns: tuple[str, ...], count: int) -> di
         if header.count(name) > 1 or not name:
             raise TableError(f"has {header.count(name)} columns {name!r}; name all, as `columns`")
     return {name: header.index(name) for name in columns or header}
+
+
+def _check_order(columns: tuple[str, ...], header: tuple[str, ...]) -> None:
+    """Refuse names of all columns that are, but for capitals, at other places in the header."""
+    small = tuple(name.casefold() for name in header)
+    if _are_elsewhere(tuple(name.casefold() for name in columns), small):
+        raise TableError(
+            f"has the header {', '.join(header)}, and `columns` are {', '.join(columns)}: write "
+            "them as they are in the header, or in the order of the file"
+        )
 
 
 def _are_elsewhere(columns: tuple[str, ...], header: tuple[str, ...]) -> bool:

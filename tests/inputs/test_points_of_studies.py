@@ -271,9 +271,38 @@ def test_a_parquet_file(load, tmp_path):
     assert [type(value) for value in points(study)[0].values()] == [float, int, str, bool]
 
 
+@pytest.mark.parametrize("gap", [None, float("nan")])
+def test_a_parquet_file_with_gaps(load, tmp_path, gap):
+    frame = pytest.importorskip("pandas").DataFrame({"x": [0.5, gap, gap], "n": [1, 2, 3]})
+    frame.to_parquet(tmp_path / "runs.parquet")
+    with pytest.raises(InputError, match=r"row 2: `x` is missing \((nan|None)\) \(and 1 more"):
+        load("points: runs.parquet\n")
+
+
+def test_the_index_of_a_data_frame_is_no_parameter(load, tmp_path, caplog):
+    frame = pytest.importorskip("pandas").DataFrame({"x": [0.5, 1.5, 2.5, 3.5]})
+    frame.loc[[0, 1, 3]].to_parquet(tmp_path / "runs.parquet")
+    assert points(load("points: runs.parquet\n")) == [{"x": 0.5}, {"x": 1.5}, {"x": 3.5}]
+    assert "runs.parquet: __index_level_0__ is the index of a pandas data frame" in caplog.text
+
+
+def test_cells_that_are_misread_are_counted(load, tmp_path, caplog):
+    (tmp_path / "runs.csv").write_text('x,kind\n"0,5",NA\n1.5,none\n"0,7",Na\n')
+    study = load("points: runs.csv\n")
+    assert points(study)[0] == {"x": "0,5", "kind": "NA"}
+    assert "runs.csv:2: x: is read as the text '0,5'; write 0.5 for" in caplog.text
+    assert "(and 1 more in this column)" in caplog.text
+
+
 FILES = [
     ("phi,n\n0.1\n", ":2: `n` is missing; write a value for it"),
     ("phi,n\n0.1,1\n0.2,\n", ":3: `n` is missing"),
+    ("phi,n\n0.1,NaN\n0.2,1\n0.3,\n", ":2: `n` is missing ('NaN') (and 1 more in this column); "),
+    *[
+        (f"phi,n\n0.1,a\n0.2,{sign}\n", f":3: `n` is missing ({sign!r}); write a value for it, or")
+        for sign in ("nan", "NULL", "#N/A", "#DIV/0!", "N/A", "<NA>")
+    ],
+    ("phi,n\n0.1,1\n0.2,NA\n0.2,none\n", ":3: `n` is missing ('NA') (and 1 more"),
     ("phi,n\n0.1,1,2\n", ":2: has 3 cells, more than the 2 names above; put texts with commas"),
     ("phi;n\n0,1;1\n", ":1: has semicolons between columns; write commas"),
     ("0.1,0.2\n", ":1: the heading '0.1' is no name; write names of parameters"),

@@ -1,6 +1,7 @@
 """Results of scripts that write files and print, forked and fresh."""
 
 import io
+import json
 import subprocess
 import sys
 import tempfile
@@ -269,6 +270,45 @@ def test_a_line_without_end_does_not_stop_a_worker():
 def test_a_text_where_one_is_meant():
     log = {"log": "version (?P<v>.*), p = (?P<p>.*)", "texts": ["v"]}
     assert heard(log, b"version 4.3, p = 2") == {"v": "4.3", "p": 2}
+
+
+# of one notation a table makes a number, of the other none; JSON has but its own
+@pytest.mark.parametrize(
+    "text",
+    ["1.0D+02", "1.0d0", "-.5D-1", "1d+3", "1,5", "-0,5e3", "1,234,567.5", "****", "*", "nan",
+     "-Infinity", "nan(ind)", "1.#QNAN", " 1,5 "],
+)  # fmt: skip
+def test_texts_that_are_meant_as_numbers_are_refused(text):
+    for value in (text, [1, text], {"a": {"b": text}}):
+        line = json.dumps({"p": value, "q": "lj"}).encode()
+        with pytest.raises(TransportError, match=r"'p' is the text .*; write a number, or null"):
+            heard({"stdout": "last"}, line)
+        assert heard({"stdout": "last", "texts": ["p"]}, line) == {"p": value, "q": "lj"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1d5", "12d5e3", "4.2", "4.2.1", "1,2,3", "a,5", "2026-01-01", "1:2", "007", "NaCl", "Na",
+     "nano", "**a**", "D+1", "1_000"],
+)  # fmt: skip
+def test_texts_that_are_meant_as_texts_stay_texts(text):
+    assert heard({"stdout": "last"}, json.dumps({"p": text}).encode()) == {"p": text}
+
+
+def test_a_fortran_exponent_is_a_number_where_numbers_stand():
+    assert heard({"log": r"p = (?P<p>\S+)"}, b"p = 1.0D+02") == {"p": 100}
+    assert heard({"e": {"stdout": "last"}}, b"-0.5d-1") == {"e": -0.05}
+
+
+@pytest.mark.parametrize("text", ["1,5", "nan", "****"])
+def test_a_group_that_is_a_text_may_look_like_a_number(text):
+    log = {"log": "v = (?P<v>.*)", "texts": ["v"]}
+    assert heard(log, f"v = {text}".encode()) == {"v": text}
+
+
+def test_texts_that_are_not_there():
+    with pytest.raises(TransportError, match="line of standard output: unknown result 'q'; k"):
+        heard({"stdout": "last", "texts": ["q"]}, b'{"p": "1,5"}')
 
 
 def test_output_without_end_costs_no_memory():
