@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
-from .commands.mend import forget, merge
+from .commands.mend import analyze, forget, merge
 from .commands.run import run, submit
 from .commands.start import init, job_script
 from .commands.terminal import console
@@ -79,8 +79,8 @@ def main(debug: bool) -> None:
 
 
 _COMMANDS = (
-    run, submit, check, try_, points, status, show, plot, export, files, merge, forget, init,
-    job_script,
+    run, submit, check, try_, points, status, show, plot, export, files, analyze, merge, forget,
+    init, job_script,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

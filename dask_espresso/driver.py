@@ -37,7 +37,7 @@ from .process.task import TaskResults, run_simulations
 from .record import pack
 from .signals import StopRequest, stop_requests
 from .store.reading import store_path
-from .store.store import Entry, Store, open_store
+from .store.store import Entry, open_store
 from .tally import InterruptedRunError, Summary, Tally
 from .views.progress import Display
 from .views.standing import store_warnings
@@ -93,33 +93,15 @@ def run_study(
     workload = Workload.of(study, profile, str(files))
     check_time_limit(study, profile)
     with (
-        _failing_files(path),
+        failing_files(path),
         open_store(path, study, changed_script=changed_script, modules=workload.modules) as opened,
         stop_requests() as stop,
     ):
         if study.keep is not None or files.is_dir():
             prepare(files)
-        left, record = read_roster(path), partial(write_roster, path)
-        left = replace(left, names=(*left.names, *remove_dead_keys(Path.cwd())))
-        driver = Driver(study, opened, workload, stop, display or Display(), retry_failed)
-        try:
-            if driver.todo:
-                leftovers = {job.id: job.name for job in left.jobs}
-                with open_cluster(
-                    profile, leftovers, workload.engine.ranks, names=left.names, record=record
-                ) as cluster:
-                    driver.work(cluster, profile.worker_timeout)
-            elif left != Roster():
-                cancel_leftovers(profile, left, record)
-        except InputError:
-            # nothing was run, and the store stays as it is; but where the workers were told to
-            # stop, too, as by `timeout`, it is their end that looks like a wrong profile
-            if not stop.signal:
-                raise
-        except BaseException:
-            opened.publish()
-            raise
-        opened.publish()
+        tally = Tally(study, opened, plan_of(study, opened, retry_failed=retry_failed))
+        driver = Driver(tally, workload, stop, display or Display(), study.retries)
+        drive(driver, profile)
     # what is said beside a run does not end it
     summary = driver.summary()
     with contextlib.suppress(DaskEspressoError):
@@ -129,37 +111,54 @@ def run_study(
     return summary
 
 
+def drive(driver: Driver, profile: Profile) -> None:
+    """Run what a driver has to on workers of a profile, and publish what comes of it."""
+    path, publish = driver.store.path, driver.store.publish
+    left, record = read_roster(path), partial(write_roster, path)
+    left = replace(left, names=(*left.names, *remove_dead_keys(Path.cwd())))
+    leftovers, ranks = {job.id: job.name for job in left.jobs}, driver.workload.engine.ranks
+    try:
+        if driver.todo:
+            with open_cluster(
+                profile, leftovers, ranks, names=left.names, record=record
+            ) as cluster:
+                driver.work(cluster, profile.worker_timeout)
+        elif left != Roster():
+            cancel_leftovers(profile, left, record)
+    except InputError:
+        # nothing was run, and the store stays as it is; but where the workers were told to
+        # stop, too, as by `timeout`, it is their end that looks like a wrong profile
+        if not driver.stop.signal:
+            raise
+    except BaseException:
+        publish()
+        raise
+    publish()
+
+
 class Driver:
-    """One run of a study on running workers.
+    """One run of a plan on workers.
 
     Parameters
     ----------
-    study : Study
-        What to run.
-    store : Store
-        Held by this driver.
+    tally : Tally
+        Of what is to be run, and of the store, which this driver holds.
     workload : Workload
         What all simulations have in common.
     stop : StopRequest
         Looked at several times a second.
     display : Display
         Shows how far it is.
-    retry_failed : bool
-        Whether to run again what is recorded as not done.
+    retries : int
+        How often a failed simulation is tried again.
     """
 
     def __init__(
-        self,
-        study: Study,
-        store: Store,
-        workload: Workload,
-        stop: StopRequest,
-        display: Display,
-        retry_failed: bool,
+        self, tally: Tally, workload: Workload, stop: StopRequest, display: Display, retries: int
     ) -> None:
-        self._store = store
-        self._workload = workload
-        self._stop = stop
+        self._tally, self.store = tally, tally.store
+        self.workload = workload
+        self.stop = stop
         self._display = display
         self._is_elsewhere = is_elsewhere()  # a job's environment is hidden while workers run
         self._run = uuid.uuid4().hex[:8]
@@ -167,11 +166,9 @@ class Driver:
         self._notes = {""}
         self._flying: dict[str, tuple[Future, tuple[Order, ...]]] = {}
         self._fetching: set[str] = set()  # tasks whose results are on their way
-        plan = plan_of(study, store, retry_failed=retry_failed)
-        self._feed = Feed(plan, retries=study.retries, time_limit=study.time_limit)
+        self._feed = Feed(tally.plan, retries=retries, time_limit=workload.time_limit)
         self.todo = self._feed.n_left
-        self._tally = Tally(study, store, plan)
-        self._counts = self._tally.counts
+        self._counts = tally.counts
 
     def work(self, cluster: Cluster, worker_timeout: float) -> None:
         """Run everything that is to be run, or as much as a request to stop leaves time for.
@@ -188,7 +185,7 @@ class Driver:
         ResumableError
             If there was no worker for that long, or the scheduler is gone.
         """
-        record = partial(write_roster, self._store.path)
+        record = partial(write_roster, self.store.path)
         self._workers = Workers(cluster, worker_timeout, self._say_once, record)
         with loss_of_scheduler(cluster.client), contextlib.closing(self._workers):
             if dashboard := describe_dashboard(cluster.client, elsewhere=self._is_elsewhere):
@@ -197,7 +194,7 @@ class Driver:
                 self._display.say(on_loopback(address))
             found = try_engine(
                 self._workers,
-                self._workload.engine,
+                self.workload.engine,
                 name=lambda: f"probe-{self._run}-{next(self._numbers)}",
                 look=self._look,
                 is_begun=bool(self._counts.before),
@@ -212,8 +209,8 @@ class Driver:
             if not self._flying:
                 return
             self._collect()
-            if self._store.should_publish:
-                self._store.publish()
+            if self.store.should_publish:
+                self.store.publish()
         self._collect()  # what is there already, and nearly there, is not thrown away
         end, last = time.monotonic() + _LAST_CALL, self._fetching.copy()
         while self._fetching & last and time.monotonic() < end:
@@ -221,7 +218,7 @@ class Driver:
 
     def _look(self) -> bool:
         """See what the workers do, and show it; say whether to go on."""
-        if self._stop.signal:
+        if self.stop.signal:
             return False
         self._workers.look(work_left=self._feed.n_left)
         self._counts.slots, self._counts.jobs = self._workers.slots, self._workers.jobs
@@ -242,7 +239,7 @@ class Driver:
         crew = self._workers.crew
         while orders := self._feed.next_task(self._workers.slots, crew.stuck):
             key = f"simulations-{orders[0].id}-{self._run}-{next(self._numbers)}"
-            future = self._workers.submit(key, run_simulations, self._workload, orders)
+            future = self._workers.submit(key, run_simulations, self.workload, orders)
             self._flying[key] = future, orders
         self._counts.running = self._feed.n_flying
         self._display.update(self._counts)
@@ -322,17 +319,17 @@ class Driver:
         return [self._entry(order, Status.FAILED, said) for order in self._feed.failed(orders)]
 
     def _entry(self, order: Order, status: Status, error: str) -> Entry:
-        outcome = order.outcome(self._workload)
+        outcome = order.outcome(self.workload)
         outcome.status, outcome.error = status, error
         return Entry(order.id, status, pack(outcome))
 
     def summary(self) -> Summary:
         """Say what the run has come to."""
-        return self._tally.summary(self._stop.signal)
+        return self._tally.summary(self.stop.signal)
 
 
 @contextlib.contextmanager
-def _failing_files(path: Path) -> Iterator[None]:
+def failing_files(path: Path) -> Iterator[None]:
     """Say in one message that a file system fails, wherever that is noticed."""
     try:
         yield

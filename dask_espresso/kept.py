@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InputError
+from .files import file_hash
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,18 @@ def _remove(directories: Iterable[Path]) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         if directory.exists():
             logger.warning("%s: is of no use any more, but cannot be removed; remove it", directory)
+
+
+def what_is_wrong(place: Path, file: KeptFile) -> str:
+    """Say in which way a file in a simulation's directory is not as recorded; empty if it is."""
+    try:
+        if file_hash(place / file.name) == file.sha256:
+            return ""
+    except FileNotFoundError:
+        return "is gone: it was removed or moved after the simulation; put it back"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "is not what was recorded: it has been changed, or is of another attempt"
 
 
 def as_text(files: Iterable[KeptFile]) -> str:

@@ -83,6 +83,9 @@ class Outcome:
     result_axes : str
         Along which results others stand, where the script says so, as JSON text:
         ``{"g": ["r"]}``; empty if it does not.
+    analyses : str
+        What `dask-espresso analyze` has added to its results, as JSON text: for each script its
+        `version`, and the names of these `results`; empty if there is nothing.
     sequence : int
         The how-manieth outcome of its store this is.
     """
@@ -122,6 +125,9 @@ class Outcome:
     )
     result_axes: str = field(
         default="", metadata={"long_name": "axes of curves, as the script says them, as JSON"}
+    )
+    analyses: str = field(
+        default="", metadata={"long_name": "results that analyses added, and versions, as JSON"}
     )
     sequence: int = field(default=0, metadata={"long_name": "order of recording"})
 

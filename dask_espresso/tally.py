@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import collections
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from .errors import ResumableError
-from .inputs.study import Study
 from .outcome import Status
 from .plan import Plan
-from .store.store import Entry, Store
+from .store.store import Entry
 from .views.progress import Counts
 
 
@@ -68,17 +69,41 @@ class InterruptedRunError(ResumableError):
         self.summary = summary
 
 
+class Wanted(Protocol):
+    """Whose simulations count: a study, or what is like one in this."""
+
+    def ids(self) -> Iterable[str]:
+        """Give the ids of all simulations."""
+
+
+class Recorder(Protocol):
+    """What takes outcomes: a :class:`~.store.store.Store`, or what is like one in this."""
+
+    path: Path
+    statuses: dict[str, Status]
+
+    def record(self, entries: list[Entry]) -> None:
+        """Write outcomes down."""
+
+    @property
+    def should_publish(self) -> bool:
+        """Whether enough is new."""
+
+    def publish(self) -> None:
+        """Put everything recorded into the HDF5 file."""
+
+
 class Tally:
     """Records outcomes, and counts them.
 
     Parameters
     ----------
-    study : Study
+    study : Wanted
         Whose simulations count.
-    store : Store
+    store : Recorder
         Takes the outcomes.
     plan : Plan
-        Is told of them.
+        What is to be run; is told of them.
 
     Attributes
     ----------
@@ -86,8 +111,8 @@ class Tally:
         How far the study is.
     """
 
-    def __init__(self, study: Study, store: Store, plan: Plan) -> None:
-        self._store, self._plan = store, plan
+    def __init__(self, study: Wanted, store: Recorder, plan: Plan) -> None:
+        self.store, self.plan = store, plan
         self._started = 0
         ids = set(study.ids())
         recorded = collections.Counter(s for i, s in store.statuses.items() if i in ids)
@@ -98,13 +123,13 @@ class Tally:
         """Keep outcomes; those that were kept before are replaced."""
         recorded = self.counts.recorded
         for entry in entries:
-            before = self._store.statuses.get(entry.id)
+            before = self.store.statuses.get(entry.id)
             if before is not None:
                 recorded[before] -= 1
             recorded[entry.status] = recorded.get(entry.status, 0) + 1
-        self._store.record(entries)
-        self._plan.note(entries)
-        self.counts.total, self.counts.targets = self._plan.total, self._plan.describe()
+        self.store.record(entries)
+        self.plan.note(entries)
+        self.counts.total, self.counts.targets = self.plan.total, self.plan.describe()
         self._started += len(entries)
 
     def summary(self, interrupted: str = "") -> Summary:

@@ -73,7 +73,7 @@ def test_files_stay(workers, script, study_file, tmp_path):
     Path(paths[0]).write_text("another")
     assert f"{paths[0]}: is not what was recorded" in files(store, outcomes[1].id)
     Path(paths[1]).unlink()
-    assert f"{paths[1]}: cannot be read: No such file" in files(store, outcomes[1].id)
+    assert f"{paths[1]}: is gone: it was removed or moved" in files(store, outcomes[1].id)
     place.rename(tmp_path / "elsewhere")
     assert f"{place}: has nothing of 3 simulations: {outcomes[1].id}, " in files(store)
 

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from simulators import run_process
 
+import dask_espresso
+from dask_espresso.analysis import analyze_store
 from dask_espresso.cli import main
 from dask_espresso.driver import run_study
 from dask_espresso.inputs.profile import load_profile
@@ -98,6 +100,14 @@ SCRIPT = """
     result = {"pressure": params["volume_fraction"], "r": [0.5, 1.5], "g": [0.0, 1.25]}
     print(dask_espresso.encode_transport_data(result))
 """
+POLYMER = """
+    import dask_espresso
+    import numpy as np
+    params = dask_espresso.get_data_from_stdin()
+    np.save("positions.npy", np.full((params["sample_every"], 3, 3), [[0], [1], [0]]))
+    energies = np.random.default_rng(params["seed"]).normal(size=2000)
+    print(dask_espresso.encode_transport_data({"energies": energies}))
+"""
 STUDY = """
     name: my_study
     engine: python
@@ -131,7 +141,29 @@ def test_programs_run(surroundings, text):
     exec(compile(text, "block", "exec"), {"__name__": "__main__"})
 
 
-@pytest.mark.parametrize("text", [b for b in blocks("python") if is_script(b)])
+def is_analysis(block):
+    return is_script(block) and '["results"]' in block.values[0]
+
+
+@pytest.mark.parametrize("text", [b for b in blocks("python") if is_analysis(b)])
+def test_analyses_add_results(tmp_path, monkeypatch, workers, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "simulation.py").write_text(textwrap.dedent(POLYMER))
+    (tmp_path / "study.yaml").write_text(
+        "name: s\nengine: python\nscript: simulation.py\nparameters: {sample_every: 10}\n"
+        "keep: [positions.npy]\n"
+    )
+    (tmp_path / "chain.py").write_text(text)
+    run_study("study.yaml", workers, "s.h5")
+    assert analyze_store("s.h5", "chain.py", workers).exit_status == 0
+    (outcome,) = dask_espresso.read_store("s.h5").outcomes.values()
+    assert outcome.result["squared_radius"] == pytest.approx(2 / 3)
+    assert outcome.result["tau"] == pytest.approx(5, rel=0.2)  # of independent samples
+
+
+@pytest.mark.parametrize(
+    "text", [b for b in blocks("python") if is_script(b) and not is_analysis(b)]
+)
 def test_scripts_give_results(tmp_path, python, text):
     path = tmp_path / "script.py"
     path.write_text(re.sub("^…$", "result = {'p': params}", text, flags=re.MULTILINE))

@@ -15,6 +15,7 @@ FLOORS = (  # from the top
     {"cli"},
     {"commands"},
     {"starter"},
+    {"analysis"},
     {"driver"},
     {"feed", "tally"},
     {"plan"},
@@ -26,6 +27,7 @@ FLOORS = (  # from the top
     {"inputs"},
     {"systems"},
     {
+        "analyses",
         "record",
         "engines",
         "outcome",

@@ -39,6 +39,8 @@ _SETTINGS = {
     # what threads of workers do is to wait for simulations
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.limit": "10s",
+    # an analysis is sent the results of its simulation, arrays and all
+    "distributed.admin.large-graph-warning-threshold": "1 TB",
 }
 
 

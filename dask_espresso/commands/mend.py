@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import InputError
-from .options import PATH, STORE
-from .terminal import agrees, is_watched, warn
+from .options import CHANGED_SCRIPT, PATH, PROFILE, STORE
+from .terminal import agrees, console, is_watched, quiet_dask, warn
 
 if TYPE_CHECKING:
+    from ..analysis import Analysed
     from ..store.selection import Selection
 
 
@@ -115,3 +118,71 @@ def _ask(store: Path, found: Selection) -> None:
     warn([f"{store}: {said}; nothing brings them back"])
     if not agrees():
         raise InputError(f"{store}: nothing was forgotten")
+
+
+@click.command()
+@STORE
+@click.argument("script", type=PATH)
+@PROFILE
+@click.option("--engine", metavar="NAME", default="python", show_default=True,
+              help="What runs SCRIPT, as in a study.")  # fmt: skip
+@click.option("--where", multiple=True, metavar="CONDITION",
+              help="Only simulations of which this is true, such as 'phi > 0.3'. Given more than "
+              "once, all of it.")  # fmt: skip
+@click.option("--time-limit", metavar="DURATION", help="For one simulation, such as 10 min.")
+@CHANGED_SCRIPT
+def analyze(
+    store: Path,
+    script: Path,
+    profile: str | None,
+    engine: str,
+    where: tuple[str, ...],
+    time_limit: str | None,
+    changed_script: str | None,
+) -> None:
+    """Add to the results in STORE what SCRIPT makes of them, without simulating.
+
+    SCRIPT runs once for each simulation that is done, and has not been
+    analysed by it. It gets what is recorded of that one, and gives a dict of
+    new results.
+
+    Exit status: 0 all are analysed, 1 some could not be, 2 the input is
+    wrong, 75 interrupted; running it again goes on.
+
+    \b
+    Example:
+      dask-espresso analyze polymer.h5 radius.py
+    """
+    quiet_dask()
+    from ..analysis import analyze_store
+    from ..inputs.profile import load_profile
+    from ..views.progress import display_for
+    from ..walltime import parse_duration
+
+    try:
+        limit = parse_duration(time_limit) if time_limit else None
+    except ValueError as error:
+        raise InputError(f"--time-limit {error}") from error
+    chosen = load_profile(profile)
+    with display_for(console) as display:
+        analysed = analyze_store(
+            store, script, chosen, engine=engine, where=where, time_limit=limit,
+            changed_script=changed_script, display=display,
+        )  # fmt: skip
+    said = [f"{analysed.done} of {analysed.wanted} simulations analysed by {analysed.name}"]
+    said += [f"{analysed.before} were already"] if analysed.before else []
+    click.echo(f"{store}: {', '.join(said)}")
+    warn(_not_analysed(analysed))
+    if analysed.exit_status == 75:
+        click.echo(f"stopped by {analysed.interrupted}; the same command goes on")
+    sys.exit(analysed.exit_status)
+
+
+def _not_analysed(analysed: Analysed) -> Iterator[str]:
+    """Say of which simulations there are no results of an analysis, or others, and why."""
+    from ..views.texts import some_of
+
+    for reason, ids in analysed.failed.items():
+        yield f"{len(ids)} could not be analysed ({some_of(ids)}): {reason}"
+    if analysed.kept:
+        yield f"{analysed.kept} have results of another version of {analysed.name}, which stay"

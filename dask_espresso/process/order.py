@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..engines import Engine
+from ..files import file_hash
 from ..inputs.axes import Axes, axes_of
 from ..inputs.program import engine_of
 from ..outcome import Outcome
@@ -57,6 +59,9 @@ class Order:
     def given(self, call: Call, directory: str) -> Given:
         """Give what the simulation's process is given to run in a directory."""
         return call.given(self.script_parameters, self.id, directory)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Look at the outcome when the process has ended; more than one kind of order may."""
 
     def outcome(self, workload: Workload) -> Outcome:
         """Begin the outcome of this simulation."""
@@ -111,9 +116,7 @@ class Workload:
 
         Files that it keeps go into a directory `files`, or are only looked for without one.
         """
-        engine = engine_of(study, profile)
-        if preloaded := find_modules(None, engine):
-            engine = replace(engine, code=code_hash("", preloaded))
+        engine = _with_code(engine_of(study, profile))
         return cls(
             engine=engine,
             script=str(study.script_path),
@@ -125,7 +128,28 @@ class Workload:
             call=Call.of(study, files),
         )
 
+    @classmethod
+    def of_script(
+        cls, script: Path, engine: Engine, profile: Profile, time_limit: float | None
+    ) -> Workload:
+        """Make the workload of a script on the protocol, which no study has."""
+        engine = _with_code(engine)
+        return cls(
+            engine=engine,
+            script=str(script),
+            script_hash=file_hash(script),
+            time_limit=time_limit,
+            walltime=profile.walltime,
+            modules=find_modules(script, engine),
+        )
+
     @property
     def code_hash(self) -> str:
         """The version of the code: of the script and its modules."""
         return code_hash(self.script_hash, self.modules)
+
+
+def _with_code(engine: Engine) -> Engine:
+    """Give an engine with the version of the user's own modules that it imports beforehand."""
+    preloaded = find_modules(None, engine)
+    return replace(engine, code=code_hash("", preloaded)) if preloaded else engine

@@ -96,6 +96,7 @@ class Simulator:
         # not before: one that did not start for once may do so now
         outcome.engine_version = self.probe(workload.engine).version
         _describe(outcome, workload, order, report)
+        order.finish(outcome)
         return outcome
 
 

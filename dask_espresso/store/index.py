@@ -17,7 +17,15 @@ import numpy as np
 from .columns import ABSENT
 
 # columns of few values
-CODED = ("engine", "engine_version", "script_hash", "code_hash", "unread", "result_axes")
+CODED = (
+    "engine",
+    "engine_version",
+    "script_hash",
+    "code_hash",
+    "unread",
+    "result_axes",
+    "analyses",
+)
 _GROUP = "_index"  # in a group, so that it is no variable
 _MOST = 256  # values that a byte can number
 _Array = np.ndarray[Any, Any]

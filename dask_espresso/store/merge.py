@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..analyses import analyses_of, own_result, united
 from ..errors import InputError
 from ..files import describe_error
 from ..inputs.stored_study import stored_study
@@ -137,7 +138,7 @@ def _join(
 ) -> None:
     """Put what counts of another store to the rows."""
     after = max((outcome.sequence for outcome in rows.values()), default=0)
-    n_left_out = n_different = 0
+    n_left_out = n_different = n_less = 0
     for name, outcome in other.outcomes.items():
         if not counts(outcome):
             n_left_out += 1
@@ -146,8 +147,12 @@ def _join(
         before = rows.setdefault(name, outcome)
         if before is not outcome:
             merged.in_several += 1
-            n_different += before.is_done and outcome.is_done and not _agree(before, outcome)
-            rows[name] = max(before, outcome, key=_worth)
+            kept = max(before, outcome, key=_worth)
+            if before.is_done and outcome.is_done:
+                n_different += not _agree(before, outcome)
+                kept, is_all = _with_analyses(kept, outcome if kept is before else before)
+                n_less += not is_all
+            rows[name] = kept
     if n_left_out:
         merged.notes.append(f"{path}: {n_left_out} outcomes of other versions were left out")
     if n_different:
@@ -155,15 +160,30 @@ def _join(
             f"{path}: {n_different} simulations have other results than in the stores before it, "
             "as on another machine or with another engine; of each the one started last is kept"
         )
+    if n_less:
+        merged.notes.append(
+            f"{path}: of {n_less} simulations, results that `analyze` has added in one store are "
+            "not in the new one, which has the simulation, or results of that name, of another; "
+            "run it on the new one"
+        )
+
+
+def _with_analyses(kept: Outcome, other: Outcome) -> tuple[Outcome, bool]:
+    """Add what analyses have made of the same results; say whether nothing is left out then."""
+    if _agree(kept, other):
+        kept = united(kept, other)
+    known = analyses_of(kept.analyses)
+    there = analyses_of(other.analyses)
+    return kept, all(known.get(name) == found for name, found in there.items())
 
 
 def _agree(one: Outcome, other: Outcome) -> bool:
-    """Say whether two results are the same to the last bit."""
+    """Say whether what simulations gave themselves is the same to the last bit."""
     return _packed_result(one) == _packed_result(other)
 
 
 def _packed_result(outcome: Outcome) -> bytes:
-    return b"".join(pack(Outcome(id="", parameters={}, result=outcome.result)))
+    return b"".join(pack(Outcome(id="", parameters={}, result=own_result(outcome))))
 
 
 def _worth(outcome: Outcome) -> tuple[bool, bool, float]:

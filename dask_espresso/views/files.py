@@ -12,8 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from ..errors import InputError
-from ..files import file_hash
-from ..kept import KeptFile, files_path, kept_files
+from ..kept import KeptFile, files_path, kept_files, what_is_wrong
 from ..outcome import Outcome, Status
 from ..store.arrays import Values
 from ..store.contents import StoreContents
@@ -67,18 +66,9 @@ def _paths(
     (text,) = reader.texts("kept_files", np.array(rows))
     place = files_path(store_path(path)) / reader.ids[rows[0]]
     files = kept_files(text)
-    wrong = [f"{place / file.name}: {said}" for file in files if (said := _wrong(place, file))]
+    said = ((place / file.name, what_is_wrong(place, file)) for file in files)
+    wrong = [f"{file}: {what}" for file, what in said if what]
     return [str(place / file.name) for file in files], wrong or _none(path, files)
-
-
-def _wrong(place: Path, file: KeptFile) -> str:
-    """Say in which way a file is not as it was recorded; empty if it is."""
-    try:
-        if file_hash(place / file.name) == file.sha256:
-            return ""
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return "is not what was recorded: it has been changed, or is of another attempt"
 
 
 def _none(path: Path, files: list[KeptFile]) -> list[str]:

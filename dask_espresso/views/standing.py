@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import unknown
+from ..analyses import analyses_of
+from ..errors import InputError, unknown
 from ..inputs.stored_study import stored_study
 from ..outcome import Outcome, Status
 from ..store.arrays import Values
@@ -68,9 +69,24 @@ def standing_at(path: Path, study: Study, counts: Callable[[str], bool]) -> Stan
 
     def read(rows: Any, _: Any) -> Standing:
         reader = Reader(stored_study(study.snapshot()), rows)
+        _check_own(study, reader)
         return standing_of(study, reader, rows=np.array([*map(counts, reader.ids)], bool))
 
     return look_at_rows(path, read)
+
+
+def _check_own(study: Study, reader: Reader) -> None:
+    """Refuse targets that no run could meet: of results that only analyses give."""
+    texts, _ = reader.coded("analyses")
+    added = {name: script for text in texts for script, found in analyses_of(text).items()
+             for name in found.results}  # fmt: skip
+    for target in _until(study).targets:
+        if script := added.get(target.result.partition(".")[0]):
+            raise InputError(
+                f"{study.path}: until: {target.result!r} comes of {script}, by `analyze`: new "
+                "simulations do not have it, and would run up to the maximum; have them give it "
+                "themselves, or name another result"
+            )
 
 
 def _until(study: Simulations) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from ..analyses import analyses_of
 from ..store.arrays import Values
 from ..store.reader import Reader
 
@@ -27,6 +28,8 @@ class Versions:
     code, engine : Counter
         Outcomes of each version of the code and of the engine, in the order of recording; without
         those of which it is not known.
+    analyses : dict of str to Counter
+        The same of each analysis, by the name of its script.
     marks : dict of str to (list of str, array of int)
         What tells outcomes from those of other versions, by its name: the different texts, and
         which of them each row has. An empty text is not known.
@@ -42,6 +45,11 @@ class Versions:
             self.marks["version"] = _merged([name[:_SHOWN] for name in code[0]], code[1])
         if len(self.engine) > 1:
             self.marks["engine"] = engine
+        self.analyses = {}
+        for name, versions in _analyses(reader).items():
+            self.analyses[name] = _count(reader, *versions)
+            if len(self.analyses[name]) > 1:
+                self.marks[name] = _merged([text[:_SHOWN] for text in versions[0]], versions[1])
 
     def _code(self, code_hash: str, script_hash: str) -> str:
         """Give the version of the code; where only the script is known, the one that has it."""
@@ -59,6 +67,10 @@ class Versions:
         if len(self.engine) > 1:
             said = [f"{n} of {version}" for version, n in self.engine.items()]
             lines.append(f"outcomes of {len(said)} versions of the engine: {', '.join(said)}")
+        for name, versions in self.analyses.items():
+            if len(versions) > 1:
+                said = [f"{n} of {version[:_SHOWN]}" for version, n in versions.items()]
+                lines.append(f"results of {len(said)} versions of {name}: {', '.join(said)}")
         return lines
 
     def _changed(self, version: str) -> str:
@@ -84,6 +96,17 @@ def _names(
     pairs, codes = np.unique(ones * len(other) + others, return_inverse=True)
     places = [divmod(pair, len(other)) for pair in pairs.tolist()]
     return _merged([version(one[i], other[j]) for i, j in places], codes)
+
+
+def _analyses(reader: Reader) -> dict[str, tuple[list[str], Values]]:
+    """Give the versions of each analysis, and say for each row which it is of; empty for none."""
+    texts, codes = reader.coded("analyses")
+    read = [analyses_of(text) for text in texts]
+    names = dict.fromkeys(name for found in read for name in found)
+    versions = {
+        name: [found[name].version if name in found else "" for found in read] for name in names
+    }
+    return {name: _merged(found, codes) for name, found in versions.items()}
 
 
 def _merged(names: list[str], codes: Values) -> tuple[list[str], Values]:

@@ -60,7 +60,7 @@ def check_own(data, outcomes):
             "outcome",
             [name],
         )
-    for name in set(OUTCOME_FIELDS) - {"unread", "kept_files", "result_axes"}:
+    for name in set(OUTCOME_FIELDS) - {"unread", "kept_files", "result_axes", "analyses"}:
         there = data[name].values
         if name == "started":
             there = (there - np.datetime64(0, "s")) / np.timedelta64(1, "s")
