@@ -124,7 +124,7 @@ class Interface(pydantic.BaseModel):
     @pydantic.model_validator(mode="after")
     def _check_names(self) -> Interface:
         """Refuse names of nothing, and parameters that would never reach the script."""
-        named, in_files = self._named, self._named_in_files
+        named, in_files = self.named, self._named_in_files
         for name in (*OF_SIMULATION, "parameters_file"):
             if name in self.names and name in named | in_files:
                 raise BadValueError(
@@ -163,7 +163,7 @@ class Interface(pydantic.BaseModel):
         return all(way is None for way in ways) and bool(self.script)
 
     @property
-    def _named(self) -> set[str]:
+    def named(self) -> set[str]:
         """The names that arguments and variables have in braces."""
         known = {*self.names, *OF_SIMULATION}
         known |= {"parameters_file"} if self.parameters_file else set()
@@ -203,7 +203,7 @@ class Interface(pydantic.BaseModel):
 
     @property
     def _seeds_replicas(self) -> bool:
-        return bool(self.parameters_file or self._named & {"seed", "replica", "id"})
+        return bool(self.parameters_file or self.named & {"seed", "replica", "id"})
 
 
 def _names(text: str, known: set[str], *at: str | int) -> set[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..identity import canonical_json
 from .document import Document, without_unit
+from .likeness import likenesses
 from .parameters import constant, swept_values
 from .plain_yaml import KeyPath
 
@@ -23,6 +24,8 @@ def notes(document: Document, study: Study) -> Iterator[str]:
         yield from _of_ranges(document, ("blocks", i), block)
     yield from _of_points(document, study)
     yield from _of_blocks(document, study)
+    for name, number, said in likenesses(study):
+        yield document.note(_place(study, name, number), f"`{name}`: {said}")
     yield from without_unit(document, "time_limit")
     yield from (document.note(at, said) for at, said in study.interface_notes(study.script_path))
     yield from _of_targets(document, study)
@@ -51,6 +54,17 @@ def _of_points(document: Document, study: Study) -> Iterator[str]:
                     f"gives `{name}`, and what `parameters` says of it does not count; remove it "
                     "there, or here",
                 )
+
+
+def _place(study: Study, name: str, block: int) -> KeyPath:
+    """Give the key that gives the values of a parameter in a block."""
+    own: KeyPath = ("blocks", block) if study.blocks else ()
+    given = (study.blocks or [study.snapshot()])[block]
+    places = [(*own, name), (*own, "points"), (*own, "sample")]
+    names = [given if study.blocks else (), given.get("points") or ()]
+    names.append((given.get("sample") or {}).get("parameters", ()))
+    found = [at for at, there in zip(places, names, strict=True) if name in there]
+    return found[0] if found else ("parameters", name)
 
 
 def _are_all(values: list[Any] | None, value: Any) -> bool:
