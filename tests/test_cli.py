@@ -85,7 +85,7 @@ def test_run_says_what_it_did_and_what_to_do(here, invoke, workers):
     profile = ["--profile", workers.path]
     output = invoke("run", "study.yaml", *profile, "--store", "other.h5", status=1)
     assert "other.h5: 6 done, 2 failed of 8; this run recorded 8" in output
-    assert "dask-espresso status other.h5" in output
+    assert "dask-espresso failures other.h5" in output
     assert "8/8" in output
 
 

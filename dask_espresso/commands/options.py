@@ -72,6 +72,16 @@ CHANGED_SCRIPT = click.option(
     "--changed-script", type=click.Choice(["keep", "rerun"]),
     help="If the script has changed since: keep what is recorded, or run everything again.",
 )  # fmt: skip
+WHERE = click.option(
+    "--where", multiple=True, metavar="CONDITION",
+    help="Only those of which this is true, such as 'phi > 0.3 and replica > 4'. Given more than "
+    "once, all of it.",
+)  # fmt: skip
+NOT_DONE = click.option(
+    "--status", "ended", multiple=True,
+    type=click.Choice(("failed", "timed out", "lost", "not finite")),
+    help="Only those that ended like this; may be given more than once.",
+)  # fmt: skip
 
 YES = click.option(
     "--yes", is_flag=True,

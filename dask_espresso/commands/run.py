@@ -83,7 +83,7 @@ def run(
     if summary.exit_status == 75:
         click.echo(f"stopped by {summary.interrupted}; the same command goes on")
     elif summary.exit_status:
-        click.echo(f"see why: dask-espresso status {path}; again: --retry-failed")
+        click.echo(f"see why: dask-espresso failures {path}; again: --retry-failed")
     sys.exit(summary.exit_status)
 
 

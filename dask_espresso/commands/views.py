@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..streams import check_output
-from .options import CONFIDENCE, PATH, SET, STORE, overrides
+from .options import CONFIDENCE, NOT_DONE, PATH, SET, STORE, WHERE, overrides
 from .terminal import output_console, warn
 
 
@@ -30,6 +30,36 @@ def status(store: Path, as_json: bool) -> None:
         click.echo(json.dumps(report, indent=2))
     else:
         print_status(report, output_console())
+    check_output()
+
+
+@click.command()
+@STORE
+@click.option("--json", "as_json", is_flag=True, help="For programs: all simulations.")
+@WHERE
+@NOT_DONE
+def failures(store: Path, as_json: bool, where: tuple[str, ...], ended: tuple[str, ...]) -> None:
+    """Say which simulations in STORE are not done, by their cause; also while it runs.
+
+    Of each cause: what is special of these simulations, if anything is, such
+    as a node or a region of the parameters, and their ids. What is said of a
+    region is exact: nothing that is recorded there is done.
+
+    \b
+    Example:
+      dask-espresso failures lj_pressure.h5
+    """
+    from ..outcome import Status
+    from ..views.failures import LISTED, failures_report, print_failures
+
+    statuses = [status for status in Status if status.label in ended]
+    report = failures_report(store, where, statuses, None if as_json else LISTED)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(report, indent=2))
+    else:
+        print_failures(report, output_console())
     check_output()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 _TRACEBACK = "Traceback (most recent call last):"
 # in front of what is in a group of exceptions, and of what launchers pass on of a rank
@@ -141,3 +141,42 @@ def brief(failure: str) -> str:
     """Give a failure's reason, and the line of what was printed that says why."""
     reason, _, printed = failure.strip().partition("\n")
     return ": ".join(filter(None, (reason.strip(), cause(printed))))
+
+
+_HEXADECIMAL = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{12,}\b")
+_DIRECTORY = re.compile(r"(?<![\w/.])/(?:[^\s/:'\"`,;()]+/)+")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(\.\d*)?([eE][-+]?\d+)?(?!\w)|(?<=\w)\d+\.\d+(?!\w)")
+_EXIT_CODE = re.compile(r"exit code \d+")
+
+
+def pattern(said: str, hosts: re.Pattern[str] | None = None) -> str:
+    """Write … for what differs between two failures of one cause: numbers, places, nodes.
+
+    An exit code, the last part of a path and the names of signals stay.
+
+    Parameters
+    ----------
+    said : str
+        As :func:`brief` gives it.
+    hosts : pattern, optional
+        Of the names of nodes.
+
+    Examples
+    --------
+    >>> pattern("exit code 1: ValueError: phi = 0.46 in /tmp/run-7/box.py at 0x7f3a")
+    'exit code 1: ValueError: phi = … in …/box.py at …'
+    """
+    kept = found[0] if (found := _EXIT_CODE.match(said)) else ""
+    rest = said[len(kept) :]
+    rest = hosts.sub("…", rest) if hosts else rest
+    rest = _DIRECTORY.sub("…/", rest)
+    return kept + _NUMBER.sub("…", _HEXADECIMAL.sub("…", rest))
+
+
+def pattern_of_names(names: Iterable[str]) -> re.Pattern[str] | None:
+    """Give a pattern of the names of nodes, with and without their domains; None without any."""
+    all_names = {part for name in names for part in (name, name.partition(".")[0]) if len(part) > 1}
+    if not all_names:
+        return None
+    longest_first = sorted(all_names, key=lambda name: (-len(name), name))
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")

@@ -16,13 +16,13 @@ from rich.table import Table
 
 from ..cluster.roster import ListedJob, Roster, read_roster
 from ..outcome import Outcome, Status
-from ..process.cause import brief
 from ..store.arrays import Values, different
 from ..store.claim import describe_owner
 from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
 from ..walltime import format_duration
+from .causes import groups_of
 from .numbers import Numbers
 from .standing import describe, find_warnings, progress_of, standing_of
 from .texts import say
@@ -46,11 +46,11 @@ def status_report(path: Path) -> dict[str, Any]:
         simulations, ``cpu_time`` and ``elapsed_time`` in seconds summed over them, ``driver`` (who
         is at work on it, or None), its worker ``jobs`` and what keeps them from coming up
         (``problem``), outcomes by ``versions`` of the code, what is to be said where they are
-        ``mixed``, the ``reasons`` why simulations are not done, the most frequent first, and
-        ``warnings`` of seeds and parameters that change nothing, and of points that are not known
-        well enough. Of a study with targets ``total`` and ``pending`` count what is wanted now,
-        and ``until`` says how many ``points`` there are, have ``met`` their targets, have come to
-        the ``end without`` them, and which is ``farthest``; otherwise it is None.
+        ``mixed``, the ``reasons`` why simulations are not done, the most frequent first (… is for
+        what differs), and ``warnings`` of seeds and parameters that change nothing, and of points
+        that are not known well enough. Of a study with targets ``total`` and ``pending`` count what
+        is wanted now, and ``until`` says how many ``points`` there are, have ``met`` their targets,
+        have come to the ``end without`` them, and which is ``farthest``; otherwise it is None.
     """
     return look(path, functools.partial(_report, path))
 
@@ -80,7 +80,7 @@ def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dic
         "driver": contents.owner or None,
         "jobs": [asdict(job) for job in roster.jobs],
         "problem": roster.problem,
-        "reasons": dict(_reasons(reader).most_common()),
+        "reasons": _reasons(reader),
         "warnings": find_warnings(reader, numbers, standing),
     }
 
@@ -96,14 +96,13 @@ def _total(seconds: Values) -> float:
     return math.fsum(seconds[np.isfinite(seconds)].tolist())
 
 
-def _reasons(reader: Reader) -> collections.Counter[str]:
-    """Count the reasons why simulations are not done."""
-    statuses = reader.field("status")
-    rows = np.flatnonzero(statuses != int(Status.DONE))
-    failures = zip(statuses[rows].tolist(), reader.texts("error", rows), strict=True)
-    return collections.Counter(
-        f"{Status(status).label}: {brief(error)}" for status, error in failures
-    )
+def _reasons(reader: Reader) -> dict[str, int]:
+    """Count the reasons why simulations are not done, the most frequent first."""
+    rows = np.flatnonzero(reader.field("status") != int(Status.DONE))
+    reasons: collections.Counter[str] = collections.Counter()
+    for group in groups_of(reader, rows):
+        reasons[f"{group.status.label}: {group.cause}"] += len(group.rows)
+    return dict(reasons.most_common())
 
 
 def print_status(report: dict[str, Any], console: Console) -> None:
@@ -137,5 +136,7 @@ def print_status(report: dict[str, Any], console: Console) -> None:
     if (more := len(reasons) - _MAX_REASONS) > 0:
         count = sum(count for _, count in reasons[_MAX_REASONS:])
         say(console, f"{count} x {more} more kinds: --json lists them")
+    if reasons:
+        say(console, f"which, where and why: dask-espresso failures {report['store']}")
     for warning in report["warnings"]:
         say(console, f"warning: {warning}")
