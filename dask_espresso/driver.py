@@ -27,6 +27,7 @@ from .errors import DaskEspressoError, InputError, ResumableError, ScriptChanged
 from .feed import Feed
 from .files import describe_error
 from .inputs.profile import Profile, load_profile
+from .inputs.script_file import with_program
 from .inputs.study import Study, load_study
 from .kept import files_path, prepare
 from .outcome import Status
@@ -88,6 +89,7 @@ def run_study(
     """
     study = study if isinstance(study, Study) else load_study(study)
     profile = profile if isinstance(profile, Profile) else load_profile(profile)
+    study = with_program(study, profile)
     path = Path(expand(str(store)) if store else f"{study.name}.h5").absolute()
     files = files_path(store_path(path))
     workload = Workload.of(study, profile, str(files))

@@ -6,6 +6,7 @@ import pytest
 
 from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError
+from dask_espresso.inputs.engine_settings import EngineSettings
 from dask_espresso.outcome import Status
 from dask_espresso.store.store import read_store
 
@@ -90,6 +91,23 @@ def test_any_program(workers, study_file, tmp_path):
     study_file(PROGRAM.replace("./md", "./other"))
     with pytest.raises(InputError, match=r"program '.*/other': is not on .*, or may not be run"):
         run_study(tmp_path / "study.yaml", workers, tmp_path / "t.h5")
+
+
+def test_a_program_that_only_the_profile_has(workers, study_file, tmp_path):
+    (tmp_path / "md").write_text(MD.replace("$1", "/dev/null"))
+    (tmp_path / "md").chmod(0o755)
+    text = "name: s\nprogram: far-md\nparameters: {p: [1, 2]}\narguments: [in, '{p}']\n"
+    study_file(text + "collect: {log: 'pressure = (?P<p1>.*)'}")
+    profile = workers.model_copy(
+        update={"engines": {"far-md": EngineSettings(command=[str(tmp_path / "md")])}}
+    )
+    run_study(tmp_path / "study.yaml", profile, tmp_path / "s.h5")
+    outcomes = read_store(tmp_path / "s.h5").outcomes.values()
+    assert {o.parameters["p"]: o.result for o in outcomes} == {1: {"p1": 1.0}, 2: {"p1": 2.0}}
+    (tmp_path / "md").write_text(MD)
+    changed = f"{tmp_path}/md: has changed since the 2 outcomes in .* put the old program back"
+    with pytest.raises(InputError, match=changed):
+        run_study(tmp_path / "study.yaml", profile, tmp_path / "s.h5")
 
 
 def test_a_program_alone(workers, study_file, tmp_path):

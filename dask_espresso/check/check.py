@@ -25,6 +25,7 @@ from ..cluster.worker_jobs import batch_system, remove_if_empty
 from ..errors import InputError
 from ..inputs.profile import Jobs, Profile
 from ..inputs.program import engine_of
+from ..inputs.script_file import with_program
 from ..inputs.study import Study
 from ..signals import interruptible
 from ..systems.batch import BatchError
@@ -74,6 +75,7 @@ def check_profile(
     InputError
         If the profile does not know the study's engine.
     """
+    study = with_program(study, profile) if study else None
     engines = (
         [engine_of(study, profile)] if study else [profile.engine(name) for name in profile.engines]
     )

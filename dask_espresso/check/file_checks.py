@@ -86,7 +86,13 @@ def check_script(worker: Worker) -> None:
     path = study.script_path
     code = find_code(study, engine_of(study, worker.case.profile))
     modules = [module for module in code if module.path]
-    _check_code_file(worker, str(path), study.script_hash)
+    if path.is_absolute():
+        _check_code_file(worker, str(path), study.script_hash)
+    else:
+        worker.case.findings.note(
+            f"program {str(path)!r}: is not where this runs, so that its version cannot be told; "
+            "write a `command` into the profile that is the same file here and on the workers"
+        )
     for module in modules:
         _check_code_file(worker, module.path, module.hash)
     imported = f", and what it imports: {', '.join(m.name for m in modules)}" if modules else ""

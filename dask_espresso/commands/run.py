@@ -170,9 +170,11 @@ def _preview(
         If the study cannot be run into the store, or the user does not want it to.
     """
     from ..inputs.program import engine_of
+    from ..inputs.script_file import with_program
     from ..process.modules import find_code
     from ..views.preview import preview
 
+    study = with_program(study, profile)
     engine = engine_of(study, profile)
     found = preview(path.absolute(), study, find_code(study, engine), **options)
     to_run = found.new + found.again

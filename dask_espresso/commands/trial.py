@@ -77,14 +77,16 @@ def try_(study: str, profile: str | None, settings: tuple[str, ...]) -> None:
 
     from ..engines import engine_command
     from ..inputs.profile import load_profile
+    from ..inputs.script_file import with_program
     from ..inputs.study import load_study
     from ..process.cause import brief
     from ..process.order import Order, Workload
     from ..process.simulator import Simulator
     from ..walltime import format_duration
 
-    loaded = load_study(study, overrides(settings))
-    workload = Workload.of(loaded, load_profile(profile))
+    chosen = load_profile(profile)
+    loaded = with_program(load_study(study, overrides(settings)), chosen)
+    workload = Workload.of(loaded, chosen)
     engine = replace(workload.engine, start="spawn")  # one is quickest as a fresh process
     simulator = Simulator()  # which starts no warm process: there is nothing to close
     found = simulator.probe(engine)

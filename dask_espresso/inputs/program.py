@@ -62,6 +62,8 @@ def engine_of(study: Study, profile: Profile) -> Engine:
 
 
 def _program_of(study: Study, profile: Profile) -> Engine:
+    if study.problem and not getattr(profile.engines.get(study.engine), "command", None):
+        raise InputError(study.problem)
     words = found_words(study.program or (), study.path.parent)
     engine = Engine(study.engine, command=words, directory=str(Path.cwd()))
     if study.engine in profile.engines:

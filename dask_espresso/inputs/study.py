@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,6 @@ import pydantic
 from pydantic import BeforeValidator, Field
 
 from ..errors import BadValueError, InputError, describe
-from ..files import file_hash
 from ..identity import canonical_json
 from ..script.engine_table import ENGINES
 from ..walltime import parse_duration
@@ -31,7 +30,7 @@ from .point_files import with_point_files
 from .point_list import checked_points
 from .program import program_name
 from .samples import checked_sample
-from .script_file import find_script
+from .script_file import ScriptFile, find_script
 from .shipped import file_or_template, study_names
 from .simulations import Simulation as Simulation
 from .simulations import Simulations
@@ -69,16 +68,13 @@ class Origin:
         The study file.
     source : str
         Its text.
-    script_path : Path
-        The simulation script, absolute.
-    script_hash : str
-        SHA-256 of the script, as hexadecimal digits.
+    script : ScriptFile
+        The simulation script, or the program.
     """
 
     path: Path
     source: str
-    script_path: Path
-    script_hash: str
+    script: ScriptFile
 
 
 class Study(Simulations, Interface):
@@ -249,13 +245,24 @@ class Study(Simulations, Interface):
 
     @property
     def script_path(self) -> Path:
-        """The simulation script, absolute."""
-        return self._loaded().script_path
+        """The simulation script, absolute; of a program without one, the program."""
+        return self._loaded().script.path
 
     @property
     def script_hash(self) -> str:
         """SHA-256 of the script when the study was loaded, as hexadecimal digits."""
-        return self._loaded().script_hash
+        return self._loaded().script.hash
+
+    @property
+    def problem(self) -> str:
+        """Why its program cannot be found, where that is so and no profile knows it."""
+        return self._loaded().script.problem
+
+    def with_script(self, script: ScriptFile) -> Study:
+        """Give this study with the file that is run somewhere else."""
+        study = self.model_copy()
+        study._origin = replace(self._loaded(), script=script)
+        return study
 
     def _loaded(self) -> Origin:
         if self._origin is None:
@@ -299,7 +306,7 @@ def load_study(path: str | os.PathLike[str], overrides: dict[str, str] | None = 
         logger.warning("%s", note)  # what is wrong may be so because of these
     study = document.validate(Study)
     script = find_script(document, study.script, study.program)
-    study._origin = Origin(document.path.absolute(), document.text, script, file_hash(script))
+    study._origin = Origin(document.path.absolute(), document.text, script)
     for note in notes(document, study):
         logger.warning("%s", note)
     return study

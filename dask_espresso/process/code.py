@@ -22,7 +22,8 @@ class CodeFiles:
 
     def check(self, workload: Workload) -> None:
         """Raise a ScriptChangedError where script or modules are other ones than the workload's."""
-        self._check(workload.script, workload.script_hash)
+        if Path(workload.script).is_absolute():  # else it is a program that only workers can see
+            self._check(workload.script, workload.script_hash)
         for module in workload.modules:
             if module.path:
                 self._check(module.path, module.hash)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from dask_espresso.files import file_hash
 from dask_espresso.inputs.engine_settings import EngineSettings
 from dask_espresso.inputs.profile import Profile
 from dask_espresso.inputs.program import engine_of
+from dask_espresso.inputs.script_file import with_program
 from dask_espresso.inputs.stored_study import stored_study
 from dask_espresso.inputs.study import Study
 from dask_espresso.inputs.templates import check_names, filled
@@ -159,8 +161,27 @@ def test_a_program_in_place_of_an_engine(study_file, tmp_path):
 )
 def test_programs_that_are_not_there(study_file, text, message):
     with pytest.raises(InputError) as error:
-        load_study(study_file(HEAD + text))
+        engine_of(load_study(study_file(HEAD + text)), Profile())
     assert message in str(error.value)
+
+
+def test_a_program_that_only_the_profile_has(study_file, tmp_path):
+    study = load_study(study_file(HEAD + "program: no-such-program"))
+    program = tmp_path / "elsewhere"
+    program.write_text("#!/bin/sh")
+    program.chmod(0o755)
+    settings = {"no-such-program": EngineSettings(command=[str(program), "-x"])}
+    found = with_program(study, Profile(engines=settings))
+    assert engine_of(found, Profile(engines=settings)).command == (str(program), "-x")
+    assert (found.script_path, found.script_hash) == (program, file_hash(program))
+    assert found.snapshot() == study.snapshot()
+    for command in (["not-here-either"], ["/opt/md"]):  # the workers may have it
+        settings = {"no-such-program": EngineSettings(command=command)}
+        found = with_program(study, Profile(engines=settings))
+        assert str(found.script_path) == Path(command[0]).name
+        assert engine_of(found, Profile(engines=settings)).command == (*command,)
+    with pytest.raises(InputError, match="under `engines`, 'no-such-program' into the profile"):
+        engine_of(with_program(study, Profile()), Profile())
 
 
 def test_what_a_profile_says_of_a_program(study_file, tmp_path):

@@ -15,6 +15,7 @@ import dask_espresso
 from dask_espresso.cli import main
 from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError
+from dask_espresso.inputs.script_file import ScriptFile
 from dask_espresso.inputs.stored_study import stored_study
 from dask_espresso.inputs.study import Origin, Study, load_study
 from dask_espresso.outcome import Outcome
@@ -191,7 +192,7 @@ def test_the_file_has_the_new_names_from_the_first_outcome_on(tmp_path):
 
     old, new = make(parameters=OLD), make(**NEW)
     for study in (old, new):
-        study._origin = Origin(tmp_path / "s.yaml", "", tmp_path / "s.py", "0" * 64)
+        study._origin = Origin(tmp_path / "s.yaml", "", ScriptFile(tmp_path / "s.py", "0" * 64))
     with open_store(tmp_path / "s.h5", old) as store:
         add(old, list(old.simulations())[:2])
         store.publish()
