@@ -27,6 +27,8 @@ from .space import Space
 if TYPE_CHECKING:
     from .simulations import Simulations
 
+_MOST_NAMED = 3  # conditions, in a message
+_LONGEST_NAMED = 80  # characters of each
 _MAX_BLOCKS = 100  # each is compared with all before it
 
 At = tuple[str | int, ...]
@@ -93,6 +95,10 @@ def _checked_block(given: Any) -> dict[str, Any]:
         raise BadValueError(f"is {describe(given)} but must be a mapping; write {{x: [1, 2]}}")
     checked = {}
     for key, value in given.items():
+        if key in _OF_STUDY:
+            raise BadValueError(
+                "holds for the whole study; write it beside `blocks`, not inside of one", key
+            )
         if key in _CHECKS:
             if (found := _located((key,), _CHECKS[key], value)) is not None:
                 checked[key] = found
@@ -120,6 +126,9 @@ def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda given: None if given is None else check(given)
 
 
+# what a study has, and no block of it
+_OF_STUDY = ("derived", "replicas", "until", "axes", "retries", "time_limit", "blocks", "defaults",
+             "rename")  # fmt: skip
 # what is no parameter in a block
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "where": checked_conditions,
@@ -166,11 +175,20 @@ def _space(study: Simulations, written: Sequence[tuple[At, dict[str, Any]]]) -> 
     if not any(map(len, blocks)):
         key = "where" if study.where else "exclude"
         at = (key,) if getattr(study, key) else (written[0][0] or ("parameters",))
+        places = [study, *(given for _, given in written)]
+        conditions = [one for given in places for one, _ in _conditions(given, known)]
         raise BadValueError(
-            f"leaves none of the {many(sum(b.n_candidates for b in blocks))} points; make the "
-            "conditions wider, or the values others", *at,
+            f"leaves none of the {many(sum(b.n_candidates for b in blocks))} points; change "
+            f"{_some(conditions)}, or the values of the parameters", *at,
         )  # fmt: skip
     return Space(blocks, known)
+
+
+def _some(conditions: list[Expression]) -> str:
+    """Name a few conditions."""
+    texts = [f"`{one.text[:_LONGEST_NAMED]}`" for one in conditions[:_MOST_NAMED]]
+    more = ", …" if len(conditions) > len(texts) else ""
+    return texts[0] if len(conditions) == 1 else f"one of {', '.join(texts)}{more}"
 
 
 def _names(parameters: dict[str, Any], given: dict[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from ..errors import BadValueError, unknown
 from ..identity import canonical_json
+from .misreadings import check_words
 from .operations import (
     ARITHMETIC,
     COMPARISONS,
@@ -71,8 +72,10 @@ class Expression:
     def __init__(self, text: str, known: Iterable[str], *at: str | int) -> None:
         self.text = text
         self._at = at
+        known = list(known)
         made = _Maker(text, known)
         try:
+            check_words(text, known)
             self._term = made.term(_parsed(text, made.hidden), 0)
         except BadValueError as error:
             raise BadValueError(str(error), *at) from None

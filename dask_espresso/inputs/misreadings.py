@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
+
+from ..errors import BadValueError
 
 _TRUTHS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false",
            "false": "false", "null": "null", "none": "null"}  # fmt: skip
@@ -122,3 +125,23 @@ def _number(text: str) -> str:
     except ValueError:
         return ""
     return plain
+
+
+def check_words(formula: str, names: Iterable[str]) -> None:
+    """Refuse names in a formula that would be read as something else, as `n-steps` as a difference.
+
+    Raises
+    ------
+    BadValueError
+        Says how to call it.
+    """
+    outside = re.sub(r"'[^']*'|\"[^\"]*\"", "''", formula)
+    for name in names:
+        is_readable = not re.search(r"\W", name) or not re.search(r"[^\W\d_]", name)
+        if not is_readable and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", outside):
+            word = re.sub(r"\W+", "_", name)
+            blanks = "; for a difference, put blanks around the minus" if "-" in name else ""
+            raise BadValueError(
+                f"has the parameter `{name}`, which cannot stand in a formula, as it is no word; "
+                f"call it {word}, here and in the script{blanks}"
+            )

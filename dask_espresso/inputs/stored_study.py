@@ -79,6 +79,14 @@ class StoredStudy(Simulations):
             raise ValueError(f"{self.name!r} is of another version")
         self.check_size()
 
+    def is_log(self, name: str) -> bool:
+        """Say whether a parameter is evenly spaced, or drawn, in its logarithm anywhere."""
+        places = [self.parameters, *(self.blocks or [])]
+        samples = [self.sample, *(block.get("sample") for block in self.blocks or [])]
+        places += [sample["parameters"] for sample in samples if sample]
+        found = (place.get(name) for place in places)
+        return any(isinstance(given, dict) and given.get("scale") == "log" for given in found)
+
 
 def stored_study(snapshot: dict[str, Any]) -> StoredStudy:
     """Make a study again of what a store holds.

@@ -33,7 +33,7 @@ from .plot import (
 )
 from .points import Points
 from .show import note, result_names
-from .texts import literal, some_of
+from .texts import literal, short, some_of
 from .versions import Versions
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class _Drawing(NamedTuple):
         What is on the axes, and what tells the curves apart.
     has_reference : bool
         Whether the equation of state of the WCA fluid is drawn, too.
+    is_log : bool
+        Whether the axis of the parameter is logarithmic, as its values in the study are.
     notes : list of str
         What is to be said beside it.
     """
@@ -66,6 +68,7 @@ class _Drawing(NamedTuple):
     y: str
     others: str
     has_reference: bool
+    is_log: bool
     notes: list[str]
 
 
@@ -121,6 +124,8 @@ def plot_store(
         reference_label="WCA equation of state",
         ax=axes,
     )
+    if drawing.is_log:
+        axes.set_xscale("log")
     if any(error > 0 for curve in drawing.curves for error in curve.y_err):
         axes.set_title(f"bars: {meaning(confidence)}", loc="right", fontsize="small", color="0.4")
     write_output(output, [_picture(figure, output, kind)])
@@ -178,7 +183,8 @@ def _drawing(
     of_curves = ", ".join(_others(points, x))
     has_reference = is_reference and not refusal
     said += [*doubts(path, points, numbers, y, pooled), *note(path, reader, numbers)]
-    return _Drawing(curves, x, y, of_curves, has_reference, said)
+    is_log = study.is_log(x) and all(value > 0 for curve in curves for value in curve.x)
+    return _Drawing(curves, x, y, of_curves, has_reference, is_log, said)
 
 
 def _others(points: Points, x: str) -> list[str]:
@@ -223,7 +229,7 @@ def _settings(
         if all(is_number(values[group]) for group in there.tolist()):
             in_order = sorted(there.tolist(), key=lambda group: float(values[group]))
             there = np.array(in_order, np.intp)
-    texts = [points.texts(name, there) for name in others]
+    texts = [points.texts(name, there, short) for name in others]
     found: dict[tuple[str, ...], list[int]] = {}
     for i, group in enumerate(there.tolist()):
         found.setdefault(tuple(text[i] for text in texts), []).append(group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,11 +73,16 @@ class Points:
             return list(found), np.array(codes, np.intp)
         return self._reader.study.coded(name, self._reader.places[self.firsts])
 
-    def texts(self, name: str, groups: Values | None = None) -> list[str]:
+    def texts(
+        self,
+        name: str,
+        groups: Values | None = None,
+        write: Callable[[Sequence[Any]], list[str]] = told_apart,
+    ) -> list[str]:
         """Write a parameter, or a mark, of groups so that different values look different."""
         values, codes = self.coded(name)
         used, codes = np.unique(codes if groups is None else codes[groups], return_inverse=True)
-        texts = told_apart([values[number] for number in used.tolist()])
+        texts = write([values[number] for number in used.tolist()])
         return [texts[code] for code in codes.tolist()]
 
     def place(self, group: int) -> str:

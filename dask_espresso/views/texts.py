@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 _MAX_NAMES = 20  # that a message lists
+_LONG_NUMBER = 5  # digits that nobody minds
 
 
 def literal(text: str) -> str:
@@ -43,6 +44,29 @@ def told_apart(values: Sequence[Any]) -> list[str]:
         if len(set(texts)) == distinct:
             return [literal(text) for text in texts]
     return [literal(repr(value)) for value in values]
+
+
+def short(values: Sequence[Any]) -> list[str]:
+    """Write values as :func:`told_apart`, long decimals with three digits if these do.
+
+    Examples
+    --------
+    >>> short([0.1, 0.426973, 10.125])
+    ['0.1', '0.427', '10.125']
+    """
+    exact = told_apart(values)
+    for digits in (3, 4, 5):
+        texts = [
+            f"{value:.{digits}g}" if isinstance(value, float) and _is_long(text) else text
+            for value, text in zip(values, exact, strict=True)
+        ]
+        if len(set(texts)) == len(set(exact)):
+            return texts
+    return exact
+
+
+def _is_long(text: str) -> bool:
+    return len(text.partition("e")[0].lstrip("-0.").replace(".", "")) > _LONG_NUMBER
 
 
 def format_with_error(value: float, error: float) -> str:

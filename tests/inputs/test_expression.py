@@ -189,3 +189,15 @@ def test_it_computes_as_python_does(x, y, n):
     }.items():
         assert value(text, x=x, y=y, n=n) == float(f"{expected:.12g}")
     assert value("n ** 2 + n % 3", n=n) == n**2 + n % 3
+
+
+@pytest.mark.parametrize("text", ["n-steps < 15", "2*n-steps", "n.x + 1", "abs(n-steps)"])
+def test_names_that_are_no_words_are_refused_where_they_would_be_something_else(text):
+    known = ["n-steps", "n", "steps", "n.x", "1", "-"]
+    with pytest.raises(BadValueError, match=r"cannot stand in a formula.*call it n_(steps|x)"):
+        Expression(text, known)
+
+
+def test_a_difference_with_blanks_is_one():
+    found = Expression("n - steps < 1 and 'n-steps' == 'n-steps'", ["n-steps", "n", "steps"])
+    assert found.names == ("n", "steps")

@@ -759,3 +759,16 @@ def test_all_shows_other_constants_and_other_sets_of_parameters(store):
 def test_all_changes_nothing_where_all_is_in_the_study(store):
     path = store({"x": [1, 2]}, result_of)
     assert invoke("show", path, "--all") == invoke("show", path)
+
+
+def test_a_parameter_in_its_logarithm_has_such_an_axis_and_short_labels(store):
+    log = {"start": 0.1, "stop": 10, "num": 20, "scale": "log"}
+    path = store(
+        {"kappa": log, "beta": {**log, "num": 6}}, lambda one: {"y": one.parameters["kappa"] ** 2}
+    )
+    texts = plot(path, "-x", "kappa")
+    labels = [text for text in texts if text.startswith("beta = ")]
+    assert [label[7:] for label in labels] == ["0.1", "0.251", "0.631", "1.58", "3.98", "10"]
+    assert any("mathdefault{10^{-1}}" in text for text in texts)
+    linear = store({"kappa": [0.1, 1.0, 10.0]}, lambda one: {"y": 1.0})
+    assert not any("10^" in text for text in plot(linear, "-x", "kappa"))
