@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import InputError
+from ..inputs.axes import axes_of
 from ..outcome import Outcome
 from ..store.arrays import Values
 from ..store.contents import StoreContents
@@ -32,6 +33,7 @@ from .plot import (
     wca_pressure,
 )
 from .points import Points
+from .pooled import pooled_points
 from .show import note, result_names
 from .texts import literal, short, some_of
 from .versions import Versions
@@ -156,6 +158,10 @@ def _drawing(
     contents: StoreContents[Outcome],
 ) -> _Drawing:
     study, numbers = reader.study, Numbers(reader)
+    axis = _axis_of(y_name, reader, contents, numbers)
+    if y_name and axis:
+        _choose(path, "axis", x_name, [axis])
+        return _drawing_of_curves(path, axis, y_name, confidence, reader, contents)
     if not numbers.done.any():
         raise InputError(
             f"{path}: no simulation is done, so there is nothing to plot; "
@@ -185,6 +191,51 @@ def _drawing(
     said += [*doubts(path, points, numbers, y, pooled), *note(path, reader, numbers)]
     is_log = study.is_log(x) and all(value > 0 for curve in curves for value in curve.x)
     return _Drawing(curves, x, y, of_curves, has_reference, is_log, said)
+
+
+def _axis_of(
+    name: str | None, reader: Reader, contents: StoreContents[Outcome], numbers: Numbers
+) -> str:
+    """Give the axis of a result that is a curve; empty for everything else."""
+    said, _ = reader.coded("result_axes")
+    along = axes_of(contents.study, said).get(name or "", [])
+    is_curve = len(along) == 1 and not (numbers.done & numbers.have(name or "")).any()
+    return along[0] if is_curve else ""
+
+
+def _drawing_of_curves(
+    path: Path,
+    axis: str,
+    name: str,
+    confidence: float | None,
+    reader: Reader,
+    contents: StoreContents[Outcome],
+) -> _Drawing:
+    """Give a curve for each point, of its replicas together."""
+    rows = pooled_points(path, name, confidence, reader, contents)
+    there = [row for row in rows if row.axes]
+    parameters = list(rows[0].parameters) if rows else []
+    texts = [short([row.parameters[parameter] for row in there]) for parameter in parameters]
+    curves = []
+    for row, values in zip(there, zip(*texts, strict=True) if texts else [()], strict=True):
+        label = ", ".join(f"{one} = {text}" for one, text in zip(parameters, values, strict=True))
+        label = ", ".join(values) if len(there) > MAX_LEGEND else label
+        numbers = (row.axes[axis], row.mean, row.half_width)
+        x, y, y_err = (np.asarray(one).tolist() for one in numbers)
+        curves.append(Curve(_drawable(label or reader.study.name), x, y, y_err))
+    _check_ranges(path, curves, axis, name)
+    notes = []
+    if without := len(rows) - len(there):
+        notes.append(
+            f"{without} of {len(rows)} points have no {name!r} along {axis!r} of a simulation that "
+            f"is done: dask-espresso status {path}"
+        )
+    if n_differ := sum(bool(np.any(row.differ)) for row in there):
+        notes.append(
+            f"warning: {name}: in {n_differ} points the replicas differ somewhere by more than "
+            "their own errors"
+        )
+    return _Drawing(curves, axis, name, ", ".join(parameters), False, False, notes)
 
 
 def _others(points: Points, x: str) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
+from ..inputs.axes import axes_of
 from ..outcome import Outcome
 from ..script.replicas import PooledRows, pool_rows
 from ..store.arrays import Column, Values
@@ -22,6 +24,8 @@ from .points import Points
 from .show import result_names
 from .texts import some_of
 from .versions import Versions
+
+_SAME = 1e-9  # relative difference of numbers of an axis that is none
 
 
 class PooledPoint(NamedTuple):
@@ -43,6 +47,8 @@ class PooledPoint(NamedTuple):
         The interval of the confidence is ``mean`` give or take this; nan where not known.
     differ : bool or array of bool
         Whether replicas differ by more than their own errors can explain.
+    axes : dict of str to array
+        Of a curve, the numbers along each of its dimensions; empty where it has no axes.
     """
 
     parameters: dict[str, Any]
@@ -52,6 +58,7 @@ class PooledPoint(NamedTuple):
     n_replicas: int
     half_width: Any
     differ: Any
+    axes: dict[str, Any] = {}  # noqa: RUF012
 
 
 def pooled(path: str | os.PathLike[str], name: str, confidence: float = 95) -> list[PooledPoint]:
@@ -79,7 +86,7 @@ def pooled(path: str | os.PathLike[str], name: str, confidence: float = 95) -> l
     ------
     InputError
         If there is no store, or no such result; if it is no number in some simulation, or has not
-        one shape in all replicas of a point.
+        one shape, and the same axes, in all replicas of a point.
 
     See Also
     --------
@@ -91,12 +98,17 @@ def pooled(path: str | os.PathLike[str], name: str, confidence: float = 95) -> l
     ...     print(row.parameters["volume_fraction"], row.mean, "+-", row.half_width)
     """
     confidence = check_confidence(confidence)
-    return look(path, functools.partial(_pooled, Path(path), name, confidence))
+    return look(path, functools.partial(pooled_points, Path(path), name, confidence))
 
 
-def _pooled(
-    path: Path, name: str, confidence: float, reader: Reader, contents: StoreContents[Outcome]
+def pooled_points(
+    path: Path,
+    name: str,
+    confidence: float | None,
+    reader: Reader,
+    contents: StoreContents[Outcome],
 ) -> list[PooledPoint]:
+    """Pool a result as :func:`pooled`; widths are standard errors without a confidence."""
     points, numbers = Points(reader, Versions(reader, contents.versions)), Numbers(reader)
     whole = numbers.whole(name)
     if whole is None:
@@ -104,7 +116,9 @@ def _pooled(
         raise InputError(f"{path}: no result {name!r}" + (f"; there are {there}" if there else ""))
     is_other = numbers.done & (whole.states == 0) & ~numbers.have(name)
     if is_other.any():
-        found = _pooled_arrays(path, points, numbers, name, confidence)
+        said, _ = reader.coded("result_axes")
+        axes = axes_of(contents.study, said).get(name, [])
+        found = _pooled_arrays(path, points, numbers, name, axes, confidence)
     else:
         found = _pooled_numbers(points, numbers, name, confidence)
     names = [*points.swept, *points.marks]
@@ -116,7 +130,7 @@ def _pooled(
 
 
 def _pooled_numbers(
-    points: Points, numbers: Numbers, name: str, confidence: float
+    points: Points, numbers: Numbers, name: str, confidence: float | None
 ) -> list[tuple[Any, ...]]:
     """Give what follows the parameters of each point."""
     columns = _columns(points.pooled(numbers, name), confidence)
@@ -125,7 +139,7 @@ def _pooled_numbers(
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _columns(found: PooledRows, confidence: float) -> list[Values]:
+def _columns(found: PooledRows, confidence: float | None) -> list[Values]:
     """Give means, errors, degrees of freedom, widths of the intervals, and whether they differ."""
     dofs = np.where(np.isnan(found.sems), np.nan, found.dofs)
     widths = half_widths(found.sems, dofs, confidence)
@@ -136,21 +150,60 @@ def _columns(found: PooledRows, confidence: float) -> list[Values]:
 
 
 def _pooled_arrays(
-    path: Path, points: Points, numbers: Numbers, name: str, confidence: float
+    path: Path,
+    points: Points,
+    numbers: Numbers,
+    name: str,
+    axes: Sequence[str],
+    confidence: float | None,
 ) -> list[tuple[Any, ...]]:
     """Give what follows the parameters of each point, element by element."""
+    of_axes = {axis: numbers.whole(axis) for axis in axes}
     columns = [numbers.whole(f"{name}{suffix}") for suffix in ("", "_sem", "_dof")]
     found = []
     for group, rows in enumerate(points.members()):
         at = f" at {text}" if (text := points.place(group)) else ""
         where = f"{path}: result {name!r}{at}"
-        replicas = [
-            _floats_of(where, *(_value(column, row) for column in columns))
-            for row in rows[numbers.done[rows]].tolist()
-            if _value(columns[0], row) is not None
+        there = [
+            row for row in rows[numbers.done[rows]].tolist() if _value(columns[0], row) is not None
         ]
-        found.append(_pooled_elements(where, replicas, confidence))
+        replicas = [
+            _floats_of(where, *(_value(column, row) for column in columns)) for row in there
+        ]
+        pooled = _pooled_elements(where, replicas, confidence)
+        along = {
+            axis: _common_axis(f"{where} stands along {axis!r}, which", column, there)
+            for axis, column in of_axes.items()
+        }
+        are_there = there and all(row is not None for row in along.values())
+        found.append((*pooled, _fitting(along, np.shape(pooled[0])) if are_there else {}))
     return found
+
+
+def _common_axis(where: str, column: Column | None, rows: list[int]) -> Values | None:
+    """Give the axis of a point's replicas, None where they have none; they may not differ in it."""
+    given = [_value(column, row) for row in rows]
+    if all(value is None for value in given):
+        return None
+    axes = [None if value is None else _floats(value) for value in given]
+    first = axes[0]
+    for axis in axes:
+        if axis is None or first is None or not _is_same_axis(axis, first):
+            raise InputError(
+                f"{where} is not the same in its replicas: their values do not belong together; "
+                "bin alike in all replicas, or pool what dask_espresso.read_store gives yourself"
+            )
+    return first
+
+
+def _is_same_axis(one: Values, other: Values) -> bool:
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=_SAME, atol=0))
+
+
+def _fitting(axes: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Give axes where they are as long as the curve."""
+    lengths = tuple(len(axis) for axis in axes.values() if np.ndim(axis) == 1)
+    return axes if lengths == shape else {}
 
 
 def _value(column: Column | None, row: int) -> Any:
@@ -183,7 +236,7 @@ def _floats(value: Any) -> Values | None:
 
 
 def _pooled_elements(
-    where: str, replicas: list[tuple[Values, Values, Values]], confidence: float
+    where: str, replicas: list[tuple[Values, Values, Values]], confidence: float | None
 ) -> tuple[Any, ...]:
     """Pool the replicas of one point."""
     count = len(replicas)

@@ -1,5 +1,6 @@
 """A store as xarray has it: curves have axes, swept parameters and replicas are dimensions."""
 
+import functools
 import logging
 import math
 
@@ -9,11 +10,13 @@ import xarray
 from outcome_tables import filled_table
 
 import dask_espresso
+from dask_espresso.errors import InputError
 from dask_espresso.inputs.study import Study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import write_hdf5
-from dask_espresso.store.reading import read_store
+from dask_espresso.store.reading import look, read_store
 from dask_espresso.values import storable
+from dask_espresso.views.picture import _drawing, plot_store
 
 R = np.array([0.5, 1.0, 1.5])
 
@@ -185,3 +188,47 @@ def test_pooled_curves(store):
     first = dask_espresso.pooled(store(curve, **X), "g")[0]
     assert np.array_equal(first.mean, R + 0.5)
     assert first.sem == pytest.approx([0.5] * 3)
+    assert np.array_equal(first.axes["r"], R)
+
+
+def test_curves_of_different_axes_are_not_pooled(store):
+    path = store(lambda one: curve(one, R * (1 + one.replica)), **X)
+    with pytest.raises(InputError, match=r"'g' at x = 1, y = 0\.1 stands along 'r', which is"):
+        dask_espresso.pooled(path, "g")
+    path = store(lambda one: curve(one, R[: 2 + one.replica]), **X)
+    with pytest.raises(InputError, match=r"has several shapes, \(2,\), \(3,\)"):
+        dask_espresso.pooled(path, "g")
+    path = store(lambda one: {"g": R} | ({"r": R} if one.replica else {}), **X)
+    with pytest.raises(InputError, match=r"stands along 'r', which is not the same"):
+        dask_espresso.pooled(path, "g")
+
+
+def test_axes_that_differ_between_points_or_in_the_last_digit_are_fine(store):
+    def result(one):
+        r = R[: 1 + one.parameters["x"]]
+        return curve(one, r * (1 + 1e-15 * one.replica)) if one.replica < 2 else None
+
+    rows = dask_espresso.pooled(store(result, 3, **X), "g")
+    assert [len(row.axes["r"]) for row in rows] == [2] * 3 + [3] * 3
+    assert {row.n_replicas for row in rows} == {2}
+    assert rows[0].mean == pytest.approx(R[:2] + 0.5)
+
+
+def test_an_axis_that_does_not_fit_is_none(store):
+    row = dask_espresso.pooled(store(lambda one: curve(one) | {"g": np.ones(7)}, **X), "g")[0]
+    assert row.axes == {}
+    assert row.mean.shape == (7,)
+
+
+def test_curves_are_plotted_along_their_axis(store, tmp_path):
+    path, picture = store(curve, **X), tmp_path / "g.png"
+    drawing = look(path, functools.partial(_drawing, path, None, "g", None))
+    assert (drawing.x, drawing.y) == ("r", "g")
+    assert [one.label for one in drawing.curves[:2]] == ["x = 1, y = 0.1", "x = 1, y = 0.3"]
+    assert drawing.curves[0].x == R.tolist()
+    assert drawing.curves[0].y == (R + 0.5).tolist()
+    assert drawing.curves[0].y_err == pytest.approx([0.5] * 3)
+    assert plot_store(path, picture, "r", "g", 95) == []
+    assert picture.stat().st_size > 5000
+    with pytest.raises(InputError, match="no axis 'x' to plot; there are r"):
+        plot_store(path, tmp_path / "h.png", "x", "g")

@@ -48,7 +48,7 @@ def test_a_row_a_point(store):
     first, second = dask_espresso.pooled(store(result), "e")
     sem = 0.1 / math.sqrt(2)
     assert first == ({"x": 1}, pytest.approx(1.005), pytest.approx(sem), 9, 2,
-                     pytest.approx(T_OF_NINE * sem), False)  # fmt: skip
+                     pytest.approx(T_OF_NINE * sem), False, {})  # fmt: skip
     assert (second.parameters, second.mean) == ({"x": 2}, pytest.approx(2.005))
     assert type(first.mean) is float
     (first, _) = dask_espresso.pooled(store(result), "e", confidence=68.27)
