@@ -64,6 +64,24 @@ def failures(store: Path, as_json: bool, where: tuple[str, ...], ended: tuple[st
 
 
 @click.command()
+@STORE
+@click.argument("simulation", metavar="ID")
+def log(store: Path, simulation: str) -> None:
+    """Show all that is known of one simulation in STORE, and what it printed.
+
+    ID is as `failures` shows it, or the beginning of it.
+
+    \b
+    Example:
+      dask-espresso log lj_pressure.h5 4ecb4811
+    """
+    from ..views.log import print_log
+
+    print_log(store, simulation, output_console())
+    check_output()
+
+
+@click.command()
 @click.argument("study")
 @click.option("--store", metavar="FILE.h5", type=PATH,
               help="Say what of them is there. Default: the study's, if there is one.")  # fmt: skip

@@ -16,6 +16,7 @@ from ..kept import KeptFile, files_path, kept_files, what_is_wrong
 from ..outcome import Outcome, Status
 from ..store.arrays import Values
 from ..store.contents import StoreContents
+from ..store.lookup import matching, not_one
 from ..store.reader import Reader
 from ..store.reading import look, store_path
 from .texts import literal, say, some_of, told_apart
@@ -58,13 +59,13 @@ def _paths(
     path: Path, name: str, reader: Reader, _: StoreContents[Outcome]
 ) -> tuple[list[str], list[str]]:
     """Give the paths of the files of one simulation."""
-    rows = [row for row, found in enumerate(reader.ids) if found.startswith(name)]
-    if len(rows) != 1:
-        found = some_of([reader.ids[row] for row in rows])
-        what = f"{name} begins several ids: {found}" if rows else f"no simulation has the id {name}"
+    found = matching(reader.ids, name)
+    if len(found) != 1:
+        what = not_one(reader.ids, name, found)
         raise InputError(f"{path}: {what}; `dask-espresso files {path}` lists them")
-    (text,) = reader.texts("kept_files", np.array(rows))
-    place = files_path(store_path(path)) / reader.ids[rows[0]]
+    (row,) = found
+    (text,) = reader.texts("kept_files", np.array([row]))
+    place = files_path(store_path(path)) / reader.ids[row]
     files = kept_files(text)
     said = ((place / file.name, what_is_wrong(place, file)) for file in files)
     wrong = [f"{file}: {what}" for file, what in said if what]
