@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..inputs.axes import Axes, axes_of
 from .arrays import Column, Values
 from .columns import Path
 from .leaves import Leaves
@@ -140,6 +141,12 @@ class Reader:
         return self._all.texts(name, self._rows[rows].tolist())
 
     # ---- parameters and results ----
+
+    @functools.cached_property
+    def axes(self) -> Axes:
+        """Along which results others stand, as study and scripts say."""
+        said, _ = self.coded("result_axes")
+        return axes_of({"axes": self.study.axes, "collect": self.study.collect}, said)
 
     def parameter(self, name: str) -> Column | None:
         """Read a parameter, None where it is nested."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..inputs.axes import axes_of
 from ..outcome import Outcome
 from ..store.arrays import Column, Values, objects
 from ..store.contents import StoreContents
@@ -85,8 +84,7 @@ def _dataset(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> xa
         f"outcome.{name}": (grid.dims, grid.spread(objects([texts[i] for i in codes]), grid.all))
         for name, (texts, codes) in versions.marks.items()
     }
-    said, _ = reader.coded("result_axes")
-    variables, axes = _along_axes(grid, results, axes_of(contents.study, said))
+    variables, axes = _along_axes(grid, results, reader.axes)
     names = {name: grid.free(name) for name in variables}
     return xarray.Dataset(
         {names[name]: variable for name, variable in variables.items()} | marks,

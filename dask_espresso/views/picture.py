@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..inputs.axes import axes_of
 from ..outcome import Outcome
 from ..store.arrays import Values
 from ..store.contents import StoreContents
@@ -158,8 +157,9 @@ def _drawing(
     contents: StoreContents[Outcome],
 ) -> _Drawing:
     study, numbers = reader.study, Numbers(reader)
-    axis = _axis_of(y_name, reader, contents, numbers)
-    if y_name and axis:
+    if not y_name and not numbers.names(np.arange(len(reader))):
+        y_name = next((name for name in reader.axes if _axis_of(name, reader, numbers)), None)
+    if y_name and (axis := _axis_of(y_name, reader, numbers)):
         _choose(path, "axis", x_name, [axis])
         return _drawing_of_curves(path, axis, y_name, confidence, reader, contents)
     if not numbers.done.any():
@@ -193,14 +193,11 @@ def _drawing(
     return _Drawing(curves, x, y, of_curves, has_reference, is_log, said)
 
 
-def _axis_of(
-    name: str | None, reader: Reader, contents: StoreContents[Outcome], numbers: Numbers
-) -> str:
+def _axis_of(name: str, reader: Reader, numbers: Numbers) -> str:
     """Give the axis of a result that is a curve; empty for everything else."""
-    said, _ = reader.coded("result_axes")
-    along = axes_of(contents.study, said).get(name or "", [])
-    is_curve = len(along) == 1 and not (numbers.done & numbers.have(name or "")).any()
-    return along[0] if is_curve else ""
+    along = reader.axes.get(name, [])
+    is_curve = len(along) == 1 and numbers.whole(name) is not None
+    return along[0] if is_curve and not (numbers.done & numbers.have(name)).any() else ""
 
 
 def _drawing_of_curves(

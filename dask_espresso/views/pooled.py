@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from ..inputs.axes import axes_of
 from ..outcome import Outcome
 from ..script.replicas import PooledRows, pool_rows
 from ..store.arrays import Column, Values
@@ -116,8 +115,7 @@ def pooled_points(
         raise InputError(f"{path}: no result {name!r}" + (f"; there are {there}" if there else ""))
     is_other = numbers.done & (whole.states == 0) & ~numbers.have(name)
     if is_other.any():
-        said, _ = reader.coded("result_axes")
-        axes = axes_of(contents.study, said).get(name, [])
+        axes = reader.axes.get(name, [])
         found = _pooled_arrays(path, points, numbers, name, axes, confidence)
     else:
         found = _pooled_numbers(points, numbers, name, confidence)

@@ -160,6 +160,10 @@ def _table(
         notes.append(
             f"not shown: {some_of(others)}; they are in `dask-espresso export {path} FILE.csv`"
         )
+        curves = [name for name, along in reader.axes.items() if len(along) == 1]
+        if there := [name for name in curves if f"{name} (array)" in others]:
+            also = f", and so on with {some_of(there[1:])}" if there[1:] else ""
+            notes.append(f"`dask-espresso plot {path} -y {literal(there[0])}` draws it{also}")
     return _Table(columns, names, notes)
 
 

@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 import xarray
+from click.testing import CliRunner
 from outcome_tables import filled_table
 
 import dask_espresso
+from dask_espresso.cli import main
 from dask_espresso.errors import InputError
 from dask_espresso.inputs.study import Study
 from dask_espresso.outcome import Outcome, Status
@@ -229,6 +231,10 @@ def test_curves_are_plotted_along_their_axis(store, tmp_path):
     assert drawing.curves[0].y == (R + 0.5).tolist()
     assert drawing.curves[0].y_err == pytest.approx([0.5] * 3)
     assert plot_store(path, picture, "r", "g", 95) == []
+    shown = CliRunner().invoke(main, ["show", str(path)]).output
+    assert f"`dask-espresso plot {path} -y g` draws it" in shown
+    alone = store(lambda one: {name: curve(one)[name] for name in "rg"}, **X)
+    assert look(alone, functools.partial(_drawing, alone, None, None, None)).y == "g"
     assert picture.stat().st_size > 5000
     with pytest.raises(InputError, match="no axis 'x' to plot; there are r"):
         plot_store(path, tmp_path / "h.png", "x", "g")
