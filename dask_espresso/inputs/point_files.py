@@ -13,17 +13,15 @@ from typing import Any
 from ..errors import InputError, describe
 from ..files import open_file
 from ..paths import expand
+from .cells import MAYBE_MISSING, MISSING, read_cell
 from .document import Document
 from .misreadings import misreading
-from .plain_yaml import KeyPath, plain_scalar
+from .plain_yaml import KeyPath
 from .point_list import FORM, MAX_POINTS, Columns
 
 logger = logging.getLogger(__name__)
 
 _MAX_SIZE = 64 << 20  # bytes
-# what spreadsheets and data frames write where nothing is; the second kind also names things
-_MISSING = re.compile(r"-?(?:nan|NaN|NAN)|NULL|Null|~|<NA>|#?N/A|n/a|#NA|#[A-Z0-9/]+[!?]")
-_MAYBE_MISSING = re.compile(r"NA|None|none|missing|[-?.]+")
 _INDEX = re.compile(r"__index_level_\d+__")  # of pandas
 
 
@@ -86,16 +84,16 @@ def _csv(path: Path, content: bytes) -> Columns:
 
 
 def _heading(path: Path, line: int, row: list[str]) -> list[str]:
-    names = [name.strip() for name in row]
     for other, what in {";": "semicolons", "\t": "tabs"}.items():
-        if len(names) == 1 and other in names[0]:
+        if len(row) == 1 and other in row[0].strip():
             raise InputError(f"{path}:{line}: has {what} between columns; write commas")
-    for name in names:
-        is_text = isinstance(_cell(path, line, "the heading", name), str)
+    names = [_cell(path, line, "the heading", text) for text in row]
+    for text, name in zip(map(str.strip, row), names, strict=True):
+        is_text = isinstance(name, str)
         if not is_text or names.count(name) > 1:
-            what = "is there twice" if is_text else "is no name" if name else "is empty"
+            what = "is there twice" if is_text else "is no name" if text else "is empty"
             raise InputError(
-                f"{path}:{line}: the heading {name!r} {what}; write names of parameters into the "
+                f"{path}:{line}: the heading {text!r} {what}; write names of parameters into the "
                 "first line, each once"
             )
     if not names:
@@ -136,7 +134,7 @@ def _check_there(
     absent = [
         (line, text)
         for line, text in zip(lines, texts, strict=True)
-        if not text or _MISSING.fullmatch(text) or (has_numbers and _MAYBE_MISSING.fullmatch(text))
+        if not text or MISSING.fullmatch(text) or (has_numbers and MAYBE_MISSING.fullmatch(text))
     ]
     if absent:
         line, text = absent[0]
@@ -153,7 +151,7 @@ def _note_misreadings(
     found = [
         (line, said)
         for line, text, value in zip(lines, texts, values, strict=True)
-        if isinstance(value, str) and (said := misreading(text, value))
+        if value == text and (said := misreading(text, value))
     ]
     if found:
         line, said = found[0]
@@ -167,7 +165,7 @@ def _more(cells: Sequence[Any]) -> str:
 
 def _cell(path: Path, line: int, name: str, text: str) -> Any:
     try:
-        return plain_scalar(text)
+        return read_cell(text)
     except ValueError:
         raise InputError(f"{path}:{line}: {name} has too many digits; shorten it") from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from ..errors import InputError
+from ..inputs.cells import write_cell
 from ..inputs.stored_study import stored_study
 from ..outcome import Outcome, Status
 from ..store.arrays import Values
@@ -185,19 +185,14 @@ def write_points(study: Simulations, file: Path, store: Path) -> None:
 
 
 def _csv(study: Simulations) -> Iterator[bytes]:
-    yield _lines([study.names])
+    yield _lines([[*map(write_cell, study.names)]])
     for start in range(0, study.n_points, _PIECE):
         points = np.arange(start, min(start + _PIECE, study.n_points))
-        columns = [map(_cell, study.space.column(name, points)) for name in study.names]
+        columns = [map(write_cell, study.space.column(name, points)) for name in study.names]
         yield _lines(list(zip(*columns, strict=True)) if columns else [()] * len(points))
 
 
 def _lines(rows: Sequence[Sequence[Any]]) -> bytes:
     stream = io.StringIO(newline="")
     csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _cell(value: Any) -> Any:
-    """Write what is no number and no text as YAML does."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return stream.getvalue().encode()

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dask_espresso.cli import main
 from dask_espresso.driver import run_study
+from dask_espresso.inputs.cells import read_cell, write_cell
 from dask_espresso.inputs.study import Study, load_study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.plan import TargetPlan
@@ -17,6 +20,7 @@ from dask_espresso.store.rows import Rows
 from dask_espresso.store.store import Entry, open_store, read_store
 from dask_espresso.targets import Standing
 from dask_espresso.views.dependence import find_missing
+from dask_espresso.views.listing import write_points
 from dask_espresso.views.standing import parameters_of
 
 # the one of the reference page
@@ -171,6 +175,39 @@ def test_a_study_of_one_point(place):
     assert invoke("points", "study.yaml").startswith(
         "s: 1 point, 64 replicas each at most: 64 simulations at most\n"
     )
+
+
+KINDS = [
+    "a", "1", "1.0", "0x10", "true", "null", "~", "NA", "nan", "-", "", " a", "a ", "'a'", '"a"',
+    '"1"', '""', "[1, 2]", "{a: 1}", '{"value": 1}', "a,b;c", "two\nlines", "\r", "é", "#1", "0,5",
+    "9" * 500, "\ud800", '"', "{", "1e5", "=1+1",
+    1, 2.0, -0.1, 1e-300, 1e22, 2**62, True, False, None, [1, "1", [None]], {"k": [1.0, "é"]},
+    {"value": 3}, [], {},
+]  # fmt: skip
+
+
+def as_it_comes_back(values, name="x"):
+    """Write values into a table, and read it back."""
+    columns = {name: [{"value": value} for value in values]}
+    study = Study(name="s", script="s.py", parameters={}, points=columns)
+    Path("all.csv").unlink(missing_ok=True)
+    write_points(study, Path("all.csv"), Path("s.h5"))
+    Path("back.yaml").write_text("name: s\nengine: python\nscript: s.py\npoints: all.csv\n")
+    again = load_study("back.yaml")
+    assert list(again.ids()) == list(study.ids())
+    return [s.parameters[name] for s in again.simulations()]
+
+
+def test_a_table_has_values_of_all_kinds_as_they_are(place):
+    assert [*map(repr, as_it_comes_back(KINDS))] == [*map(repr, KINDS)]
+    for name in ("1", "true", "a b", " x", '"y"', "null"):
+        assert as_it_comes_back([1, 2], name) == [1, 2]
+
+
+@given(st.text(st.characters(exclude_characters="\0")))
+def test_every_text_is_read_back_from_a_cell(text):
+    assert read_cell(write_cell(text)) == text
+    assert write_cell(text).isprintable()
 
 
 def test_a_table_is_not_written_where_it_is_not_wanted(place):
