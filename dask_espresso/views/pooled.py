@@ -244,7 +244,8 @@ def _pooled_elements(
     if len(shapes) > 1:
         raise InputError(
             f"{where} has several shapes, {', '.join(map(str, shapes))}: pool what they have in "
-            "common yourself, of what dask_espresso.read_store gives"
+            "common yourself, of what dask_espresso.dataset gives, where the ends of shorter ones "
+            "are NaN"
         )
     (shape,) = shapes
     of_elements = (
