@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from .errors import InputError
-from .files import file_hash
+from .files import close_file, file_hash, remove_leftovers, replace_file
 
 logger = logging.getLogger(__name__)
+
+_GOING = ".forgotten"  # ids of simulations whose files are to go, a line each
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,48 @@ def prepare(place: Path) -> None:
     _remove(place.glob(".*.tmp"))
 
 
-def remove_files(place: Path, ids: Iterable[str]) -> None:
-    """Remove what stays of simulations; what cannot be removed is told."""
-    _remove(place / name for name in ids if (place / name).exists())
+def announce_removal(place: Path, ids: Iterable[str]) -> None:
+    """Write down of which simulations files are to go, when their outcomes are gone.
+
+    Raises
+    ------
+    OSError
+        If that cannot be written.
+    """
+    there = [name for name in ids if is_plain(name) and (place / name).is_dir()]
+    if there:
+        close_file(replace_file(place / _GOING, ["\n".join(there).encode()]))
+
+
+def is_removal_announced(place: Path) -> bool:
+    """Say whether files are to go still, of what was forgotten before."""
+    return (place / _GOING).exists()
+
+
+def remove_announced(place: Path, recorded: Container[str]) -> None:
+    """Remove files that were to go, unless their simulations are still recorded.
+
+    Whoever wrote down that they are to go may have been killed before. What cannot be removed is
+    told.
+    """
+    remove_leftovers(place / _GOING)
+    try:
+        names = (place / _GOING).read_text().split("\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    _remove(place / name for name in names if is_plain(name) and name not in recorded)
+    (place / _GOING).unlink(missing_ok=True)
+
+
+def is_plain(name: str) -> bool:
+    """Say whether an id, of a store that anybody may have written, is a name in a directory."""
+    return name not in ("", "..") and PurePath(name).name == name
 
 
 def _remove(directories: Iterable[Path]) -> None:
     for directory in directories:
         shutil.rmtree(directory, ignore_errors=True)
-        if directory.exists():
+        if os.path.lexists(directory):
             logger.warning("%s: is of no use any more, but cannot be removed; remove it", directory)
 
 

@@ -72,8 +72,9 @@ def forget(
       dask-espresso forget lj_pressure.h5 --where 'volume_fraction > 0.4' --dry-run
     """
     from ..inputs.stored_study import stored_study
+    from ..kept import files_path, is_removal_announced
     from ..outcome import Status
-    from ..store.reading import look_at_rows
+    from ..store.reading import look_at_rows, store_path
     from ..store.selection import select
     from ..store.store import mend_store
 
@@ -91,6 +92,8 @@ def forget(
 
     found = find()
     if not found.ids or dry_run:
+        if not dry_run and is_removal_announced(files_path(store_path(store))):
+            mend_store(store).close()  # ends what one before was killed at
         click.echo(f"{store}: {_described(found, 'would be forgotten')}")
         return
     with mend_store(store) as mended:

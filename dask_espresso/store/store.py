@@ -21,7 +21,7 @@ from ..errors import DaskEspressoError, ResumableError
 from ..files import describe_error, file_number, remove_leftovers
 from ..identity import IDS
 from ..inputs.stored_study import stored_study
-from ..kept import files_path, remove_files
+from ..kept import announce_removal, files_path, remove_announced
 from ..outcome import Outcome, Status
 from .admission import check_contents, check_place, description, is_of
 from .claim import Claim
@@ -202,7 +202,9 @@ class Store:
             If it cannot be written; then none of them is forgotten.
         """
         self.publish()
+        files = files_path(self.path)
         try:
+            announce_removal(files, ids)
             self._published = self._write(forgotten=ids)
         except OSError as error:
             self._check_in_place()
@@ -210,7 +212,7 @@ class Store:
                 f"{self.path}: cannot be written ({describe_error(error)}); nothing was forgotten"
             ) from error
         self.statuses = {name: self.statuses[name] for name in self.statuses.keys() - {*ids}}
-        remove_files(files_path(self.path), ids)
+        remove_announced(files, self.statuses)
 
     def _write(self, forgotten: Collection[str] = ()) -> int:
         """Write the HDF5 file, out of the one before and the journal; give its number of rows."""
@@ -333,6 +335,7 @@ def _opened(
             for place in (path, journal_path(path), claim_path(path)):
                 remove_leftovers(place)
             study, contents, described = check(path)
+            remove_announced(files_path(path), contents.outcomes)
             return Store(path, study, claim, contents, described), contents
         except BaseException:
             claim.release()

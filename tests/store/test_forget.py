@@ -15,6 +15,7 @@ from dask_espresso import read_store
 from dask_espresso.cli import main
 from dask_espresso.driver import run_study
 from dask_espresso.inputs.study import load_study
+from dask_espresso.kept import announce_removal, remove_announced
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.record import pack
 from dask_espresso.store.claim import Claim
@@ -81,6 +82,30 @@ def test_files_go_with_their_simulations(place):
     assert len(list((place / "s.files").iterdir())) == 8
     invoke("forget", "s.h5", "--where", "x > 1", "--yes")
     assert {p.name for p in (place / "s.files").iterdir()} == {ids[1, 0], ids[1, 1]}
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../precious", "{place}/precious"])
+def test_an_id_that_is_a_path_removes_nothing_elsewhere(place, name):
+    (place / "precious").mkdir()
+    (place / "s.files").mkdir()
+    announce_removal(place / "s.files", [name.format(place=place)])
+    remove_announced(place / "s.files", ())
+    (place / "s.files/.forgotten").write_text(name.format(place=place))
+    remove_announced(place / "s.files", ())
+    assert [p.name for p in place.iterdir() if p.is_dir()] in (
+        ["precious", "s.files"], ["s.files", "precious"],
+    )  # fmt: skip
+
+
+def test_what_was_killed_while_it_removed_files_is_ended_by_whoever_comes_next(place, workers):
+    study = write({"x": [1]})
+    record(study)
+    ids = [s.id for s in study.simulations()]
+    for name in [*ids, "0123"]:
+        (place / "s.files" / name).mkdir(parents=True)
+    announce_removal(place / "s.files", [ids[0], "0123"])
+    run_study(place / "study.yaml", workers, "s.h5")
+    assert {p.name for p in (place / "s.files").iterdir()} == {*ids}
 
 
 def test_what_is_forgotten_runs_again_and_nothing_else(place, workers):
@@ -207,7 +232,7 @@ from dask_espresso import read_store
 from dask_espresso.cli import main
 import dask_espresso.store.store, dask_espresso.store.selection
 
-CALLS = ("write", "ftruncate", "link", "replace", "unlink")  # after which the disk is another
+CALLS = ("write", "ftruncate", "link", "replace", "unlink", "rmdir")  # change the disk
 
 def run(n):
     seen = 0
@@ -229,7 +254,9 @@ def run(n):
 for n in range(1, 1000):
     for path in Path().glob("[.s]*.[hjt]*"):
         path.unlink()
-    for path in Path("before").iterdir():
+    shutil.rmtree("s.files", ignore_errors=True)
+    shutil.copytree("before/s.files", "s.files")
+    for path in Path("before").glob("s.[hj]*"):
         shutil.copy(path, path.name)
     if not (pid := os.fork()):
         try:
@@ -239,10 +266,12 @@ for n in range(1, 1000):
     _, status = os.waitpid(pid, 0)
     killed = os.WIFSIGNALED(status)
     first = {name: repr(o) for name, o in read_store("s.h5").outcomes.items()}
+    first_files = sorted(map(str, Path("s.files").glob("*/*")))
     main(["forget", "s.h5", "--where", "x > 2", "--yes"], standalone_mode=False)
     second = {name: repr(o) for name, o in read_store("s.h5").outcomes.items()}
     there = sorted(p.name for p in Path().iterdir() if ".tmp" in p.name or ".claim" in p.name)
-    print(json.dumps([n, killed, first, second, there]), file=sys.stderr)
+    files = [first_files, sorted(map(str, Path("s.files").rglob("*")))]
+    print(json.dumps([n, killed, first, second, there, files]), file=sys.stderr)
     if not killed:
         break
 """
@@ -254,7 +283,11 @@ def test_killed_at_any_moment_it_has_forgotten_all_or_nothing(place):
     before = {name: repr(o) for name, o in read_store("s.h5").outcomes.items()}
     kept = {o.id: repr(o) for o in read_store("s.h5").outcomes.values() if o.parameters["x"] <= 2}
     (place / "before").mkdir()
-    for path in (Path("s.h5"), journal_path(Path("s.h5"))):
+    for name in before:
+        for file in ("a.vtf", "b.vtf"):
+            Path("s.files", name).mkdir(parents=True, exist_ok=True)
+            Path("s.files", name, file).touch()
+    for path in (Path("s.h5"), journal_path(Path("s.h5")), Path("s.files")):
         path.rename(place / "before" / path.name)
     done = subprocess.run(
         [sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=300, check=True
@@ -265,5 +298,14 @@ def test_killed_at_any_moment_it_has_forgotten_all_or_nothing(place):
     assert [n for n, _, first, *_ in trials if first not in (before, kept)] == []
     assert trials[0][2] == before
     assert trials[-1][2] == kept
-    assert [n for n, _, _, second, _ in trials if second != kept] == []
+    assert [n for n, _, _, second, *_ in trials if second != kept] == []
     assert trials[-1][4] == []
+    # of what is recorded no file is lost, and of what is not none stays
+    for n, _, first, _, _, (files, files_then) in trials:
+        assert {f"s.files/{name}/{file}" for name in first for file in ("a.vtf", "b.vtf")} <= {
+            *files
+        }, n
+        names = [f"s.files/{name}" for name in kept]
+        assert files_then == sorted(
+            [*names, *(f"{name}/{file}" for name in names for file in ("a.vtf", "b.vtf"))]
+        ), n
