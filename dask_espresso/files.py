@@ -218,5 +218,8 @@ def sync_directory(path: Path) -> None:
 
 def file_hash(path: str | os.PathLike[str]) -> str:
     """Give a file's SHA-256 as hexadecimal digits."""
+    digest = hashlib.sha256()
     with open_file(path) as file:
-        return hashlib.sha256(file.read()).hexdigest()
+        while piece := file.read(LARGE):  # a trajectory may be larger than the memory
+            digest.update(piece)
+    return digest.hexdigest()

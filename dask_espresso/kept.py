@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -11,7 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from .errors import InputError
-from .files import close_file, file_hash, remove_leftovers, replace_file
+from .files import (
+    LARGE,
+    close_file,
+    file_hash,
+    open_file,
+    remove_leftovers,
+    replace_file,
+    write_all,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +122,52 @@ def what_is_wrong(place: Path, file: KeptFile) -> str:
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return "is not what was recorded: it has been changed, or is of another attempt"
+
+
+def copy_file(source: Path, target: Path, name: str) -> KeptFile:
+    """Copy a file from one directory to another, where there is none of this name, and sync it."""
+    path = target / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    with open_file(source / name) as file:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            while piece := file.read(LARGE):
+                digest.update(piece)
+                size += len(piece)
+                write_all(fd, piece)
+            os.fsync(fd)
+        finally:
+            close_file(fd)
+    return KeptFile(name, size, digest.hexdigest())
+
+
+def bring_file(source: Path, target: Path, file: KeptFile) -> str:
+    """Have a file in another directory as well: as a hard link where there may be one, or copied.
+
+    Returns
+    -------
+    str
+        In which way it is not as recorded; then it is not there. Empty if all is well.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written there.
+    """
+    path = PurePath(file.name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        return "is no file of a simulation: its name leads elsewhere"
+    if wrong := what_is_wrong(source, file):
+        return wrong
+    (target / file.name).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source / file.name, target / file.name)
+    except OSError:  # another file system, or one without links
+        if copy_file(source, target, file.name) != file:
+            (target / file.name).unlink()
+            return "was changed meanwhile"
+    return ""
 
 
 def as_text(files: Iterable[KeptFile]) -> str:

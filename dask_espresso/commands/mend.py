@@ -37,11 +37,15 @@ def merge(stores: tuple[Path, ...], output: Path, changed_script: str | None) ->
     Example:
       dask-espresso merge here.h5 there.h5 -o both.h5
     """
+    from ..kept import files_path
     from ..store.merge import merge_stores
 
     merged = merge_stores(stores, output, changed_script)
     said = f"wrote {output}: {merged.count} simulations"
     click.echo(f"{said}, {merged.in_several} of them in several" if merged.in_several else said)
+    if merged.with_files:
+        files = files_path(output)
+        click.echo(f"files of {merged.with_files} of them are in {files}, linked where that can be")
     if merged.others:
         warn([f"{merged.others} of them are not in the study as it was run into {stores[0]}: `show "
               "--all` shows them, and `run` of the study that has them goes on"])  # fmt: skip

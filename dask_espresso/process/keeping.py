@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
-import hashlib
 import os
 import shutil
 import stat
@@ -18,11 +17,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from ..errors import BadValueError
-from ..files import aside_of, close_file, describe_error, open_file, sync_directory, write_all
+from ..files import aside_of, describe_error, sync_directory
 from ..inputs.keep import MOST_FILES, Keep
-from ..kept import KeptFile, as_text
+from ..kept import KeptFile, as_text, copy_file
 
-_CHUNK = 1 << 20  # bytes
 _TRIES = 10  # to be renamed, where two attempts at one simulation end together
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 _MOST_NAMES = 5  # that a message lists
@@ -139,30 +137,13 @@ def _put(keep: Keep, directory: Path, names: Sequence[str]) -> list[KeptFile]:
             "of the store; name another --store"
         ) from None
     try:
-        files = [_copied(directory, aside, name) for name in names]
+        files = [copy_file(directory, aside, name) for name in names]
         for folder in {aside, *((aside / name).parent for name in names)}:
             sync_directory(folder)
         _replace(final, aside if names else None)
         return files
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _copied(source: Path, target: Path, name: str) -> KeptFile:
-    path = target / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
-    with open_file(source / name) as file:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            while piece := file.read(_CHUNK):
-                digest.update(piece)
-                size += len(piece)
-                write_all(fd, piece)
-            os.fsync(fd)
-        finally:
-            close_file(fd)
-    return KeptFile(name, size, digest.hexdigest())
 
 
 def _replace(final: Path, new: Path | None) -> None:

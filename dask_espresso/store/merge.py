@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..analyses import analyses_of, own_result, united
 from ..errors import InputError
-from ..files import describe_error
+from ..files import aside_of, describe_error, sync_directory
 from ..inputs.stored_study import stored_study
-from ..kept import files_path
+from ..kept import bring_file, files_path, is_plain, kept_files
 from ..outcome import Outcome, Status
 from ..record import pack
 from .admission import check_place
 from .claim import Claim, describe_owner
 from .contents import StoreContents
 from .hdf5 import write_hdf5
-from .reading import claim_path, differences, is_same, journal_path, read_store
+from .reading import claim_path, differences, is_same, journal_path, read_store, store_path
 from .table import ID_TYPE, Table
 
 _Contents = StoreContents[Outcome]
+_LISTED = 5  # files of a message
 
 
 @dataclasses.dataclass
@@ -38,6 +41,8 @@ class Merged:
         Those of them that were in more than one store.
     others : int
         Those of them that are not in the study of the new store.
+    with_files : int
+        Those of them that have files beside the new store.
     notes : list of str
         What is to be said beside it.
     """
@@ -45,6 +50,7 @@ class Merged:
     count: int = 0
     in_several: int = 0
     others: int = 0
+    with_files: int = 0
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -83,17 +89,13 @@ def merge_stores(paths: Sequence[Path], output: Path, changed_script: str | None
             who = describe_owner(contents.owner)
             merged.notes.append(f"{path}: the {who} is at work on it; what it goes on to record "
                                 f"is not in {output}")  # fmt: skip
-        if any(outcome.kept_files for outcome in contents.outcomes.values()):
-            merged.notes.append(
-                f"{files_path(path)}: stays where it is; copy what is in it to "
-                f"{files_path(output)}, and `dask-espresso files {output}` finds it"
-            )
-    _write(output, first, [first, *others], rows, merged)
+    places = [files_path(store_path(path)) for path in paths]
+    _write(output, first, [first, *others], rows, merged, places)
     return merged
 
 
 def _check_free(output: Path) -> None:
-    for place in (output, journal_path(output)):
+    for place in (output, journal_path(output), files_path(output)):
         if place.exists():
             raise InputError(f"{place}: is there already; name a new store, or move it away")
 
@@ -199,6 +201,7 @@ def _write(
     stores: Sequence[_Contents],
     rows: dict[str, Outcome],
     merged: Merged,
+    places: Sequence[Path],
 ) -> None:
     study = stored_study(first.study)
     table = Table()
@@ -215,13 +218,71 @@ def _write(
         claim = Claim(claim_path(output))
         try:
             _check_free(output)  # now nobody else makes it
-            write_hdf5(
-                output, table, first.study, first.script_hash, first.code_hash, versions,
-                may_replace=lambda: claim.is_ours and not output.exists(),
-            )  # fmt: skip
+            with _gathered(files_path(output), rows.values(), places, merged):
+                write_hdf5(
+                    output, table, first.study, first.script_hash, first.code_hash, versions,
+                    may_replace=lambda: claim.is_ours and not output.exists(),
+                )  # fmt: skip
         finally:
             claim.release()
     except OSError as error:
         raise InputError(f"{output}: cannot be written ({describe_error(error)})") from error
     merged.count = len(rows)
     merged.others = 0 if table.places is None else int((table.places < 0).sum())
+
+
+@contextlib.contextmanager
+def _gathered(
+    place: Path, outcomes: Collection[Outcome], places: Sequence[Path], merged: Merged
+) -> Iterator[None]:
+    """Have the files of simulations in a new directory, unless what is done meanwhile fails.
+
+    Parameters
+    ----------
+    place : Path
+        Where they go, all at once.
+    outcomes : collection of Outcome
+        With the files that they are recorded to have.
+    places : sequence of Path
+        Where there may be files: those are taken that are as recorded.
+    merged : Merged
+        Is told how many there are, and which are missing.
+    """
+    with_files = [outcome for outcome in outcomes if outcome.kept_files]
+    if not with_files:
+        yield
+        return
+    for leftover in place.parent.glob(f".{place.name}.*.tmp"):  # of one that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    aside = made = aside_of(place)
+    aside.mkdir()
+    try:
+        wrong = [said for outcome in with_files for said in _bring(outcome, places, aside)]
+        merged.with_files = len(list(aside.iterdir()))
+        for directory in (aside, *(path for path in aside.rglob("*") if path.is_dir())):
+            sync_directory(directory)
+        made = aside.rename(place)
+        yield
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    if wrong:
+        more = f"; {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
+        merged.notes.append(f"files that are not in {place}: {'; '.join(wrong[:_LISTED])}{more}")
+
+
+def _bring(outcome: Outcome, places: Sequence[Path], aside: Path) -> Iterator[str]:
+    """Bring the files of one simulation; say which are not as recorded anywhere."""
+    if not is_plain(outcome.id):
+        yield f"those of {outcome.id!r}, which is no id"
+        return
+    for file in kept_files(outcome.kept_files):
+        said = []
+        for place in places:
+            wrong = bring_file(place / outcome.id, aside / outcome.id, file)
+            if not wrong:
+                break
+            said.append(f"{place / outcome.id / file.name} {wrong}")
+        else:
+            # of those that are there before those that are gone, which the other stores never had
+            yield min(said, key=lambda text: "is gone" in text)

@@ -192,19 +192,16 @@ class Store:
             raise _fault(self.path, self._journal.path, error) from error
 
     def forget(self, ids: Collection[str]) -> None:
-        """Take outcomes out of the store, all of them at once; then files that they have left.
-
-        The journal is published before: then one file holds everything, and is replaced.
+        """Take outcomes out of the store, at once, and then files that they have left.
 
         Raises
         ------
         ResumableError
             If it cannot be written; then none of them is forgotten.
         """
-        self.publish()
-        files = files_path(self.path)
+        self.publish()  # then one file holds everything, and is replaced
         try:
-            announce_removal(files, ids)
+            announce_removal(files_path(self.path), ids)
             self._published = self._write(forgotten=ids)
         except OSError as error:
             self._check_in_place()
@@ -212,7 +209,7 @@ class Store:
                 f"{self.path}: cannot be written ({describe_error(error)}); nothing was forgotten"
             ) from error
         self.statuses = {name: self.statuses[name] for name in self.statuses.keys() - {*ids}}
-        remove_announced(files, self.statuses)
+        remove_announced(files_path(self.path), self.statuses)
 
     def _write(self, forgotten: Collection[str] = ()) -> int:
         """Write the HDF5 file, out of the one before and the journal; give its number of rows."""

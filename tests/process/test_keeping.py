@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dask_espresso import kept as kept_module
 from dask_espresso.errors import BadValueError
 from dask_espresso.inputs.keep import Keep
 from dask_espresso.kept import KeptFile, kept_files, prepare
@@ -141,7 +142,7 @@ def test_a_copy_that_fails_leaves_what_was_there(directory, keep, monkeypatch):
     def full(fd, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(keeping, "write_all", full)
+    monkeypatch.setattr(kept_module, "write_all", full)
     with pytest.raises(BadValueError, match=r"keep: .*s\.files: No space left on device; make"):
         keep_files(keep, str(directory), is_complete=True)
     assert listed(keep.place) == ["0123/a.vtf", "0123/b.vtf"]
@@ -151,13 +152,14 @@ def test_a_copy_that_fails_leaves_what_was_there(directory, keep, monkeypatch):
 KILLED = """
 import os, signal, sys
 from dask_espresso.inputs.keep import Keep
+from dask_espresso import kept
 from dask_espresso.process import keeping
-write_all = keeping.write_all
+write_all = kept.write_all
 def killed(fd, data):
     if data == b"b.vtf":
         os.kill(os.getpid(), signal.SIGKILL)
     write_all(fd, data)
-keeping.write_all = killed
+kept.write_all = killed
 keeping.keep_files(Keep(("*.vtf",), 1000, sys.argv[1], "0123"), sys.argv[2], is_complete=True)
 """
 

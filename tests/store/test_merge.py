@@ -1,5 +1,9 @@
 """Stores of one study, merged into one."""
 
+import errno
+import hashlib
+import os
+import shutil
 import time
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from dask_espresso import read_store
 from dask_espresso.cli import main
 from dask_espresso.driver import run_study
 from dask_espresso.inputs.study import load_study
+from dask_espresso.kept import KeptFile, as_text
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.record import pack
 from dask_espresso.store.claim import Claim
@@ -106,14 +111,91 @@ def test_what_is_done_is_kept_and_then_what_was_started_last(place, order):
     assert f"{order[1]}.h5: 1 simulations have other results" in said
 
 
-def test_files_that_stay_where_they_are_are_told(place):
-    kept = '{"a.vtf": {"size": 1, "sha256": "0"}}'
-    record(place / "a.h5", write(x=(1,)), kept_files=kept)
+def keep(path, files, name=None):
+    """Lay files beside a store, for the simulation that is in it alone, and give their record."""
+    (name,) = [name] if name else read_store(path).outcomes
+    place = path.with_suffix(".files") / name
+    for file, content in files.items():
+        (place / file).parent.mkdir(parents=True, exist_ok=True)
+        (place / file).write_text(content)
+    hashes = {file: hashlib.sha256(content.encode()).hexdigest() for file, content in files.items()}
+    return as_text(KeptFile(file, len(files[file]), hashes[file]) for file in files)
+
+
+def record_with_files(path, files, x=1, **fields):
+    record(path, write(x=(x,)))
+    record(path, write(x=(x,)), kept_files=keep(path, files), **fields)
+
+
+def content(place):
+    return {str(p.relative_to(place)): p.read_text() for p in place.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_files_come_along(place, links, monkeypatch):
+    record_with_files(place / "a.h5", {"a.vtf": "a", "out/b": "bb"}, started=100.0)
+    record_with_files(place / "b.h5", {"a.vtf": "other"}, started=200.0)
+    record_with_files(place / "c.h5", {"c": ""}, x=2)
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    said = invoke("merge", "a.h5", "b.h5", "c.h5", "-o", "all.h5")
+    assert "files of 2 of them are in all.files" in said
+    assert "not in all.files" not in said
+    ids = {o.parameters["x"]: o.id for o in read_store("all.h5").outcomes.values()}
+    assert content(place / "all.files") == {f"{ids[1]}/a.vtf": "other", f"{ids[2]}/c": ""}
+    file = Path("files", ids[1], "a.vtf")
+    are_same = Path(f"b.{file}").samefile(f"all.{file}")
+    assert are_same is links
+    assert invoke("files", "all.h5", ids[1]).split() == [f"all.{file}"]
+    assert "is there already" in invoke("merge", "a.h5", "b.h5", "-o", "c.h5", status=2)
+
+
+def no_links(*_arguments, **_options):
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+def test_files_that_are_not_as_recorded_are_left_out_and_told(place):
+    record_with_files(place / "a.h5", {"a.vtf": "a", "b": "b", "c": "c"})
+    (name,) = read_store("a.h5").outcomes
+    Path("a.files", name, "a.vtf").unlink()
+    Path("a.files", name, "b").write_text("!")
     record(place / "b.h5", write(x=(2,)))
     said = invoke("merge", "a.h5", "b.h5", "-o", "c.h5")
-    assert "a.files: stays where it is; copy what is in it to" in said
-    assert "b.files" not in said
-    assert {o.kept_files for o in read_store("c.h5").outcomes.values()} == {kept, ""}
+    assert f"files that are not in c.files: a.files/{name}/a.vtf is gone: it was" in said
+    assert f"a.files/{name}/b is not what was recorded" in said
+    assert content(place / "c.files") == {f"{name}/c": "c"}
+    # one of the stores may be without its files
+    shutil.copy("a.h5", "d.h5")
+    keep(place / "d.h5", {"a.vtf": "a"})
+    invoke("merge", "a.h5", "d.h5", "-o", "e.h5")
+    assert content(place / "e.files") == {f"{name}/a.vtf": "a", f"{name}/c": "c"}
+
+
+def test_names_of_files_that_lead_elsewhere_bring_nothing(place):
+    (place / "secret").write_text("s")
+    digest = hashlib.sha256(b"s").hexdigest()
+    record_with_files(place / "a.h5", {"../../secret": "s"})
+    (place / "a.files/secret").unlink(missing_ok=True)
+    record(place / "b.h5", write(x=(2,)),
+           kept_files=as_text([KeptFile(str(place / "secret"), 1, digest)]))  # fmt: skip
+    said = invoke("merge", "a.h5", "b.h5", "-o", "c.h5")
+    assert said.count("its name leads elsewhere") == 2
+    assert content(place / "c.files") == {}
+
+
+def test_without_room_there_is_no_new_store(place, monkeypatch):
+    record_with_files(place / "a.h5", {"a.vtf": "a"})
+    record(place / "b.h5", write(x=(2,)))
+    before = sorted(place.iterdir())
+    monkeypatch.setattr(os, "link", no_links)
+
+    def full(fd, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dask_espresso.kept.write_all", full)
+    said = invoke("merge", "a.h5", "b.h5", "-o", "c.h5", status=2)
+    assert "c.h5: cannot be written (No space left on device; make room)" in said
+    assert sorted(place.iterdir()) == before
 
 
 def test_equal_results_are_not_called_different(place):
