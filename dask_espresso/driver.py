@@ -29,7 +29,7 @@ from .files import describe_error
 from .inputs.profile import Profile, load_profile
 from .inputs.script_file import with_program
 from .inputs.study import Study, load_study
-from .kept import files_path, prepare
+from .kept import files_path, prepared
 from .outcome import Status
 from .paths import expand
 from .plan import plan_of
@@ -98,9 +98,8 @@ def run_study(
         failing_files(path),
         open_store(path, study, changed_script=changed_script, modules=workload.modules) as opened,
         stop_requests() as stop,
+        _files_prepared(files, workload),
     ):
-        if study.keep is not None or files.is_dir():
-            prepare(files)
         tally = Tally(study, opened, plan_of(study, opened, retry_failed=retry_failed))
         driver = Driver(tally, workload, stop, display or Display(), study.retries)
         drive(driver, profile)
@@ -111,6 +110,13 @@ def run_study(
     if summary.exit_status == ResumableError.exit_status:
         raise InterruptedRunError(path, summary)
     return summary
+
+
+def _files_prepared(place: Path, workload: Workload) -> contextlib.AbstractContextManager[None]:
+    """Have the directory for files that stay, where any do, or did."""
+    keep = workload.call.keep
+    is_needed = keep.patterns or place.is_dir()
+    return prepared(place, keep.mark) if is_needed else contextlib.nullcontext()
 
 
 def drive(driver: Driver, profile: Profile) -> None:

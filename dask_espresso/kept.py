@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -51,10 +52,12 @@ def files_path(store: Path) -> Path:
     return store.with_suffix(".files")
 
 
-def prepare(place: Path) -> None:
-    """Make the directory for all files, and remove what killed workers have left in it.
+@contextlib.contextmanager
+def prepared(place: Path, mark: str) -> Iterator[None]:
+    """Have the directory for all files, marked, without what killed workers have left in it.
 
-    It is made by the driver alone: a worker that does not see it has another file system there.
+    It is made by the driver alone: a worker that does not see it, with its mark, has another file
+    system there.
 
     Raises
     ------
@@ -65,6 +68,21 @@ def prepare(place: Path) -> None:
         raise InputError(f"{place}: is no directory; move it away, or name another --store")
     place.mkdir(exist_ok=True)
     _remove(place.glob(".*.tmp"))
+    _marked(place, mark).mkdir()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # the next driver removes it
+            _marked(place, mark).rmdir()
+
+
+def _marked(place: Path, mark: str) -> Path:
+    return place / f".{mark}.tmp"
+
+
+def is_marked(place: Path, mark: str) -> bool:
+    """Say whether this is the directory that a driver has prepared, as seen from here."""
+    return (_marked(place, mark) if mark else place).is_dir()
 
 
 def announce_removal(place: Path, ids: Iterable[str]) -> None:

@@ -74,8 +74,10 @@ def test_files_stay(workers, script, study_file, tmp_path):
     assert f"{paths[0]}: is not what was recorded" in files(store, outcomes[1].id)
     Path(paths[1]).unlink()
     assert f"{paths[1]}: is gone: it was removed or moved" in files(store, outcomes[1].id)
+    said = f"{place}: files of 1 simulations are gone: {outcomes[1].id}; put them back, or `forget`"
+    assert said in files(store)
     place.rename(tmp_path / "elsewhere")
-    assert f"{place}: has nothing of 3 simulations: {outcomes[1].id}, " in files(store)
+    assert f"{place}: files of 3 simulations are gone: {outcomes[1].id}, " in files(store)
 
 
 def test_files_of_a_new_outcome_replace_those_of_the_old(workers, script, study_file, tmp_path):
@@ -108,12 +110,18 @@ def test_what_cannot_be_written_is_a_failure(workers, script, study_file, tmp_pa
         run_study(study, workers, tmp_path / "s.h5")
     (tmp_path / "s.files").unlink()
     place = tmp_path / "s.files"
-    code = WRITES + f"import os; os.path.isdir({str(place)!r}) and os.rmdir({str(place)!r})\n"
-    script(code, "sim.py")
+    elsewhere = f"import os; os.path.isdir({str(place)!r}) and os.rename({str(place)!r}, 'away')\n"
+    script(WRITES + elsewhere, "sim.py")
     run_study(study, workers, tmp_path / "s.h5")
     (outcome,) = outcomes_of(tmp_path / "s.h5").values()
     assert outcome.status is Status.FAILED
     assert outcome.error.startswith(f"keep: {place} is not there on this machine: workers have to")
+    # as where the machine has a directory of that path, and it is not the driver's
+    script(WRITES + elsewhere + f"os.makedirs({str(place)!r}, exist_ok=True)\n", "sim.py")
+    run_study(study, workers, tmp_path / "s.h5", changed_script="rerun")
+    (outcome,) = outcomes_of(tmp_path / "s.h5").values()
+    assert outcome.status is Status.FAILED
+    assert outcome.error.startswith(f"keep: {place} is another directory on this machine: workers")
 
 
 def test_keep_is_no_part_of_the_code(workers, script, study_file, tmp_path):

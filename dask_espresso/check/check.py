@@ -33,7 +33,7 @@ from ..systems.queue import Queue
 from ..systems.refusals import is_final
 from ..walltime import format_duration
 from .connection_checks import check_clocks, check_network, check_versions
-from .file_checks import check_directory, check_scratch, check_script
+from .file_checks import check_directory, check_keeping, check_scratch, check_script
 from .findings import (
     Case,
     DeadEndError,
@@ -291,6 +291,7 @@ _ON_WORKER = (
     check_versions,
     check_directory,
     check_script,
+    check_keeping,
     check_scratch,
     check_machine,
     check_engines,

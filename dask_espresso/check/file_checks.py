@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import tempfile
 import uuid
 from pathlib import Path
@@ -12,7 +13,10 @@ from pathlib import Path
 from dask.utils import format_bytes
 
 from ..errors import DaskEspressoError
+from ..files import describe_error
+from ..inputs.keep import Keep
 from ..inputs.program import engine_of
+from ..kept import kept_files, prepared, what_is_wrong
 from ..process.modules import find_code
 from ..store.claim import Claim
 from ..store.journal import Journal
@@ -112,6 +116,27 @@ def _check_code_file(worker: Worker, path: str, expected: str) -> None:
         f"{path}: the worker cannot read it ({found}); keep study and script on a file system "
         "that all nodes share"
     )
+
+
+def check_keeping(worker: Worker) -> None:
+    """See that files of simulations come from the worker to where they are to stay."""
+    study = worker.case.study
+    if study is None or study.keep is None:
+        return
+    place = Path.cwd() / f".dask-espresso-check-{uuid.uuid4().hex[:8]}.files"
+    keep = Keep(("check",), 1 << 10, str(place), "check", uuid.uuid4().hex)
+    try:
+        with prepared(place, keep.mark):
+            kept, said = worker.call(on_worker.try_keeping, keep)
+            wrong = [what_is_wrong(place / keep.name, file) for file in kept_files(kept)]
+    except OSError as error:
+        said, wrong = f"{place}: {describe_error(error)}", []
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    if said or any(wrong):
+        said = said or f"{place}: what the worker has written there {wrong[0]}"
+        raise FaultError(f"files that are to stay cannot be kept: {said}")
+    worker.case.findings.ok(f"the worker can keep files in {Path.cwd()}, beside the store")
 
 
 def check_scratch(worker: Worker) -> None:

@@ -16,7 +16,10 @@ from distributed import get_worker
 from distributed.system import MEMORY_LIMIT
 
 from ..engines import Engine, engine_command
+from ..errors import BadValueError
 from ..files import file_hash
+from ..inputs.keep import Keep
+from ..process.keeping import keep_files
 from ..process.probe import Probe
 from ..process.task import probe_engine
 
@@ -85,6 +88,18 @@ def try_scratch() -> Scratch:
     except OSError as error:
         return Scratch(path, error=error.strerror or str(error))
     return Scratch(path, _file_system(path), shutil.disk_usage(path).free)
+
+
+def try_keeping(keep: Keep) -> tuple[str, str]:
+    """Keep a file as that of a simulation: say what was kept, and why nothing was."""
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory, keep.patterns[0]).write_text("dask_espresso")
+            return keep_files(keep, directory, is_complete=True), ""
+    except BadValueError as error:
+        return "", str(error)
+    except OSError as error:
+        return "", error.strerror or str(error)
 
 
 def _file_system(path: str) -> str:

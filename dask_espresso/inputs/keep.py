@@ -34,12 +34,15 @@ class Keep:
         there, and nothing stays.
     name : str
         Of the simulation's own directory in it: its id.
+    mark : str
+        Of the directory that the driver has made, by which a worker knows it; empty: by its path.
     """
 
     patterns: tuple[str, ...] = ()
     limit: int = 0
     place: str = ""
     name: str = ""
+    mark: str = ""
 
 
 NOTHING = Keep()

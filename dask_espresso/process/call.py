@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -87,7 +88,7 @@ class Call:
             environment=tuple((study.environment or {}).items()),
             parameters_file=study.parameters_file or "",
             sources=study.sources,
-            keep=replace(keep_of(study.keep), place=files),
+            keep=replace(keep_of(study.keep), place=files, mark=uuid.uuid4().hex if files else ""),
         )
 
     def given(self, parameters: Mapping[str, Any], name: str, directory: str) -> Given:

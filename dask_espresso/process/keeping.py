@@ -19,7 +19,7 @@ from pathlib import Path, PurePath
 from ..errors import BadValueError
 from ..files import aside_of, describe_error, sync_directory
 from ..inputs.keep import MOST_FILES, Keep
-from ..kept import KeptFile, as_text, copy_file
+from ..kept import KeptFile, as_text, copy_file, is_marked
 
 _TRIES = 10  # to be renamed, where two attempts at one simulation end together
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -129,13 +129,13 @@ def _put(keep: Keep, directory: Path, names: Sequence[str]) -> list[KeptFile]:
     """Copy files aside, and put them into the place of those that were kept before."""
     final = Path(keep.place, keep.name)
     aside = aside_of(final)
-    try:
-        aside.mkdir()
-    except FileNotFoundError:
+    if not is_marked(Path(keep.place), keep.mark):
+        what = "another directory" if Path(keep.place).is_dir() else "not there"
         raise BadValueError(
-            f"keep: {keep.place} is not there on this machine: workers have to see the directory "
-            "of the store; name another --store"
-        ) from None
+            f"keep: {keep.place} is {what} on this machine: workers have to see the directory of "
+            "the store; name another --store, on a file system that all machines share"
+        )
+    aside.mkdir()
     try:
         files = [copy_file(directory, aside, name) for name in names]
         for folder in {aside, *((aside / name).parent for name in names)}:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,12 +91,19 @@ def _table(path: Path, reader: Reader, _: StoreContents[Outcome]) -> tuple[list[
         ["files", *(str(len(files)) for files in kept)],
         ["MiB", *(f"{sum(file.size for file in files) / 2**20:.1f}" for files in kept)],
     ]
-    there: set[str] = set()
-    with contextlib.suppress(FileNotFoundError):
-        there.update(entry.name for entry in place.iterdir())
-    gone = [name for name in names if name not in there]
-    notes = [f"{place}: has nothing of {len(gone)} simulations: {some_of(gone)}"] if gone else []
+    gone = [name for name, files in zip(names, kept, strict=True) if _lacks(place / name, files)]
+    notes = []
+    if gone:
+        notes.append(
+            f"{place}: files of {len(gone)} simulations are gone: {some_of(gone)}; put them "
+            "back, or `forget` these simulations, and `run` has them again"
+        )
     return [f"{place}/ID/:", *_lines(columns)], notes
+
+
+def _lacks(place: Path, files: list[KeptFile]) -> bool:
+    """Say whether files are not there any more; one that is there may have been changed."""
+    return not all((place / file.name).is_file() for file in files)
 
 
 def _parameters(study: StoredStudy, places: Values) -> Iterator[list[str]]:

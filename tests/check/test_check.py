@@ -1,5 +1,6 @@
 """The checks on this machine, and on a Slurm made of three small shell scripts."""
 
+import contextlib
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 from distributed import Client, LocalCluster
 from processes import NO_PAGES, is_running, wait_until
 
-from dask_espresso.check import check, simulation_checks
+from dask_espresso.check import check, file_checks, simulation_checks
 from dask_espresso.check.check import check_profile
 from dask_espresso.check.connection_checks import check_clocks
 from dask_espresso.check.file_checks import check_scratch
@@ -111,6 +112,27 @@ def test_without_a_study(here, workers):
     assert "the worker sees this directory" in said
     assert "engine" not in said
     assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_files_that_are_to_stay(study_file, here, workers, monkeypatch, is_shared):
+    if not is_shared:  # what the worker sees there is not what the driver has made
+
+        @contextlib.contextmanager
+        def elsewhere(place, _mark):
+            place.mkdir()
+            yield
+
+        monkeypatch.setattr(file_checks, "prepared", elsewhere)
+    study = study_file(f"{STUDY}\nkeep: [out]\n")
+    said = invoke(study, "--profile", workers.path, status=1)
+    if is_shared:
+        assert f"ok    the worker can keep files in {here}, beside the store" in said
+    else:
+        assert "FAIL  files that are to stay cannot be kept: keep: /" in said
+        assert ".files is another directory on this machine: workers have to see the" in said
+    assert "keep: no file is 'out'" in said  # the simulation leaves none
+    assert not list(here.glob(".dask-espresso-*"))
 
 
 def test_a_worker_job(programs, run, report, here):

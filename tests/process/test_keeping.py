@@ -13,10 +13,15 @@ import pytest
 from dask_espresso import kept as kept_module
 from dask_espresso.errors import BadValueError
 from dask_espresso.inputs.keep import Keep
-from dask_espresso.kept import KeptFile, kept_files, prepare
+from dask_espresso.kept import KeptFile, kept_files, prepared
 from dask_espresso.outcome import Status
 from dask_espresso.process import keeping
 from dask_espresso.process.keeping import keep_files
+
+
+def prepare(place):
+    with prepared(place, "mark"):
+        pass
 
 
 @pytest.fixture
@@ -180,6 +185,14 @@ def test_a_worker_that_does_not_see_the_directory(directory, keep):
     with pytest.raises(BadValueError, match=r"s\.files is not there on this machine: workers have"):
         keep_files(keep, str(directory), is_complete=True)
     assert not Path(keep.place).exists()
+
+
+def test_a_worker_that_has_another_directory_there(directory, keep):
+    with prepared(Path(keep.place), "of-this-run"):
+        keep_files(replace(keep, mark="of-this-run"), str(directory), is_complete=True)
+        with pytest.raises(BadValueError, match=r"s\.files is another directory on this"):
+            keep_files(replace(keep, mark="of-another"), str(directory), is_complete=True)
+    assert inside(keep.place) == ["0123"]
 
 
 def test_without_a_place_it_is_only_looked(directory, keep):
