@@ -47,9 +47,12 @@ def lines(language):
 def test_studies_and_profiles_load(tmp_path, text):
     """Also those of which only a part is shown."""
     keys, path = yaml.safe_load(text), tmp_path / "file.yaml"
-    if script := keys.get("script"):
+    if keys.keys() & {"script", "parameters"}:
+        script = keys.get("script", "s.py")
         (tmp_path / script).touch()
-        path.write_text(text if "name" in keys else f"name: s\n{text}")
+        missing = {"name": "s", "script": script}.items()
+        head = "".join(f"{key}: {value}\n" for key, value in missing if key not in keys)
+        path.write_text(head + text)
         assert load_study(path).count > 0
     elif "cluster" in keys:
         path.write_text(text)
