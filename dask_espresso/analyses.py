@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import BadValueError
+from .errors import BadValueError, InputError
 from .outcome import Outcome
 
 
@@ -30,9 +30,21 @@ class Analysis:
 
 
 def analyses_of(text: str) -> dict[str, Analysis]:
-    """Read the analyses of an outcome, by the names of their scripts."""
-    read = json.loads(text) if text else {}
-    return {name: Analysis(found["version"], found["results"]) for name, found in read.items()}
+    """Read the analyses of an outcome, by the names of their scripts.
+
+    Raises
+    ------
+    InputError
+        If the text is none that was written here.
+    """
+    try:
+        read = json.loads(text) if text else {}
+        return {
+            str(name): Analysis(str(found["version"]), [str(key) for key in found["results"]])
+            for name, found in read.items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise InputError(f"analyses holds what no analysis added: {text[:200]!r}") from None
 
 
 def _as_text(analyses: Mapping[str, Analysis]) -> str:
@@ -107,7 +119,7 @@ def united(outcome: Outcome, other: Outcome) -> Outcome:
     """
     known = analyses_of(outcome.analyses)
     for name, found in analyses_of(other.analyses).items():
-        results = {key: (other.result or {})[key] for key in found.results}
+        results = {key: v for key, v in (other.result or {}).items() if key in found.results}
         if name not in known and not results.keys() & (outcome.result or {}).keys():
             axes = {key: along for key, along in _axes(other).items() if key in results}
             added = replace(other, result=results, result_axes=json.dumps(axes))

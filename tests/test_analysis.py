@@ -241,6 +241,12 @@ dask_espresso.send_result({{"g": dask_espresso.curve(r, r=r),
         script((place / "g.py").read_text() + "# changed", "g.py")
 
 
+@pytest.mark.parametrize("text", ["[]", "{", '{"a": 1}', '{"a": {"version": "1"}}', "1"])
+def test_a_store_that_says_what_no_analysis_added(place, text):
+    record(analyses=text)
+    assert "analyses holds what no analysis added" in invoke("show", "s.h5", status=2)
+
+
 def test_files_that_were_kept(place, workers, script):
     def keep(name, x):
         directory = Path("s.files", name)
