@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..identity import canonical_json
 from ..store.arrays import different
 from ..store.reader import Reader
 from .sameness import Results
@@ -51,12 +52,26 @@ def _never_read(reader: Reader, done: _Array) -> list[str]:
     known = {code for code in different(codes) if values[code] is not None}
     if known.isdisjoint(different(codes[done])):
         return []
-    always = set.intersection(*(set(values[code]) for code in known))
-    space = reader.study.space
+    space, first = reader.study.space, reader.study.lineage.first
+    unread = {
+        code: {*values[code], *(name for name in space.names if first(name) in values[code])}
+        for code in known
+    }
+    always = set.intersection(*unread.values()) | {*_never_read_since(reader, codes, unread)}
     return [
         name for name in (*space.names, "seed")
         if name in always and always.issuperset(space.computed_of([name]))
     ]  # fmt: skip
+
+
+def _never_read_since(reader: Reader, codes: _Array, unread: dict[int, set[str]]) -> Iterator[str]:
+    """Name what is new, and what no simulation has read that surely got it: at another value."""
+    for name, default in reader.study.lineage.defaults.items():
+        given, places = reader.study.coded(name, reader.places)
+        are_others = np.array([canonical_json(v) != canonical_json(default) for v in given], bool)
+        got = [unread[code] for code in different(codes[are_others[places]]) if code in unread]
+        if got and all(name in names for names in got):
+            yield name
 
 
 # ---- replicas ------------------------------------------------------------------------------------

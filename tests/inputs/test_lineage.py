@@ -21,6 +21,7 @@ from dask_espresso.inputs.study import Origin, Study, load_study
 from dask_espresso.outcome import Outcome
 from dask_espresso.record import pack
 from dask_espresso.store.store import Entry, open_store
+from dask_espresso.views.standing import store_warnings
 
 OLD = {"kappa": [1, 2, 3], "phi": 0.5}
 SAMPLE = {"method": "sobol", "num": 5, "seed": 3, "parameters": {"kappa": {"low": 0, "high": 1}}}
@@ -146,6 +147,25 @@ def grown(tmp_path, monkeypatch, script, workers):
     assert "4 new, 6 recorded already" in invoke("run", "study.yaml", "--dry-run")
     assert run_study("study.yaml", workers).started == 4
     return tmp_path
+
+
+def test_a_new_parameter_that_is_never_read_is_named(tmp_path):
+    def add(study, unread):
+        study._origin = Origin(tmp_path / "s.yaml", "", ScriptFile(tmp_path / "s.py", "0" * 64))
+        with open_store(tmp_path / "s.h5", study) as store:
+            for s in study.simulations():
+                if s.id not in store.statuses:
+                    outcome = Outcome(s.id, s.parameters, result={"y": 1.0}, unread=unread)
+                    store.record([Entry(s.id, outcome.status, pack(outcome))])
+            store.publish()
+        return " ".join(store_warnings(tmp_path / "s.h5"))
+
+    assert "kappa is never read by the script" in add(make(parameters=OLD), ["kappa"])
+    said = add(make(**NEW), ["k", "gamma"])
+    assert "k is never read by the script" in said
+    assert "gamma is never read by the script" in said
+    more = make(**{**NEW, "parameters": {**NEW["parameters"], "gamma": [1.0, 2.0, 3.0]}})
+    assert "never read" not in add(more, [])
 
 
 @pytest.mark.slow
