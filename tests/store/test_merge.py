@@ -4,6 +4,9 @@ import errno
 import hashlib
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -196,6 +199,41 @@ def test_without_room_there_is_no_new_store(place, monkeypatch):
     said = invoke("merge", "a.h5", "b.h5", "-o", "c.h5", status=2)
     assert "c.h5: cannot be written (No space left on device; make room)" in said
     assert sorted(place.iterdir()) == before
+
+
+KILLED = """
+import os, signal, sys
+from dask_espresso.cli import main
+import dask_espresso.store.merge as merge
+
+def killed(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[1] == "while it brings files":
+    merge.bring_file = killed
+else:
+    merge.write_hdf5 = killed
+main(["merge", "a.h5", "b.h5", "-o", "c.h5"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["while it brings files", "before there is a store"])
+def test_killed_it_leaves_no_store_and_what_it_leaves_is_told_or_removed(place, when):
+    record_with_files(place / "a.h5", {"a.vtf": "a"})
+    record(place / "b.h5", write(x=(2,)))
+    (name,) = read_store("a.h5").outcomes
+    command = [sys.executable, "-c", KILLED, when]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert not Path("c.h5").exists()
+    assert content(place / "a.files") == {f"{name}/a.vtf": "a"}
+    if when == "before there is a store":
+        said = invoke("merge", "a.h5", "b.h5", "-o", "c.h5", status=2)
+        assert "c.files: is there already; name a new store, or move it away" in said
+        shutil.rmtree("c.files")
+    invoke("merge", "a.h5", "b.h5", "-o", "c.h5")
+    assert content(place / "c.files") == {f"{name}/a.vtf": "a"}
+    assert sorted(p.name for p in place.glob(".*")) == []
 
 
 def test_equal_results_are_not_called_different(place):
