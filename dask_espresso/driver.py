@@ -26,10 +26,11 @@ from .cluster.workers import NO_SCHEDULER, Workers, loss_of_scheduler
 from .errors import DaskEspressoError, InputError, ResumableError, ScriptChangedError
 from .feed import Feed
 from .files import describe_error
+from .inputs.choice import EVERYTHING, Choice
 from .inputs.profile import Profile, load_profile
 from .inputs.script_file import with_program
 from .inputs.study import Study, load_study
-from .kept import files_path, prepared
+from .kept import files_path, prepared_for
 from .outcome import Status
 from .paths import expand
 from .plan import plan_of
@@ -56,6 +57,7 @@ def run_study(
     *,
     retry_failed: bool = False,
     changed_script: str | None = None,
+    choice: Choice = EVERYTHING,
     display: Display | None = None,
 ) -> Summary:
     """Run what of a study is not in its store yet.
@@ -72,6 +74,8 @@ def run_study(
         Also run again what did not end as done.
     changed_script : {None, 'keep', 'rerun'}
         See :func:`dask_espresso.store.admission.check_store`.
+    choice : Choice
+        Of this, all that is not done is run, also what has failed, and nothing else.
     display : Display, optional
         Shows how far it is.
 
@@ -98,9 +102,10 @@ def run_study(
         failing_files(path),
         open_store(path, study, changed_script=changed_script, modules=workload.modules) as opened,
         stop_requests() as stop,
-        _files_prepared(files, workload),
+        prepared_for(files, workload.call.keep),
     ):
-        tally = Tally(study, opened, plan_of(study, opened, retry_failed=retry_failed))
+        plan = plan_of(study, opened, retry_failed=retry_failed, choice=choice)
+        tally = Tally(study, opened, plan)
         driver = Driver(tally, workload, stop, display or Display(), study.retries)
         drive(driver, profile)
     # what is said beside a run does not end it
@@ -110,13 +115,6 @@ def run_study(
     if summary.exit_status == ResumableError.exit_status:
         raise InterruptedRunError(path, summary)
     return summary
-
-
-def _files_prepared(place: Path, workload: Workload) -> contextlib.AbstractContextManager[None]:
-    """Have the directory for files that stay, where any do, or did."""
-    keep = workload.call.keep
-    is_needed = keep.patterns or place.is_dir()
-    return prepared(place, keep.mark) if is_needed else contextlib.nullcontext()
 
 
 def drive(driver: Driver, profile: Profile) -> None:

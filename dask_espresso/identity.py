@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 IDS = 2  # the way ids are computed in; in the first one, 1 and 1.0 had different ones
 LARGEST_SEED = 900_000_000  # that LAMMPS takes; ESPResSo takes 31 bits, numpy.random.seed() 32
+_LENGTH = 16  # digits of an id
+_NEAR = 2  # digits of one that may be wrong
+_SHOWN = 5  # ids that a message lists
 _HALF = 15  # bits: all seeds are below 2**30
 
 
@@ -36,7 +40,7 @@ def simulation_id(parameters: dict[str, Any], replica: int) -> str:
 
 def id_of(text: str) -> str:
     """Give the id whose canonical JSON this is."""
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:_LENGTH]
 
 
 def simulation_seed(study_seed: int, parameters: dict[str, Any], replica: int) -> int:
@@ -64,3 +68,58 @@ def _shuffled(number: int, key: bytes) -> int:
         digest = hashlib.blake2b(b"%d %d" % (turn, right), key=key, digest_size=4).digest()
         left, right = right, left ^ int.from_bytes(digest, "little") % (1 << _HALF)
     return left << _HALF | right
+
+
+def matching(ids: Iterable[str], name: str) -> list[int]:
+    """Give the places of ids that begin like this; one, where it is a whole one or long enough.
+
+    Examples
+    --------
+    >>> matching(["0123456789abcdef", "0f23456789abcdef"], "0f")
+    [1]
+    """
+    name = _folded(name)
+    return [place for place, other in enumerate(ids) if other.startswith(name)] if name else []
+
+
+def not_one(ids: Sequence[str], name: str, found: Sequence[int]) -> str:
+    """Say why an id, or the beginning of one, is not that of one simulation.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Of all simulations.
+    name : str
+    found : sequence of int
+        What :func:`matching` gives.
+
+    Examples
+    --------
+    >>> not_one(["0123456789abcdef", "0f23456789abcdef"], "0123456789abcdee", [])
+    'no simulation has the id 0123456789abcdee; the nearest is 0123456789abcdef'
+    """
+    if found:
+        shown = ", ".join(ids[place] for place in found[:_SHOWN])
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        return f"{name} begins {len(found)} ids: {shown}{more}; write more of it"
+    near = _nearest(ids, _folded(name))
+    return f"no simulation has the id {name}" + (f"; the nearest is {near}" if near else "")
+
+
+def _folded(name: str) -> str:
+    return name.strip().lower()
+
+
+def _nearest(ids: Sequence[str], name: str) -> str:
+    """Give the id that differs least, if that is by one or two digits."""
+    import numpy as np  # which the driver's side has, and not all that import this need
+
+    given = name.encode("ascii", "replace")[:_LENGTH]
+    if not ids or len(given) <= 2 * _NEAR:
+        return ""
+    letters = (
+        np.array(ids, f"S{_LENGTH}").view(np.uint8).reshape(len(ids), _LENGTH)[:, : len(given)]
+    )
+    wrong = (letters != np.frombuffer(given, np.uint8)).sum(axis=1)
+    at = int(np.argmin(wrong))
+    return ids[at] if wrong[at] <= _NEAR else ""

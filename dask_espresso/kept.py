@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from .errors import InputError
 from .files import (
@@ -22,6 +23,9 @@ from .files import (
     replace_file,
     write_all,
 )
+
+if TYPE_CHECKING:
+    from .inputs.keep import Keep
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +78,12 @@ def prepared(place: Path, mark: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):  # the next driver removes it
             _marked(place, mark).rmdir()
+
+
+def prepared_for(place: Path, keep: Keep) -> contextlib.AbstractContextManager[None]:
+    """Have the directory for files that stay, where any do, or did."""
+    is_needed = keep.patterns or place.is_dir()
+    return prepared(place, keep.mark) if is_needed else contextlib.nullcontext()
 
 
 def _marked(place: Path, mark: str) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .inputs.choice import EVERYTHING, Asked, Choice
 from .inputs.study import Study
 from .outcome import Status
 from .process.order import Order
@@ -31,18 +32,23 @@ class Plan:
     count : int
         How many these are.
     total : int, optional
-        Simulations of the study, with those that need not be run.
+        Simulations of the study, or those that are asked for, with those that need not be run.
+    asked : Asked, optional
+        What is asked for, where that is not the whole study.
 
     Attributes
     ----------
+    asked : Asked or None
     count : int
         Orders that were taken, or will be, as far as is known.
     total : int
         Simulations that are wanted, as far as is known.
     """
 
-    def __init__(self, orders: Iterable[Order], count: int, total: int = 0) -> None:
-        self.count, self.total = count, total or count
+    def __init__(
+        self, orders: Iterable[Order], count: int, total: int = 0, asked: Asked | None = None
+    ) -> None:
+        self.count, self.total, self.asked = count, total or count, asked
         self._orders = iter(orders)
 
     def take(self, count: int) -> Sequence[Order]:
@@ -116,13 +122,25 @@ class TargetPlan(Plan):
         return describe(progress_of(self._study, self._standing))
 
 
-def plan_of(study: Study, store: Store, *, retry_failed: bool = False) -> Plan:
-    """Plan what of a study is not in the store, or has to be run again."""
+def plan_of(
+    study: Study, store: Store, *, retry_failed: bool = False, choice: Choice = EVERYTHING
+) -> Plan:
+    """Plan what of a study is not in the store, or has to be run again.
+
+    Of what is chosen, that is all that is not done.
+    """
+    retry_failed = retry_failed or bool(choice)
 
     def is_wanted(simulation_id: str) -> bool:
         status = store.statuses.get(simulation_id)
         return status is None or (retry_failed and status is not Status.DONE)
 
+    if choice:
+        asked = choice.ask(study, store.statuses)
+        wanted = np.array([is_wanted(name) for name in asked.ids], bool)
+        places = asked.places[wanted].tolist()
+        chosen = (Order.of(study.simulation(place)) for place in places)
+        return Plan(chosen, len(places), len(asked.ids), asked)
     if study.targets:
         if not store.statuses:
             return TargetPlan(study, Standing(study.targets, study.n_points))

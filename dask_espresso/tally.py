@@ -23,7 +23,8 @@ class Summary:
     Attributes
     ----------
     total : int
-        Simulations of the study; with targets, those that these needed.
+        Simulations of the study; with targets, those that these needed. With a choice, those that
+        were asked for.
     recorded : dict of Status to int
         Of them, how many the store holds, by status.
     started : int
@@ -35,6 +36,11 @@ class Summary:
     warnings : tuple of str
         Seeds and parameters that change nothing, as far as the store tells, and points that are
         not known well enough.
+    done_before : int
+        Simulations that were done when the run began, which are not run again.
+    left_out, left_out_done : int
+        Simulations of the study that were not asked for, and how many of them are done; of a study
+        with targets, recorded ones.
     """
 
     total: int
@@ -43,10 +49,13 @@ class Summary:
     elapsed_time: float
     interrupted: str = ""
     warnings: tuple[str, ...] = ()
+    done_before: int = 0
+    left_out: int = 0
+    left_out_done: int = 0
 
     @property
     def exit_status(self) -> int:
-        """0 all done, 1 some did not end as done, 75 interrupted and resumable."""
+        """0 all done that was asked for, 1 some did not end as done, 75 interrupted."""
         if self.recorded.get(Status.DONE, 0) == self.total:
             return 0
         return 75 if self.interrupted else 1
@@ -114,10 +123,11 @@ class Tally:
     def __init__(self, study: Wanted, store: Recorder, plan: Plan) -> None:
         self.store, self.plan = store, plan
         self._started = 0
-        ids = set(study.ids())
+        ids = set(plan.asked.ids if plan.asked else study.ids())
         recorded = collections.Counter(s for i, s in store.statuses.items() if i in ids)
         self.counts = Counts(total=plan.total, recorded=dict(recorded), targets=plan.describe())
         self.counts.before = self.counts.n_recorded
+        self._done_before = recorded[Status.DONE]
 
     def record(self, entries: list[Entry]) -> None:
         """Keep outcomes; those that were kept before are replaced."""
@@ -140,4 +150,7 @@ class Tally:
             started=self._started,
             elapsed_time=time.monotonic() - self.counts.started,
             interrupted=interrupted,
+            done_before=self._done_before,
+            left_out=self.plan.asked.left_out if self.plan.asked else 0,
+            left_out_done=self.plan.asked.left_out_done if self.plan.asked else 0,
         )

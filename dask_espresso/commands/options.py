@@ -72,6 +72,10 @@ CHANGED_SCRIPT = click.option(
     "--changed-script", type=click.Choice(["keep", "rerun"]),
     help="If the script has changed since: keep what is recorded, or run everything again.",
 )  # fmt: skip
+ONLY = click.option(
+    "--only", multiple=True, metavar="ID",
+    help="Only this simulation, by its id or the beginning of it; may be given more than once.",
+)  # fmt: skip
 WHERE = click.option(
     "--where", multiple=True, metavar="CONDITION",
     help="Only those of which this is true, such as 'phi > 0.3 and replica > 4'. Given more than "

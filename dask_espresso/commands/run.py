@@ -10,12 +10,25 @@ import click
 
 from ..errors import InputError
 from ..streams import check_output
-from .options import CHANGED_SCRIPT, PROFILE, RETRY_FAILED, RUN_STORE, SET, YES, overrides
+from .options import (
+    CHANGED_SCRIPT,
+    NOT_DONE,
+    ONLY,
+    PROFILE,
+    RETRY_FAILED,
+    RUN_STORE,
+    SET,
+    WHERE,
+    YES,
+    overrides,
+)
 from .terminal import agrees, console, is_watched, quiet_dask, warn
 
 if TYPE_CHECKING:
+    from ..inputs.choice import Choice
     from ..inputs.profile import Profile
     from ..inputs.study import Study
+    from ..tally import Summary
     from ..views.preview import Preview
 
 
@@ -29,6 +42,9 @@ if TYPE_CHECKING:
 @SET
 @RETRY_FAILED
 @CHANGED_SCRIPT
+@ONLY
+@WHERE
+@NOT_DONE
 @YES
 def run(
     study: str,
@@ -38,12 +54,18 @@ def run(
     settings: tuple[str, ...],
     retry_failed: bool,
     changed_script: str | None,
+    only: tuple[str, ...],
+    where: tuple[str, ...],
+    ended: tuple[str, ...],
     yes: bool,
 ) -> None:
     """Run what of STUDY is not in its store yet.
 
-    Exit status: 0 all done, 1 some simulations did not end as done, 2 the
-    input is wrong, 75 interrupted; running it again goes on.
+    With --only, --where or --status: of the simulations that meet all of
+    these, what is not done, also what has failed. What is done stays.
+
+    Exit status: 0 all done that was asked for, 1 some simulations did not end
+    as done, 2 the input is wrong, 75 interrupted; running it again goes on.
 
     \b
     Example:
@@ -56,35 +78,52 @@ def run(
     loaded, chosen = load_study(study, overrides(settings)), load_profile(profile)
     from ..driver import InterruptedRunError, run_study  # they take longest, and may not be needed
     from ..views.progress import display_for
-    from ..walltime import format_duration
 
     path = store or _default_store(loaded, settings)
-    to_run = _preview(
-        path, loaded, chosen, is_all=dry_run, may_ask=not (dry_run or yes),
-        retry_failed=retry_failed, changed_script=changed_script,
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "retry_failed": retry_failed,
+        "changed_script": changed_script,
+        "choice": _choice(loaded, only, where, ended, changed_script),
+    }
+    may_ask = not (dry_run or yes)
+    to_run = _preview(path, loaded, chosen, is_all=dry_run, may_ask=may_ask, **options)
     if dry_run:
         _refuse_as_run_would(loaded, chosen, to_run)
         return
     with display_for(console) as display:
         try:
-            summary = run_study(
-                loaded, chosen, path, retry_failed=retry_failed,
-                changed_script=changed_script, display=display,
-            )  # fmt: skip
+            summary = run_study(loaded, chosen, path, display=display, **options)
         except InterruptedRunError as error:
             summary = error.summary
+    _say(path, summary, is_all=not options["choice"])
+    sys.exit(summary.exit_status)
+
+
+def _say(path: Path, summary: Summary, *, is_all: bool) -> None:
+    """Say what a run has come to, and what to do now."""
+    from ..walltime import format_duration
+
     counts = ", ".join(f"{n} {status.label}" for status, n in sorted(summary.recorded.items()))
+    total = f"{summary.total}{'' if is_all else ' asked for'}"
     click.echo(
-        f"{path}: {counts or 'nothing recorded'} of {summary.total}; this run recorded "
+        f"{path}: {counts or 'nothing recorded'} of {total}; this run recorded "
         f"{summary.started} in {format_duration(summary.elapsed_time)}"
     )
+    if not is_all:
+        if not summary.total:
+            click.echo("there is nothing that was asked for")
+        if summary.done_before:
+            click.echo(
+                f"{summary.done_before} of them were done already, and stay; what is to run once "
+                "more, `dask-espresso forget` removes first"
+            )
+        click.echo(f"not asked for: {summary.left_out}, {summary.left_out_done} of them done")
     warn(f"warning: {said}" for said in summary.warnings)
     if summary.exit_status == 75:
         click.echo(f"stopped by {summary.interrupted}; the same command goes on")
     elif summary.exit_status:
-        click.echo(f"see why: dask-espresso failures {path}; again: --retry-failed")
-    sys.exit(summary.exit_status)
+        again = "--retry-failed" if is_all else "the same command"
+        click.echo(f"see why: dask-espresso failures {path}; again: {again}")
 
 
 @click.command()
@@ -95,6 +134,9 @@ def run(
 @SET
 @RETRY_FAILED
 @CHANGED_SCRIPT
+@ONLY
+@WHERE
+@NOT_DONE
 @YES
 def submit(
     study: str,
@@ -104,6 +146,9 @@ def submit(
     settings: tuple[str, ...],
     retry_failed: bool,
     changed_script: str | None,
+    only: tuple[str, ...],
+    where: tuple[str, ...],
+    ended: tuple[str, ...],
     yes: bool,
 ) -> None:
     """Submit the driver as a job, which runs what of STUDY is not in its store yet.
@@ -127,11 +172,14 @@ def submit(
     arguments += [word for setting in settings for word in ("--set", setting)]
     arguments += ["--retry-failed"] if retry_failed else []
     arguments += ["--changed-script", changed_script] if changed_script else []
+    for option, values in (("--only", only), ("--where", where), ("--status", ended)):
+        arguments += [word for value in values for word in (option, value)]
     job = driver_job(loaded.name, chosen, arguments)
     # what would stop the driver at once is better said now
     _preview(
         path, loaded, chosen, is_all=False, may_ask=not (dry_run or yes),
         retry_failed=retry_failed, changed_script=changed_script,
+        choice=_choice(loaded, only, where, ended, changed_script),
     )  # fmt: skip
     if dry_run:
         click.echo(f"{job.text}\n{job.path} would be submitted with: {job.command}")
@@ -142,6 +190,27 @@ def submit(
     click.echo(f"watch it: {job.watch} {job_id}; dask-espresso status {path}")
     click.echo(f"its log:  {job.log_of(job_id)}")
     click.echo(f"stop it:  {job.cancel} {job_id}; submitting it again goes on")
+
+
+def _choice(
+    study: Study,
+    only: tuple[str, ...],
+    where: tuple[str, ...],
+    ended: tuple[str, ...],
+    changed_script: str | None,
+) -> Choice:
+    """Say which simulations are asked for."""
+    from ..inputs.choice import Choice
+    from ..outcome import Status
+
+    choice = Choice(only, where, tuple(status for status in Status if status.label in ended))
+    if changed_script == "rerun" and choice and (ended or study.targets):
+        raise InputError(
+            f"{'--status' if ended else '--only and --where, of a study with targets,'} run again "
+            "what is recorded and not done: with --changed-script rerun that is everything; write "
+            "--changed-script keep"
+        )
+    return choice
 
 
 def _default_store(study: Study, settings: tuple[str, ...]) -> Path:

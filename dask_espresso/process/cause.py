@@ -28,7 +28,9 @@ _SAID = (
     r"ERROR( on proc \d+)?: .*",
     r".*\b(oom[-_ ]?kill|[Oo]ut [Oo]f [Mm]emory|Exceeded job memory).*",
     r"(slurmstepd|srun)[\w-]*: (error|fatal): (?!.*: tasks? [\d,-]+: ).*",
-    r".*(error while loading shared libraries|command not found|cannot execute|Exec format).*",
+    r"\[\S+\] \*\*\* An error occurred in MPI_.*",
+    r".*(error while loading shared libraries|symbol lookup error).*",
+    r".*(command not found|cannot execute|Exec format).*",
     r".*There are not enough slots .*",
     r"mp\w+ has detected an attempt to run as root.*",
     r"mp\w+ was unable to (launch|find|start) .*",
@@ -56,6 +58,8 @@ _DECORATION = re.compile(
     | Set\ MCA\ parameter | \^C""",
     re.VERBOSE,
 )
+# what ends a program in the middle of anything: its last line is of what it was doing
+_FROM_OUTSIDE = re.compile(r"ended by (?!SIGABRT)|stopped at its time limit")
 _MOST = 300  # characters
 
 
@@ -72,11 +76,27 @@ def cause(text: str) -> str:
     >>> cause("Traceback (most recent call last):\n  File 'x.py'\nValueError: no box\n----\n")
     'ValueError: no box'
     """
-    lines = [_MARGIN.sub("", line.rstrip()) for line in text.splitlines()]
-    said = _first(lines, _FATAL_PATTERNS) or _exception(lines) or _first(lines, _SAID_PATTERNS)
-    said = said or next(
+    lines = _lines(text)
+    said = _telling(lines) or next(
         (s for line in reversed(lines) if not _DECORATION.match(s := line.strip())), ""
     )
+    return _shortened(said)
+
+
+def certain_cause(text: str) -> str:
+    """Give such a line only where it is known to say why; else it may be the last one of many."""
+    return _shortened(_telling(_lines(text)))
+
+
+def _lines(text: str) -> list[str]:
+    return [_MARGIN.sub("", line.rstrip()) for line in text.splitlines()]
+
+
+def _telling(lines: list[str]) -> str:
+    return _first(lines, _FATAL_PATTERNS) or _exception(lines) or _first(lines, _SAID_PATTERNS)
+
+
+def _shortened(said: str) -> str:
     return said if len(said) <= _MOST else said[:_MOST] + " […]"
 
 
@@ -97,6 +117,9 @@ def _whole(lines: list[str], at: int) -> str:
         thrown = re.search("'(.*)'", line)
         what = next((f[7:].strip() for f in following if f.startswith("what():")), "")
         return f"{thrown[1] if thrown else line}: {what}".removesuffix(": ")
+    if " *** An error occurred in " in line:
+        said, errors = line.partition(" *** ")[2], (f.partition(" *** MPI_ERR_") for f in following)
+        return ": MPI_ERR_".join([said, *(kind for _, sign, kind in errors if sign)][:2])
     if line.startswith("Abort("):
         stack = [f for f in following if re.match(r"\w+\(\d+\)\.*:", f)]
         return f"{line.partition(', error stack')[0]}: {stack[-1]}" if stack else line
@@ -140,7 +163,8 @@ def _with_message(lines: list[str], at: int) -> str:
 def brief(failure: str) -> str:
     """Give a failure's reason, and the line of what was printed that says why."""
     reason, _, printed = failure.strip().partition("\n")
-    return ": ".join(filter(None, (reason.strip(), cause(printed))))
+    why = certain_cause if _FROM_OUTSIDE.match(reason) else cause
+    return ": ".join(filter(None, (reason.strip(), why(printed))))
 
 
 _HEXADECIMAL = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{12,}\b")

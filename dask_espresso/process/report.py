@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..script.transport import TransportError
-from .cause import cause
+from .cause import cause, certain_cause
 from .payload import PayloadScanner
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class ProcessReport:
         printed = self.stderr.strip()
         if not printed and self.exit_code and not self.timed_out:
             printed = self.log.strip()  # where some launchers complain
+            if self.exit_code < 0 and not certain_cause(printed):
+                printed = ""
         why, last = cause(printed), printed[-_ERROR_TAIL:]
         # what says why may stand further up
         shown = [reason, *([why] if why and why.split()[0] not in last else []), last]

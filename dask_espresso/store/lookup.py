@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
+from ..identity import matching, not_one
 from ..inputs.stored_study import stored_study
 from ..outcome import DEFAULTS, Outcome, Status
 from .columns import ABSENT
 from .reader import Reader
 from .reading import look_at_rows
-from .table import ID_TYPE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from .contents import StoreContents
     from .rows import Rows
 
-_LENGTH = 16  # digits of an id
-_NEAR = 2  # digits that may be wrong
-_SHOWN = 5  # ids that a message lists
 _TEXTS = tuple(name for name, default in DEFAULTS.items() if isinstance(default, str))
 
 
@@ -73,61 +69,10 @@ def find(path: Path, name: str) -> Found:
     return look_at_rows(path, read)
 
 
-def matching(ids: Iterable[str], name: str) -> list[int]:
-    """Give the places of ids that begin like this; one, where it is a whole one or long enough.
-
-    Examples
-    --------
-    >>> matching(["0123456789abcdef", "0f23456789abcdef"], "0f")
-    [1]
-    """
-    name = _folded(name)
-    return [place for place, other in enumerate(ids) if other.startswith(name)] if name else []
-
-
-def not_one(ids: Sequence[str], name: str, found: Sequence[int]) -> str:
-    """Say why an id, or the beginning of one, is not that of one simulation.
-
-    Parameters
-    ----------
-    ids : sequence of str
-        Of all simulations.
-    name : str
-    found : sequence of int
-        What :func:`matching` gives.
-
-    Examples
-    --------
-    >>> not_one(["0123456789abcdef", "0f23456789abcdef"], "0123456789abcdee", [])
-    'no simulation has the id 0123456789abcdee; the nearest is 0123456789abcdef'
-    """
-    if found:
-        shown = ", ".join(ids[place] for place in found[:_SHOWN])
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        return f"{name} begins {len(found)} ids: {shown}{more}; write more of it"
-    near = _nearest(ids, _folded(name))
-    return f"no simulation has the id {name}" + (f"; the nearest is {near}" if near else "")
-
-
-def _folded(name: str) -> str:
-    return name.strip().lower()
-
-
-def _nearest(ids: Sequence[str], name: str) -> str:
-    """Give the id that differs least, if that is by one or two digits."""
-    given = name.encode("ascii", "replace")[:_LENGTH]
-    if not ids or len(given) <= 2 * _NEAR:
-        return ""
-    letters = np.array(ids, ID_TYPE).view(np.uint8).reshape(len(ids), _LENGTH)[:, : len(given)]
-    wrong = (letters != np.frombuffer(given, np.uint8)).sum(axis=1)
-    at = int(np.argmin(wrong))
-    return ids[at] if wrong[at] <= _NEAR else ""
-
-
 def _what_to_do(path: Path, contents: StoreContents[Outcome], name: str) -> str:
     """Say where to look for ids; or that it is not recorded yet."""
     study = stored_study(contents.study)
-    if any(other.startswith(_folded(name)) for other in study.ids()):
+    if any(matching([other], name) for other in study.ids()):
         return "; it is one of the study, and not recorded yet"
     return f"; `dask-espresso failures {path}` lists what is not done, `export` has all ids"
 

@@ -11,11 +11,11 @@ import numpy as np
 from rich.console import Console
 
 from ..errors import InputError
+from ..identity import matching, not_one
 from ..kept import KeptFile, files_path, kept_files, what_is_wrong
 from ..outcome import Outcome, Status
 from ..store.arrays import Values
 from ..store.contents import StoreContents
-from ..store.lookup import matching, not_one
 from ..store.reader import Reader
 from ..store.reading import look, store_path
 from .texts import literal, say, some_of, told_apart

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
+from ..inputs.choice import EVERYTHING, Choice
 from ..inputs.study import Study
 from ..outcome import Status
 from ..process.modules import Module
@@ -34,6 +35,8 @@ class Preview:
         What would have them count, if they may.
     at_most : int or None
         New ones that there may be in all, where targets say how many there are.
+    left_out : int
+        Simulations of the study that are not asked for; of one with targets, recorded ones.
     """
 
     new: int
@@ -44,6 +47,7 @@ class Preview:
     replaced: int = 0
     remedies: tuple[str, ...] = ()
     at_most: int | None = None
+    left_out: int = 0
 
     def __str__(self) -> str:
         parts = [f"{self.new} new"]
@@ -51,6 +55,7 @@ class Preview:
             parts = [f"{self.new} new, and more until targets are met, at most {self.at_most}"]
         parts += [f"{self.again} again"] if self.again else []
         parts += [f"{self.kept} recorded already"] if self.kept else []
+        parts += [f"{self.left_out} not asked for"] if self.left_out else []
         said = ", ".join(parts)
         if self.dropped:
             match = "matches" if self.dropped == 1 else "match"
@@ -66,6 +71,7 @@ def preview(
     *,
     retry_failed: bool = False,
     changed_script: str | None = None,
+    choice: Choice = EVERYTHING,
 ) -> Preview:
     """Say what a run would do, without touching anything.
 
@@ -75,6 +81,11 @@ def preview(
     contents = check_store(path, study, changed_script=changed_script, modules=modules)
     ids = set(study.ids())
     there = {name: head for name, head in contents.outcomes.items() if name in ids}
+    asked, left_out = ids, 0
+    if choice:
+        meant = choice.ask(study, {name: head.status for name, head in there.items()})
+        asked, left_out, retry_failed = set(meant.ids), meant.left_out, True
+        there = {name: head for name, head in there.items() if name in asked}
     again = {
         name
         for name, head in there.items()
@@ -83,17 +94,18 @@ def preview(
     }
     dropped, reasons, said = _dropped(contents, study, ids)
     found = Preview(
-        len(ids) - len(there), len(again), len(there) - len(again),
+        len(asked) - len(there), len(again), len(there) - len(again),
         dropped, tuple(reasons), sum(there[name].status is Status.DONE for name in again),
-        tuple(said),
+        tuple(said), left_out=left_out,
     )  # fmt: skip
-    if not study.targets:
+    if choice or not study.targets:
         return found
     standing = Standing(study.targets, study.n_points)
     if there:
         standing = standing_at(path, study, lambda name: name in there and name not in again)
     new = standing.n_missing - len(again)
-    return replace(found, new=max(0, new), at_most=found.new if standing.may_want_more else None)
+    at_most = found.new if standing.may_want_more else None
+    return replace(found, new=max(0, new), at_most=at_most)
 
 
 def _dropped(

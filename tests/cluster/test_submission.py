@@ -261,6 +261,7 @@ def test_submit_to_slurm(here, program, monkeypatch):
     output = submit(
         "study.yaml", "--profile", "slurm.yaml", "--set", "label=a b", "--set", "x=[3]",
         "--store", "other.h5", "--retry-failed", "--changed-script", "keep",
+        "--where", "x < 9", "--status", "timed out",
     )  # fmt: skip
     assert output.splitlines() == [
         "submitted job 12: s.sbatch",
@@ -271,7 +272,7 @@ def test_submit_to_slurm(here, program, monkeypatch):
     assert (here / "called").read_text() == f"{here} s.sbatch\n"
     assert (
         "run study.yaml --profile slurm.yaml --store other.h5 --set 'label=a b' --set 'x=[3]' "
-        "--retry-failed --changed-script keep)\n"
+        "--retry-failed --changed-script keep --where 'x < 9' --status 'timed out')\n"
     ) in (here / "s.sbatch").read_text()
 
 

@@ -168,6 +168,15 @@ def test_of_groups_of_exceptions():
         ("./run: line 3: pypresso: command not found\n", "./run: line 3: pypresso: command not found"),
         ("bash: line 1: 32626 Segmentation fault      python x.py\n",
          "bash: line 1: 32626 Segmentation fault      python x.py"),
+        (
+            "[vm:1234] *** An error occurred in MPI_Recv\n[vm:1234] *** reported by process [1,0]\n"
+            "[vm:1234] *** on communicator MPI_COMM_WORLD\n[vm:1234] *** MPI_ERR_TRUNCATE: message "
+            "truncated\n[vm:1234] *** MPI_ERRORS_ARE_FATAL (processes in this communicator will now "
+            "abort,\n[vm:1234] ***    and potentially your MPI job)\n",
+            "An error occurred in MPI_Recv: MPI_ERR_TRUNCATE: message truncated",
+        ),
+        ("python: symbol lookup error: /opt/es.so: undefined symbol: H5open\n",
+         "python: symbol lookup error: /opt/es.so: undefined symbol: H5open"),
         ("Killed\n", "Killed"),
         ("", ""),
         (LINE, ""),
@@ -177,7 +186,23 @@ def test_of_other_programs(printed, expected):
     assert cause(printed) == expected
 
 
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        ("ended by SIGSEGV\nINFO: step 4711\n", "ended by SIGSEGV"),
+        ("ended by SIGSEGV\nINFO: step 4711\nfree(): invalid pointer\nINFO: last\n",
+         "ended by SIGSEGV: free(): invalid pointer"),
+        ("ended by SIGABRT\nno box\n", "ended by SIGABRT: no box"),
+        ("stopped at its time limit of 2 s\nINFO: step 4711\n", "stopped at its time limit of 2 s"),
+        ("ended by SIGKILL, as the kernel does where memory runs out\nINFO: step 4711\n",
+         "ended by SIGKILL, as the kernel does where memory runs out"),
+    ],
+)  # fmt: skip
+def test_what_a_program_was_just_doing_is_no_reason(failure, expected):
+    assert brief(failure) == expected
+
+
 def test_a_failure_of_before_stays_readable():
     assert brief("exit code 3") == "exit code 3"
-    assert brief("ended by SIGSEGV\nsome words") == "ended by SIGSEGV: some words"
+    assert brief("ended by SIGABRT\nsome words") == "ended by SIGABRT: some words"
     assert brief("") == ""
