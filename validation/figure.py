@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dask_espresso.views.plot import plot_band, wca_band, wca_pressure
+from dask_espresso.views.plot import plot_band
+from dask_espresso.views.wca import wca_band, wca_pressure
 
 from .comparison import MOST_SIGMAS, sigmas
 from .known import GOLDEN, Value

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from benchmarks.report import Table
-from dask_espresso.views.plot import wca_band
+from dask_espresso.views.wca import wca_band
 
 from .comparison import compared, sigmas, written
 from .extrapolation import Fit, fitted

@@ -137,27 +137,38 @@ def show(store: Path, confidence: float | None, is_all: bool) -> None:
               help="A .png, .pdf or .svg. Default: the store with .png.")  # fmt: skip
 @click.option("-x", "x_name", metavar="PARAMETER", help="Default: the first one swept.")
 @click.option("-y", "y_name", metavar="RESULT", help="Default: the first number.")
+@click.option("--series", metavar="PARAMETER",
+              help="What tells curves apart. Default: all other swept parameters.")  # fmt: skip
+@WHERE
+@click.option("--log", type=click.Choice(["x", "y", "xy", "none"]),
+              help="Logarithmic axes. Default: x where the study says scale: log.")  # fmt: skip
 @CONFIDENCE
 def plot(
     store: Path,
     output: Path | None,
     x_name: str | None,
     y_name: str | None,
+    series: str | None,
+    where: tuple[str, ...],
+    log: str | None,
     confidence: float | None,
 ) -> None:
     """Plot a result against a parameter, with error bars.
 
-    Replicas are pooled. The bars are one standard error, or --confidence. A reference curve is
-    drawn where the study names one.
+    Replicas are pooled. The bars are one standard error, or --confidence. A result that is a curve
+    is drawn along its axis, as a line with a band. A reference curve is drawn where the study names
+    one.
 
     \b
-    Example:
+    Examples:
       dask-espresso plot lj_pressure.h5 -o curve.pdf
+      dask-espresso plot my_study.h5 -x kappa -y energy --series phi --where 'phi < 0.4' --log xy
     """
+    from ..views.drawing import Picture
     from ..views.picture import plot_store
 
     path = output or store.with_suffix(".png")
-    notes = plot_store(store, path, x_name, y_name, confidence)
+    notes = plot_store(store, path, Picture(x_name, y_name, series, where, log, confidence))
     click.echo(f"wrote {path}")
     warn(notes)
 

@@ -17,6 +17,7 @@ from .arrays import Column, Values
 from .columns import Path
 from .leaves import Leaves
 from .rows import Rows
+from .selection import meeting
 from .table import ID_TYPE, places_of
 
 if TYPE_CHECKING:
@@ -105,6 +106,14 @@ class Reader:
         if any(json.dumps(before.get(key)) != json.dumps(getattr(now, key)) for key in _ORDER):
             return None
         return published.places()
+
+    def meeting(self, where: Sequence[str]) -> Reader:
+        """Look at those rows alone that meet all conditions, as those of `failures --where`."""
+        if not where:
+            return self
+        chosen = meeting(where, self._all, self._rows, self.study.lineage)
+        is_chosen = np.isin(self._rows, chosen)
+        return Reader(self.study, self._all, self._rows[is_chosen], self.places[is_chosen])
 
     # ---- what is not in the study ----
 

@@ -62,14 +62,20 @@ def select(
     chosen = latest
     if statuses:
         chosen = chosen[np.isin(ended[chosen], [int(status) for status in statuses])]
+    chosen = meeting(where, rows, chosen, lineage)
+    counts = {status: int((ended[chosen] == status).sum()) for status in Status}
+    ids = [rows.ids[row] for row in chosen.tolist()]
+    return Selection(ids, {status: count for status, count in counts.items() if count}, len(latest))
+
+
+def meeting(where: Sequence[str], rows: Rows, chosen: Values, lineage: Lineage) -> Values:
+    """Give those of some rows that meet all conditions; all else is as in :func:`select`."""
     for text in where:
         try:
             chosen = _meeting(text, rows, chosen, lineage)
         except BadValueError as error:
             raise InputError(f"--where {text!r}: {error}") from error
-    counts = {status: int((ended[chosen] == status).sum()) for status in Status}
-    ids = [rows.ids[row] for row in chosen.tolist()]
-    return Selection(ids, {status: count for status, count in counts.items() if count}, len(latest))
+    return chosen
 
 
 def _meeting(text: str, rows: Rows, chosen: Values, lineage: Lineage) -> Values:
@@ -82,8 +88,8 @@ def _meeting(text: str, rows: Rows, chosen: Values, lineage: Lineage) -> Values:
     holds = [
         all(value is not ABSENT for value in point) and condition.holds(point) for point in points
     ]
-    meeting: Values = chosen[np.array(holds, bool)]
-    return meeting
+    found: Values = chosen[np.array(holds, bool)]
+    return found
 
 
 def _values(

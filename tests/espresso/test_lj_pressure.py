@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dask_espresso
-from dask_espresso.views.plot import wca_pressure
+from dask_espresso.views.wca import wca_pressure
 from validation.comparison import sigmas
 from validation.known import GOLDEN, Value
 

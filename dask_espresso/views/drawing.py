@@ -1,0 +1,271 @@
+"""What is drawn of a store: curves of a result, with what tells them apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..outcome import Outcome
+from ..store.contents import StoreContents
+from ..store.reader import Reader
+from .doubts import doubts
+from .intervals import half_widths
+from .numbers import Numbers, is_number
+from .plot import MAX_LEGEND, Curve
+from .points import Points
+from .pooled import pooled_points
+from .series import Series, choose
+from .show import note, result_names
+from .versions import Versions
+
+# parameters that the reference curve is in units of
+_UNITS = frozenset({"kT", "temperature", "epsilon", "sigma"})
+_LARGEST = 1e300  # matplotlib needs room for margins and ticks, and floats end at 1.8e308
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is to be drawn.
+
+    Attributes
+    ----------
+    x, y : str or None
+        A swept parameter, and a result; of a result that is a curve, the result along which it
+        stands. By default the first parameter swept over numbers and the first result.
+    series : str or None
+        The swept parameter that tells curves apart; by default all others do.
+    where : sequence of str
+        Conditions that simulations meet, as in :func:`~dask_espresso.store.selection.select`.
+    log : str or None
+        Which axes are logarithmic: ``x``, ``y``, ``xy`` or ``none``. By default that of a parameter
+        whose values are so in the study.
+    confidence : float or None
+        In percent, of the intervals that are drawn as bars; by default these are one standard
+        error.
+    """
+
+    x: str | None = None
+    y: str | None = None
+    series: str | None = None
+    where: Sequence[str] = ()
+    log: str | None = None
+    confidence: float | None = None
+
+
+class Drawing(NamedTuple):
+    """What is drawn.
+
+    Attributes
+    ----------
+    curves : list of Curve
+        At least one.
+    x, y : str
+        What is on the axes.
+    told : list of str
+        What tells the curves apart: swept parameters and versions.
+    fixed : dict of str to str
+        Swept parameters that have one value in all of them, with it.
+    has_reference : bool
+        Whether the equation of state of the WCA fluid holds here, and is drawn, too.
+    is_log : bool
+        Whether the axis of the parameter is logarithmic, as its values in the study are.
+    notes : list of str
+        What is to be said beside it.
+    """
+
+    curves: list[Curve]
+    x: str
+    y: str
+    told: list[str]
+    fixed: dict[str, str]
+    has_reference: bool
+    is_log: bool
+    notes: list[str]
+
+    @property
+    def are_lines(self) -> bool:
+        """Whether the result is a curve itself, a line for each point."""
+        return self.curves[0].is_line
+
+
+def drawing_of(
+    path: Path, picture: Picture, reader: Reader, contents: StoreContents[Outcome]
+) -> Drawing:
+    """Find out what is to be drawn of a store.
+
+    Raises
+    ------
+    InputError
+        If that is nothing, or not one curve for each value of the series.
+    """
+    chosen = reader.meeting(picture.where)
+    if len(reader) and not len(chosen):
+        conditions = " and ".join(picture.where)
+        raise InputError(f"{path}: no simulation meets --where {conditions!r}")
+    numbers, y = Numbers(chosen), picture.y
+    if not y and not numbers.names(np.arange(len(chosen))):
+        y = next((name for name in chosen.axes if _axis_of(name, chosen, numbers)), None)
+    if y and (axis := _axis_of(y, chosen, numbers)):
+        choose(path, "axis", picture.x, [axis])
+        drawing = _along_an_axis(path, axis, y, picture, chosen, contents)
+    else:
+        drawing = _against_a_parameter(path, y, picture, chosen, contents)
+        drawing.notes.extend(note(path, reader, Numbers(reader)))
+    _check_ranges(path, drawing)
+    return drawing
+
+
+def _axis_of(name: str, reader: Reader, numbers: Numbers) -> str:
+    """Give the axis of a result that is a curve; empty for everything else."""
+    along = reader.axes.get(name, [])
+    is_curve = len(along) == 1 and numbers.whole(name) is not None
+    return along[0] if is_curve and not (numbers.done & numbers.have(name)).any() else ""
+
+
+# ---- a result against a parameter ----------------------------------------------------------------
+
+
+def _against_a_parameter(
+    path: Path,
+    y_name: str | None,
+    picture: Picture,
+    reader: Reader,
+    contents: StoreContents[Outcome],
+) -> Drawing:
+    """Give a curve for each setting of the other parameters."""
+    study, numbers = reader.study, Numbers(reader)
+    if not numbers.done.any():
+        raise InputError(
+            f"{path}: no simulation is done, so there is nothing to plot; "
+            f"`dask-espresso status {path}` says why"
+        )
+    points = Points(reader)
+    others = numbers.others(points.rows)
+    x = _choose_parameter(path, picture, points)
+    y = choose(path, "result", y_name, result_names(reader, numbers), others)
+    points = Points(reader, Versions(reader, contents.versions))
+    there = np.flatnonzero(points.count(numbers.done & numbers.have(y)))
+    places = points.parameter(x)
+    in_order = sorted(there.tolist(), key=places.__getitem__)
+    columns = {
+        name: [values[group] for group in in_order]
+        for name in [*study.swept, *points.marks] if name != x
+        for values in [points.parameter(name)]
+    }  # fmt: skip
+    beside = [*points.beside(x), *points.marks]
+    series = Series(path, columns, study.swept, beside, picture.series)
+    at = [places[group] for group in in_order]
+    if picture.series:
+        series.check_alone(at, x)
+    pooled = points.pooled(numbers, y)
+    bars = half_widths(pooled.sems, pooled.dofs, picture.confidence)
+    means, errors = pooled.means[in_order].tolist(), bars[in_order].tolist()
+    curves = [
+        Curve(label, [at[i] for i in rows], [means[i] for i in rows], [errors[i] for i in rows])
+        for label, rows in series.curves(len(at), study.name, MAX_LEGEND)
+    ]
+    is_reference = study.reference == "wca" and (x, y) == ("volume_fraction", "pressure")
+    refusal = _no_reference(reader, points, curves) if is_reference else ""
+    said = [f"no reference curve: {refusal}"] if refusal else []
+    if without := len(points) - len(there):
+        said.append(
+            f"{without} of {len(points)} points have no {y!r} of a simulation that is done: "
+            f"dask-espresso status {path}"
+        )
+    said += doubts(path, points, numbers, y, pooled)
+    is_log = study.is_log(x) and all(value > 0 for value in at)
+    return Drawing(
+        curves, x, y, series.told, series.fixed, is_reference and not refusal, is_log, said
+    )
+
+
+def _choose_parameter(path: Path, picture: Picture, points: Points) -> str:
+    """Choose what to draw against: by default the first that varies, and is no series."""
+    values = {name: points.coded(name)[0] for name in points.swept}
+    numeric = [name for name, given in values.items() if all(map(is_number, given))]
+    if picture.x is None:
+        numeric = [name for name in numeric if name != picture.series]
+        numeric.sort(key=lambda name: len(values[name]) < 2)
+    elif picture.x == picture.series:
+        raise InputError(f"{path}: -x and --series are both {picture.x!r}; name two parameters")
+    others = [name for name in points.swept if name not in numeric and name != picture.series]
+    return choose(path, "parameter", picture.x, numeric, others)
+
+
+# ---- a result that is a curve --------------------------------------------------------------------
+
+
+def _along_an_axis(
+    path: Path,
+    axis: str,
+    name: str,
+    picture: Picture,
+    reader: Reader,
+    contents: StoreContents[Outcome],
+) -> Drawing:
+    """Give a curve for each point, of its replicas together."""
+    rows = pooled_points(path, name, picture.confidence, reader, contents)
+    there = [row for row in rows if row.axes]
+    names = list(rows[0].parameters) if rows else []
+    columns = {one: [row.parameters[one] for row in there] for one in names}
+    series = Series(path, columns, reader.study.swept, names, picture.series)
+    if picture.series:
+        series.check_alone([""] * len(there), axis)
+    curves = []
+    for label, (number,) in series.curves(len(there), reader.study.name, MAX_LEGEND):
+        row = there[number]
+        x, y, error = (np.asarray(one) for one in (row.axes[axis], row.mean, row.half_width))
+        curves.append(Curve(label, x.tolist(), y.tolist(), error.tolist(), is_line=True))
+    notes = []
+    if without := len(rows) - len(there):
+        notes.append(
+            f"{without} of {len(rows)} points have no {name!r} along {axis!r} of a simulation that "
+            f"is done: dask-espresso status {path}"
+        )
+    if n_differ := sum(bool(np.any(row.differ)) for row in there):
+        notes.append(
+            f"warning: {name}: in {n_differ} points the replicas differ somewhere by more than "
+            "their own errors"
+        )
+    return Drawing(curves, axis, name, series.told, series.fixed, False, False, notes)
+
+
+# ---- what cannot be drawn ------------------------------------------------------------------------
+
+
+def _check_ranges(path: Path, drawing: Drawing) -> None:
+    """Expect something that can be drawn."""
+    x, y = drawing.x, drawing.y
+    for curve in drawing.curves:
+        _check_range(f"{path}: parameter {x!r}", curve.x)
+        _check_range(f"{path}: result {y!r}", [*curve.y, *curve.y_err])
+    if not drawing.curves:
+        raise InputError(
+            f"{path}: no simulation that is done has a number {y!r}, so there is nothing to plot; "
+            f"`dask-espresso status {path}` says why"
+        )
+
+
+def _no_reference(reader: Reader, points: Points, curves: Sequence[Curve]) -> str:
+    """Say why the equation of state of the WCA fluid does not hold here; empty if it does."""
+    names = [name for name in reader.study.names if name in _UNITS]
+    for values in zip(*map(points.parameter, names), strict=True):
+        for name, value in zip(names, values, strict=True):
+            if value != 1:
+                return f"that of wca holds for {name} = 1, not for {name} = {value}"
+    if not all(0 <= fraction < 1 for curve in curves for fraction in curve.x):
+        return "that of wca holds for volume fractions from 0 to 1"
+    return ""
+
+
+def _check_range(what: str, values: Iterable[float]) -> None:
+    for value in values:
+        if abs(value) > _LARGEST:  # NaN is not
+            said = f"{value:.6g}" if math.isfinite(value) else "beyond floats"
+            raise InputError(f"{what} is {said}; numbers above {_LARGEST:g} cannot be drawn")

@@ -1,0 +1,140 @@
+"""What tells the curves of a plot apart: swept parameters, and versions of code and engine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .numbers import is_number
+from .texts import literal, short, some_of
+
+
+class Series:
+    """Points in curves, each of one setting of what tells them apart.
+
+    Parameters
+    ----------
+    path : Path
+        The store, for errors.
+    columns : mapping of str to sequence
+        Parameters and versions, a value a point.
+    swept : collection of str
+        Those of them that are parameters.
+    beside : sequence of str
+        Those that may tell curves apart by themselves; what is computed of others is left out.
+    wanted : str, optional
+        The parameter that is to do so alone, but for versions, which are never mixed.
+
+    Attributes
+    ----------
+    told : list of str
+        What tells them apart.
+    fixed : dict of str to str
+        What does not, since all points have this one value.
+
+    Raises
+    ------
+    InputError
+        If there is no such parameter.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        columns: Mapping[str, Sequence[Any]],
+        swept: Collection[str],
+        beside: Sequence[str],
+        wanted: str | None = None,
+    ) -> None:
+        self._path, self._columns = path, columns
+        varying = [name for name, values in columns.items() if len({*map(repr, values)}) > 1]
+        self.told = [name for name in beside if name in varying]
+        if wanted is not None:
+            choose(path, "other swept parameter", wanted, [n for n in columns if n in swept])
+            self.told = [wanted, *(name for name in varying if name not in swept)]
+        left = [name for name in beside if name not in varying and name not in self.told]
+        self.fixed = {name: short(columns[name])[0] for name in left if columns[name]}
+
+    def check_alone(self, places: Sequence[Any], x: str) -> None:
+        """Refuse curves that mix points which differ by something else.
+
+        Parameters
+        ----------
+        places : sequence
+            Where each point is on its curve.
+        x : str
+            What that is called.
+        """
+        of_curve: dict[Any, list[int]] = {}
+        keys = zip(
+            map(repr, places), *(map(repr, self._columns[n]) for n in self.told), strict=True
+        )
+        for i, key in enumerate(keys):
+            of_curve.setdefault(key, []).append(i)
+        mixed = next((rows for rows in of_curve.values() if len(rows) > 1), None)
+        if mixed is None:
+            return
+        given = {name: [values[i] for i in mixed] for name, values in self._columns.items()}
+        further = {n: values for n, values in given.items() if len({*map(repr, values)}) > 1}
+        said = "; ".join(
+            f"{literal(name)} = {some_of(list(dict.fromkeys(short(values))))}"
+            for name, values in further.items()
+        )
+        name, (value, *_) = next(iter(further.items()))
+        raise InputError(
+            f"{self._path}: --series {self.told[0]}: points of one curve differ by more than {x}: "
+            f"{said}; choose some, as by --where '{name} == {value!r}', or leave --series out: "
+            "then each has a curve of its own"
+        )
+
+    def curves(self, count: int, name: str, longest: int) -> list[tuple[str, list[int]]]:
+        """Give the label of each curve, and its points in their order.
+
+        Parameters
+        ----------
+        count : int
+            Number of points.
+        name : str
+            The label of a curve that is alone.
+        longest : int
+            With more curves, labels have no names in them.
+
+        Returns
+        -------
+        list of (str, list of int)
+            In the order of their numbers, if one parameter with numbers tells them apart, else in
+            that of the points.
+        """
+        texts = [short(self._columns[one]) for one in self.told]
+        found: dict[tuple[str, ...], list[int]] = {}
+        for i in range(count):
+            found.setdefault(tuple(text[i] for text in texts), []).append(i)
+        curves = list(found.items())
+        if len(self.told) == 1 and all(map(is_number, self._columns[self.told[0]])):
+            numbers = self._columns[self.told[0]]
+            curves.sort(key=lambda curve: numbers[curve[1][0]])
+        names = [""] * len(texts) if len(curves) > longest else [f"{n} = " for n in self.told]
+        labels = (", ".join(map("".join, zip(names, key, strict=True))) for key, _ in curves)
+        return [(label or name, rows) for label, (_, rows) in zip(labels, curves, strict=True)]
+
+
+def choose(
+    path: Path, kind: str, name: str | None, known: list[str], others: Sequence[str] = ()
+) -> str:
+    """Give a name that is known, by default the first.
+
+    Raises
+    ------
+    InputError
+        If there is none of it; the message lists what there is, and the others, too.
+    """
+    if name in known:
+        return str(name)
+    if name is None and known:
+        return known[0]
+    wanted = f"no {kind} {name!r}" if name else f"no numeric {kind}"
+    there = f"; there are {some_of(known)}" if known else ""
+    there += f"; no numbers: {some_of(others)}" if others else ""
+    raise InputError(f"{path}: {wanted} to plot{there}")

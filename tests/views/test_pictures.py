@@ -1,0 +1,182 @@
+"""What plots of stores have in them: curves, axes, and what is said beside them."""
+
+import functools
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from outcome_tables import filled_table
+
+from dask_espresso.errors import InputError
+from dask_espresso.inputs.study import Study
+from dask_espresso.outcome import Outcome
+from dask_espresso.store.hdf5 import write_hdf5
+from dask_espresso.store.reading import look
+from dask_espresso.values import storable
+from dask_espresso.views.drawing import Picture, drawing_of
+from dask_espresso.views.picture import draw
+from dask_espresso.views.series import Series
+
+SWEPT = {"x": [1, 2, 4], "a": [2, 1], "b": [0.5, 5.0]}
+R = [0.0, 1.0, 2.0]
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Make a store of a study, and what a function gives as results."""
+
+    def make(result, name="s.h5", replicas=2, fields=lambda one: {}, **study):
+        made = Study(name="s", script="s.py", replicas=replicas, **study)
+        outcomes = [
+            Outcome(one.id, one.parameters, replica=one.replica, engine="python",
+                    result=storable(result(one)), **fields(one))
+            for one in made.simulations()
+        ]  # fmt: skip
+        path = tmp_path / name
+        write_hdf5(path, filled_table(outcomes), made.snapshot(), "hash")
+        return path
+
+    return make
+
+
+@pytest.fixture
+def swept(store):
+    return store(energy, parameters=SWEPT)
+
+
+def energy(one):
+    values = one.parameters
+    return {"e": 100 * values["b"] + 10 * values["a"] + values["x"] + one.replica, "n": 1}
+
+
+def figure_of(path, **asked):
+    """Draw it, and give its figure."""
+    picture, figure = Picture(**asked), Figure()
+    drawing = look(path, functools.partial(drawing_of, path, picture))
+    figure.notes = [*drawing.notes, *draw(figure, drawing, picture)]
+    return figure
+
+
+def curves_of(figure):
+    """Give the points of each curve by its label in the legend."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    lines = [handle[0] if isinstance(handle, tuple) else handle for handle in handles]
+    return {label: line.get_xydata().tolist() for label, line in zip(labels, lines, strict=True)}
+
+
+# ---- series --------------------------------------------------------------------------------------
+
+
+def test_by_default_each_setting_of_the_others_has_a_curve(swept):
+    curves = curves_of(figure_of(swept))
+    assert [*curves] == ["a = 2, b = 0.5", "a = 2, b = 5", "a = 1, b = 0.5", "a = 1, b = 5"]
+    assert curves["a = 1, b = 5"] == [[1, 511.5], [2, 512.5], [4, 514.5]]
+
+
+def test_a_series_has_a_curve_for_each_of_its_values(swept):
+    figure = figure_of(swept, series="a", where=["b == 5", "replica == 0"])
+    assert curves_of(figure) == {
+        "a = 1": [[1, 511], [2, 512], [4, 514]], "a = 2": [[1, 521], [2, 522], [4, 524]],
+    }  # fmt: skip
+    assert figure.axes[0].get_title(loc="left") == "b = 5"
+    assert [*curves_of(figure_of(swept, x="b", series="x", where=["a == 2"]))] == [
+        "x = 1", "x = 2", "x = 4"]  # fmt: skip
+
+
+def test_the_axis_is_of_what_varies_and_is_no_series(swept):
+    assert figure_of(swept, series="x", where=["b == 5"]).axes[0].get_xlabel() == "a"
+    assert figure_of(swept, where=["x == 1"]).axes[0].get_xlabel() == "a"
+
+
+def test_a_series_that_would_mix_points_is_refused(swept):
+    said = (
+        r"--series a: points of one curve differ by more than x: b = 0.5, 5; choose some, as by "
+        r"--where 'b == 0.5', or leave --series out"
+    )
+    with pytest.raises(InputError, match=said):
+        figure_of(swept, series="a")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"series": "q"}, "no other swept parameter 'q' to plot; there are a, b"),
+        ({"series": "x", "x": "x"}, "-x and --series are both 'x'"),
+        ({"where": ["x > 4"]}, "no simulation meets --where 'x > 4'"),
+        ({"where": ["y > 4"]}, "unknown parameter 'y'"),
+        ({"where": ["x > 1", "x"]}, "--where 'x'"),
+    ],
+)
+def test_what_cannot_be_chosen_is_said(swept, asked, said):
+    with pytest.raises(InputError, match=said):
+        figure_of(swept, **asked)
+
+
+def test_what_varies_together_is_told_apart_by_either(store):
+    path = store(lambda one: {"e": one.parameters["c"]}, sweep="zip",
+                 parameters={"x": [1, 1, 2, 2], "a": [1, 2, 1, 2], "c": [3, 4, 3, 4]})  # fmt: skip
+    assert [*curves_of(figure_of(path, series="c"))] == ["c = 3", "c = 4"]
+    assert curves_of(figure_of(path, series="a"))["a = 2"] == [[1, 4], [2, 4]]
+
+
+def test_versions_are_never_mixed(store):
+    path = store(
+        lambda one: {"e": 1.0 + one.replica}, parameters={"x": [1, 2], "a": [1, 2]},
+        fields=lambda one: {"code_hash": f"{one.replica}" * 64},
+    )  # fmt: skip
+    curves = curves_of(figure_of(path, series="a"))
+    assert [*curves] == [f"a = {a}, version = {v * 8}" for a in (1, 2) for v in "01"]
+    assert curves["a = 1, version = 11111111"] == [[1, 2], [2, 2]]
+
+
+def test_numbers_that_are_no_floats_and_texts_tell_curves_apart(tmp_path):
+    values = [{"k": 1}, "a", 10**400, None]
+    series = Series(tmp_path, {"v": values, "w": [1] * 4}, ["v", "w"], ["v", "w"])
+    assert (series.told, series.fixed) == (["v"], {"w": "1"})
+    labels = [label for label, _ in series.curves(4, "s", 10)]
+    assert labels == ["v = {'k': 1}", "v = a", f"v = {10**400}", "v = None"]
+    numbers = Series(tmp_path, {"v": [10**400, 0.5, 3]}, ["v"], ["v"]).curves(3, "s", 10)
+    assert [rows for _, rows in numbers] == [[1], [2], [0]]
+    assert Series(tmp_path, {"v": []}, ["v"], ["v"]).curves(0, "s", 10) == []
+
+
+# ---- axes ----------------------------------------------------------------------------------------
+
+
+def scales(figure):
+    return figure.axes[0].get_xscale(), figure.axes[0].get_yscale()
+
+
+def test_axes_are_logarithmic_where_the_study_says_so_or_the_user(store):
+    parameters = {"x": {"start": 0.1, "stop": 10, "num": 3, "scale": "log"}}
+    path = store(lambda one: {"e": one.parameters["x"]}, parameters=parameters)
+    assert scales(figure_of(path)) == ("log", "linear")
+    assert scales(figure_of(path, log="none")) == ("linear", "linear")
+    assert scales(figure_of(path, log="xy")) == ("log", "log")
+    assert scales(figure_of(path, log="y")) == ("linear", "log")
+
+
+def test_what_has_no_place_on_a_logarithmic_axis_is_named(store):
+    path = store(lambda one: {"e": one.parameters["x"] - 3}, parameters={"x": [0, 2, 4]})
+    with pytest.raises(InputError, match=r"--log y: e is -3 at x = 0, which has no place"):
+        figure_of(path, log="y")
+    with pytest.raises(InputError, match=r"--log xy: x = 0 has no .* as by --where 'x != 0', or "):
+        figure_of(path, log="xy")
+    assert scales(figure_of(path, log="xy", where=["x == 4"])) == ("log", "log")
+
+
+def test_of_lines_the_rest_is_drawn_and_counted(store):
+    path = store(lambda one: {"r": R, "g": np.array(R) + one.replica},
+                 parameters={"x": [1, 2]}, axes={"g": ["r"]})  # fmt: skip
+    figure = figure_of(path, y="g", log="x")
+    assert curves_of(figure) == {f"x = {x}": [[1.0, 1.5], [2.0, 2.5]] for x in (1, 2)}
+    assert figure.notes[-1] == (
+        "2 values are not above 0: a logarithmic axis has no place for them"
+    )
+    assert figure.axes[0].get_title(loc="right") == "bands: one standard error"
+    figure = figure_of(path, y="g", where=["x == 1"])
+    assert curves_of(figure) == {"s": [[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]]}
+    both = {"x": [1, 2], "y": [1, 2]}
+    path = store(lambda one: {"r": R, "g": R}, parameters=both, axes={"g": ["r"]})
+    with pytest.raises(InputError, match="points of one curve differ by more than r: y = 1, 2"):
+        figure_of(path, y="g", series="x")
