@@ -67,6 +67,11 @@ def test_what_failed_is_found_seen_mended_and_run_again(here, say, script):
     assert "exit code 1: no potential" in log
     assert "phi is 0.2 and the seed" in log
 
+    attempt = say("try", "study.yaml", "--id", one[:9], status=1)
+    seed = read_store("s.h5").outcomes[one].seed
+    assert f"  seed = {seed}\n" in attempt
+    assert attempt.endswith("exit code 1: no potential\n")
+
     before = read_store("s.h5").outcomes
     script(SCRIPT.format(limit=0.35, kill=0.15, replica=9))
     again = ["--changed-script", "keep"]

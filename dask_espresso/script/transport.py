@@ -130,17 +130,29 @@ def get_data_from_stdin() -> Any:
     Returns
     -------
     object
-        The parameters, usually a dict, as the driver encoded them. Under a worker, the dict takes
-        note of which of them the script asks for, so that those that it never does can be named.
+        The parameters, usually a dict, as the driver encoded them, or of JSON, which begins with a
+        brace. Under a worker, the dict takes note of which of them the script asks for, so that
+        those that it never does can be named.
 
     Raises
     ------
     TransportError
         If standard input holds no payload. A script started by hand can be
-        given one: ``dask-espresso try STUDY`` does that.
+        given JSON: ``dask-espresso try STUDY --write params.json`` writes it.
     """
-    data = decode_transport_data(sys.stdin.read())
+    text = sys.stdin.read()
+    data = _read_json(text) if text.lstrip()[:1] == "{" else decode_transport_data(text)
     return Parameters.of(data) if type(data) is dict and result_pipe() is not None else data
+
+
+def _read_json(text: str) -> Any:
+    """Read parameters that somebody has written by hand."""
+    import json  # workers send none, and need not wait for it
+
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise TransportError(f"standard input is no JSON: {error}") from error
 
 
 def send_result(data: Any) -> None:

@@ -112,6 +112,26 @@ def test_result_by_a_pipe_of_its_own(python, script, result):
     assert report.log == "before\nafter\n"
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ('\n {"a": [1, 2.0, null, "\u00e9"]}\n', "[1, 2.0, None, 'é']"),
+        ('{"a": 1,}', "standard input is no JSON: "),
+        ("", "the text is empty"),
+        ("[1]", "this is not a whole payload"),
+    ],
+)
+def test_parameters_by_hand_are_json(given, said):
+    code = "import dask_espresso; print(dask_espresso.get_data_from_stdin()['a'])"
+    environment = {"PYTHONPATH": str(SCRIPT / "for_scripts"), "PYTHONIOENCODING": "utf-8"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, input=given, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert said in run.stdout + run.stderr
+    assert (run.returncode == 0) == (said[0] == "[")
+
+
 def test_result_without_a_worker_is_printed(script):
     path = script("import dask_espresso; dask_espresso.send_result({'a': 1})")
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT / "for_scripts")}
