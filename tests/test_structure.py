@@ -16,6 +16,7 @@ FLOORS = (  # from the top
     {"commands"},
     {"starter"},
     {"analysis"},
+    {"notebook"},
     {"driver"},
     {"feed", "tally"},
     {"plan"},

@@ -66,7 +66,7 @@ def export_store(path: Path, file: Path) -> int:
     if writer is None:
         raise InputError(f"{file}: write to one of {', '.join(writers)}")
     check_free(file, path)
-    table = look_at_rows(path, _table)
+    table = look_at_rows(path, export_table)
     write_output(file, writer(table))
     for name in _inexact(table):
         logger.warning(
@@ -134,7 +134,7 @@ def write_output(file: Path, content: Iterable[Buffer]) -> None:
         raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _table(rows: Rows, _contents: StoreContents[Outcome]) -> _Table:
+def export_table(rows: Rows, _contents: StoreContents[Outcome]) -> _Table:
     """Give named columns with one value an outcome: what it is, gave, and how it went.
 
     Names are those of the store, with blanks and the like as they are.

@@ -17,7 +17,7 @@ from dask_espresso.store.hdf5 import open_hdf5, write_hdf5
 from dask_espresso.store.reader import Reader
 from dask_espresso.store.rows import Rows
 from dask_espresso.store.table import ID_TYPE
-from dask_espresso.views.export import _json, _table, _values
+from dask_espresso.views.export import _json, _values, export_table
 from dask_espresso.views.numbers import Numbers
 from dask_espresso.views.points import Points
 from dask_espresso.views.show import _columns, result_names
@@ -100,7 +100,7 @@ def compare_tables(study, reader, outcomes):
 
 
 def compare_exports(rows, outcomes):
-    table, right = _table(rows, None), exported(outcomes)
+    table, right = export_table(rows, None), exported(outcomes)
     assert list(table) == list(right)
     for name, column in table.items():
         assert repr(_values(column)) == repr(right[name])
@@ -120,4 +120,4 @@ def test_names_come_as_the_first_outcome_of_the_study_has_them():
     rows = Rows(None, [second, first])  # in this order they were recorded
     reader = Reader(study, rows)
     assert result_names(reader, Numbers(reader)) == ["q", "p", "r"]
-    assert list(_table(rows, None))[2:5] == ["p", "q", "r"]
+    assert list(export_table(rows, None))[2:5] == ["p", "q", "r"]
