@@ -7,6 +7,7 @@ from typing import Any
 
 from .axes import checked_axes
 from .blocks import checked_blocks, checked_conditions, checked_formulas
+from .labels import checked_labels
 from .lineage import checked_defaults, checked_rename
 from .parameters import checked_parameters
 from .point_list import checked_points
@@ -24,6 +25,7 @@ _CHECKS = {
     "defaults": checked_defaults,
     "rename": checked_rename,
     "axes": checked_axes,
+    "labels": checked_labels,
 }
 
 
@@ -57,6 +59,7 @@ class StoredStudy(Simulations):
     retries: int = 1
     reference: str | None = None
     axes: dict[str, list[str]] | None = None
+    labels: dict[str, str] | None = None
     arguments: list[str] | None = None
     collect: Any = None
     keep: Any = None

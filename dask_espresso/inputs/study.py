@@ -28,6 +28,7 @@ from .overrides import with_override
 from .parameters import checked_parameters
 from .point_files import with_point_files
 from .point_list import checked_points
+from .presentation import Presentation
 from .program import program_name
 from .samples import checked_sample
 from .script_file import ScriptFile, find_script
@@ -40,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 _LATER = (
     "points", "sample", "blocks", "where", "exclude", "derived", "defaults", "rename", "until",
-    "axes",
+    "axes", "labels",
 )  # fmt: skip
 # keys whose values may be misread
 _LITERAL = (
@@ -77,7 +78,7 @@ class Origin:
     script: ScriptFile
 
 
-class Study(Simulations, Interface):
+class Study(Simulations, Interface, Presentation):
     """What to simulate.
 
     Attributes
@@ -126,9 +127,6 @@ class Study(Simulations, Interface):
         For one simulation, in seconds.
     retries : int
         How often a failed simulation is tried again.
-    reference : str or None
-        The curve that a plot of pressure against volume fraction is compared with: ``wca``, the
-        equation of state of the WCA fluid at kT = epsilon.
     axes : dict of str to list of str
         Results that are curves, and the results along which they stand: ``{g: [r], msd: [lag]}``.
     """
@@ -155,7 +153,6 @@ class Study(Simulations, Interface):
         float | None, BeforeValidator(lambda v: None if v is None else parse_duration(v))
     ] = None
     retries: int = Field(default=1, ge=0)
-    reference: Literal["wca"] | None = None
     axes: Annotated[dict[str, list[str]] | None, BeforeValidator(checked_axes)] = None
 
     _origin: Origin | None = None
@@ -199,16 +196,6 @@ class Study(Simulations, Interface):
         self.check_size()
         for block in self.space.blocks:
             block.check()
-        return self
-
-    @pydantic.model_validator(mode="after")
-    def _check_reference(self) -> Study:
-        if self.reference and "volume_fraction" not in self.names:
-            raise BadValueError(
-                "is wca, a pressure against `volume_fraction`, which is no parameter of this "
-                "study; remove it",
-                "reference",
-            )
         return self
 
     def snapshot(self) -> dict[str, Any]:

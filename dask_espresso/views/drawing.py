@@ -14,10 +14,11 @@ from ..errors import InputError
 from ..outcome import Outcome
 from ..store.contents import StoreContents
 from ..store.reader import Reader
+from .captions import Captions
 from .doubts import doubts
 from .intervals import half_widths
 from .numbers import Numbers, is_number
-from .plot import MAX_LEGEND, Curve
+from .plot import Curve
 from .points import Points
 from .pooled import pooled_points
 from .series import Series, choose
@@ -63,6 +64,8 @@ class Drawing(NamedTuple):
 
     Attributes
     ----------
+    captions : Captions
+        How all this is called.
     curves : list of Curve
         At least one.
     x, y : str
@@ -79,6 +82,7 @@ class Drawing(NamedTuple):
         What is to be said beside it.
     """
 
+    captions: Captions
     curves: list[Curve]
     x: str
     y: str
@@ -108,16 +112,19 @@ def drawing_of(
     if len(reader) and not len(chosen):
         conditions = " and ".join(picture.where)
         raise InputError(f"{path}: no simulation meets --where {conditions!r}")
-    numbers, y = Numbers(chosen), picture.y
+    every, y = Numbers(reader), picture.y
+    numbers = every if chosen is reader else Numbers(chosen)
     if not y and not numbers.names(np.arange(len(chosen))):
         y = next((name for name in chosen.axes if _axis_of(name, chosen, numbers)), None)
     if y and (axis := _axis_of(y, chosen, numbers)):
         choose(path, "axis", picture.x, [axis])
         drawing = _along_an_axis(path, axis, y, picture, chosen, contents)
     else:
-        drawing = _against_a_parameter(path, y, picture, chosen, contents)
-        drawing.notes.extend(note(path, reader, Numbers(reader)))
+        drawing = _against_a_parameter(path, y, picture, chosen, numbers, contents)
+        drawing.notes.extend(note(path, reader, every))
     _check_ranges(path, drawing)
+    known = {*chosen.study.names, *every.all_names}
+    drawing.notes.extend(drawing.captions.check(known))
     return drawing
 
 
@@ -136,10 +143,11 @@ def _against_a_parameter(
     y_name: str | None,
     picture: Picture,
     reader: Reader,
+    numbers: Numbers,
     contents: StoreContents[Outcome],
 ) -> Drawing:
     """Give a curve for each setting of the other parameters."""
-    study, numbers = reader.study, Numbers(reader)
+    study = reader.study
     if not numbers.done.any():
         raise InputError(
             f"{path}: no simulation is done, so there is nothing to plot; "
@@ -166,9 +174,11 @@ def _against_a_parameter(
     pooled = points.pooled(numbers, y)
     bars = half_widths(pooled.sems, pooled.dofs, picture.confidence)
     means, errors = pooled.means[in_order].tolist(), bars[in_order].tolist()
+    captions, found = Captions(study.labels), series.curves(len(at))
+    labels = captions.curves([setting for setting, _ in found], study.name)
     curves = [
         Curve(label, [at[i] for i in rows], [means[i] for i in rows], [errors[i] for i in rows])
-        for label, rows in series.curves(len(at), study.name, MAX_LEGEND)
+        for label, (_, rows) in zip(labels, found, strict=True)
     ]
     is_reference = study.reference == "wca" and (x, y) == ("volume_fraction", "pressure")
     refusal = _no_reference(reader, points, curves) if is_reference else ""
@@ -181,7 +191,15 @@ def _against_a_parameter(
     said += doubts(path, points, numbers, y, pooled)
     is_log = study.is_log(x) and all(value > 0 for value in at)
     return Drawing(
-        curves, x, y, series.told, series.fixed, is_reference and not refusal, is_log, said
+        captions,
+        curves,
+        x,
+        y,
+        series.told,
+        series.fixed,
+        is_reference and not refusal,
+        is_log,
+        said,
     )
 
 
@@ -217,8 +235,10 @@ def _along_an_axis(
     series = Series(path, columns, reader.study.swept, names, picture.series)
     if picture.series:
         series.check_alone([""] * len(there), axis)
+    captions, found = Captions(reader.study.labels), series.curves(len(there))
     curves = []
-    for label, (number,) in series.curves(len(there), reader.study.name, MAX_LEGEND):
+    labels = captions.curves([setting for setting, _ in found], reader.study.name)
+    for label, (_, (number,)) in zip(labels, found, strict=True):
         row = there[number]
         x, y, error = (np.asarray(one) for one in (row.axes[axis], row.mean, row.half_width))
         curves.append(Curve(label, x.tolist(), y.tolist(), error.tolist(), is_line=True))
@@ -233,7 +253,7 @@ def _along_an_axis(
             f"warning: {name}: in {n_differ} points the replicas differ somewhere by more than "
             "their own errors"
         )
-    return Drawing(curves, axis, name, series.told, series.fixed, False, False, notes)
+    return Drawing(captions, curves, axis, name, series.told, series.fixed, False, False, notes)
 
 
 # ---- what cannot be drawn ------------------------------------------------------------------------

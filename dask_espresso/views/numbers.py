@@ -79,6 +79,11 @@ class Numbers:
         path = self._paths.get(name)
         return None if path is None else self._reader.result(path, ())
 
+    @property
+    def all_names(self) -> list[str]:
+        """Names of all results, whatever they are."""
+        return list(self._paths)
+
     def say_errors(self, name: str) -> bool:
         """Say whether any simulation has an error of a result, or says why it has none."""
         return not self._paths.keys().isdisjoint((f"{name}_sem", f"{name}{REASON}"))

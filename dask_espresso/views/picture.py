@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import io
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BAND_LABEL = f"simulations, N \u2192 \u221e: up to {100 * WCA_HIGHER:g} % higher"
-_LONG_LABEL = 30  # characters
-_LONG_TITLE = 50
+_WIDE = 30  # characters of a legend that has no room beside curves
 
 
 def plot_store(path: Path, output: Path, picture: Picture | None = None) -> list[str]:
@@ -69,6 +67,7 @@ def plot_store(path: Path, output: Path, picture: Picture | None = None) -> list
 
 def draw(figure: Figure, drawing: Drawing, picture: Picture) -> list[str]:
     """Draw it into an empty figure, and give what is to be said beside it."""
+    drawing.captions.check_formulas()
     log = ("x" if drawing.is_log else "") if picture.log is None else picture.log
     log = "" if log == "none" else log
     curves, n_left_out = _on_log_axes(drawing, log)
@@ -78,15 +77,23 @@ def draw(figure: Figure, drawing: Drawing, picture: Picture) -> list[str]:
         every_x = [x for curve in curves for x in curve.x]
         plot_band(ax, every_x, wca_band, _BAND_LABEL)
         plot_reference(ax, every_x, wca_pressure, "WCA equation of state")
-    plot_curves(ax, _with_drawable_labels(curves), _name(", ".join(drawing.told)))
-    ax.set_xlabel(_name(drawing.x))
-    ax.set_ylabel(_name(drawing.y))
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(frameon=False)
+    plot_curves(ax, curves, ", ".join(map(drawing.captions.name, drawing.told)))
+    ax.set_xlabel(drawing.captions.name(drawing.x))
+    ax.set_ylabel(drawing.captions.name(drawing.y))
+    _add_legend(figure, ax)
     _say_beside(ax, drawing, picture)
     return [f"{n_left_out} values are not above 0: a logarithmic axis has no place for them"] * (
         n_left_out > 0
     )
+
+
+def _add_legend(figure: Figure, ax: Axes) -> None:
+    """Add it where there is something to tell; beneath, where it would cover the curves."""
+    labels = ax.get_legend_handles_labels()[1]
+    if any(len(line) > _WIDE for label in labels for line in label.splitlines()):
+        figure.legend(loc="outside lower center", frameon=False)
+    elif labels:
+        ax.legend(frameon=False)
 
 
 def _prepare(ax: Axes, log: str) -> None:
@@ -100,8 +107,7 @@ def _say_beside(ax: Axes, drawing: Drawing, picture: Picture) -> None:
     """Say what the same in all curves is, and what bars and bands are."""
     style: dict[str, Any] = {"fontsize": "small", "color": "0.4"}
     if drawing.fixed:
-        fixed = ", ".join(f"{name} = {text}" for name, text in drawing.fixed.items())
-        ax.set_title(_drawable(fixed, _LONG_TITLE), loc="left", **style)
+        ax.set_title(drawing.captions.setting(drawing.fixed), loc="left", **style)
     if ax.get_legend() is None and drawing.are_lines:
         return  # of many lines, which have no room for bands
     if any(error > 0 for curve in drawing.curves for error in curve.y_err):
@@ -143,10 +149,6 @@ def _not_positive(drawing: Drawing, log: str, point: Any) -> str:
     )
 
 
-def _with_drawable_labels(curves: Sequence[Curve]) -> list[Curve]:
-    return [dataclasses.replace(curve, label=_drawable(curve.label)) for curve in curves]
-
-
 def _picture(figure: Figure, output: Path, kind: str) -> bytes:
     stream = io.BytesIO()
     with warnings.catch_warnings():
@@ -160,13 +162,3 @@ def _picture(figure: Figure, output: Path, kind: str) -> bytes:
                 "try another kind of picture, such as .png"
             ) from error
     return stream.getvalue()
-
-
-def _name(name: str) -> str:
-    return _drawable(name).replace("_", " ")
-
-
-def _drawable(text: str, longest: int = _LONG_LABEL) -> str:
-    """Give a text of the user's for a picture: no formula, and not too long."""
-    shown = text if len(text) <= longest else f"{text[: longest - 10]} … {text[-7:]}"
-    return literal(shown).replace("$", r"\$")

@@ -89,21 +89,17 @@ class Series:
             "then each has a curve of its own"
         )
 
-    def curves(self, count: int, name: str, longest: int) -> list[tuple[str, list[int]]]:
-        """Give the label of each curve, and its points in their order.
+    def curves(self, count: int) -> list[tuple[dict[str, str], list[int]]]:
+        """Give what tells each curve from the others, and its points in their order.
 
         Parameters
         ----------
         count : int
             Number of points.
-        name : str
-            The label of a curve that is alone.
-        longest : int
-            With more curves, labels have no names in them.
 
         Returns
         -------
-        list of (str, list of int)
+        list of (dict of str to str, list of int)
             In the order of their numbers, if one parameter with numbers tells them apart, else in
             that of the points.
         """
@@ -115,9 +111,7 @@ class Series:
         if len(self.told) == 1 and all(map(is_number, self._columns[self.told[0]])):
             numbers = self._columns[self.told[0]]
             curves.sort(key=lambda curve: numbers[curve[1][0]])
-        names = [""] * len(texts) if len(curves) > longest else [f"{n} = " for n in self.told]
-        labels = (", ".join(map("".join, zip(names, key, strict=True))) for key, _ in curves)
-        return [(label or name, rows) for label, (_, rows) in zip(labels, curves, strict=True)]
+        return [(dict(zip(self.told, key, strict=True)), rows) for key, rows in curves]
 
 
 def choose(

@@ -13,6 +13,7 @@ from dask_espresso.outcome import Outcome
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.reading import look
 from dask_espresso.values import storable
+from dask_espresso.views.captions import Captions
 from dask_espresso.views.drawing import Picture, drawing_of
 from dask_espresso.views.picture import draw
 from dask_espresso.views.series import Series
@@ -133,11 +134,60 @@ def test_numbers_that_are_no_floats_and_texts_tell_curves_apart(tmp_path):
     values = [{"k": 1}, "a", 10**400, None]
     series = Series(tmp_path, {"v": values, "w": [1] * 4}, ["v", "w"], ["v", "w"])
     assert (series.told, series.fixed) == (["v"], {"w": "1"})
-    labels = [label for label, _ in series.curves(4, "s", 10)]
-    assert labels == ["v = {'k': 1}", "v = a", f"v = {10**400}", "v = None"]
-    numbers = Series(tmp_path, {"v": [10**400, 0.5, 3]}, ["v"], ["v"]).curves(3, "s", 10)
+    settings = [setting for setting, _ in series.curves(4)]
+    assert settings == [{"v": text} for text in ("{'k': 1}", "a", f"{10**400}", "None")]
+    numbers = Series(tmp_path, {"v": [10**400, 0.5, 3]}, ["v"], ["v"]).curves(3)
     assert [rows for _, rows in numbers] == [[1], [2], [0]]
-    assert Series(tmp_path, {"v": []}, ["v"], ["v"]).curves(0, "s", 10) == []
+    assert Series(tmp_path, {"v": []}, ["v"], ["v"]).curves(0) == []
+
+
+# ---- labels --------------------------------------------------------------------------------------
+
+LABELS = {"x": "distance $d$ / nm", "a": r"$\alpha$", "e": "energy / kT", "r": "$r$"}
+
+
+def test_labels_of_the_study_are_on_axes_and_in_the_legend(store):
+    figure = figure_of(store(energy, parameters=SWEPT | {"b": 1}, labels=LABELS))
+    assert figure.axes[0].get_xlabel() == "distance $d$ / nm"
+    assert figure.axes[0].get_ylabel() == "energy / kT"
+    assert [*curves_of(figure)] == [r"$\alpha$ = 1", r"$\alpha$ = 2"]
+    (said,) = figure.notes
+    assert said == (
+        "warning: labels: unknown name 'r'; known names: a, b, e, n, x; correct it in the study"
+    )
+    figure.draw_without_rendering()
+
+
+def test_a_label_of_nothing_gets_the_nearest_name(store):
+    path = store(energy, parameters={"b": [1, 2], "a": 1, "xyz": 1, "x": 1}, labels={"xyy": "w"})
+    assert "did you mean 'xyz'?" in figure_of(path).notes[-1]
+
+
+def test_labels_that_cannot_be_set_are_named(store):
+    path = store(energy, parameters=SWEPT, labels={"e": r"price in $", "x": r"$\frac$"})
+    with pytest.raises(InputError, match=r"labels: x: '\$\\\\frac\$' has no .*Expected \\frac"):
+        figure_of(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ({"x": "1", "k_a": "2"}, "distance $d$ / nm = 1, k_a = 2"),
+        ({"$k$": "$5$"}, r"\$k\$ = \$5\$"),
+        ({"k": "é" * 50}, f"k = {'é' * 20} … {'é' * 7}"),
+        ({"k": "1" * 25, "l": "2" * 25, "m": "3"}, f"k = {'1' * 25}, l = {'2' * 25},\nm = 3"),
+        ({}, ""),
+    ],
+)
+def test_settings_are_written(setting, text):
+    assert Captions(LABELS).setting(setting) == text
+
+
+@pytest.mark.parametrize(("label", "is_inside"), [("short", True), ("long " * 10, False)])
+def test_a_wide_legend_is_beneath(store, label, is_inside):
+    figure = figure_of(store(energy, parameters=SWEPT | {"b": 1}, labels={"a": label}))
+    assert (figure.axes[0].get_legend() is not None) == is_inside
+    assert len(figure.legends) == (not is_inside)
 
 
 # ---- axes ----------------------------------------------------------------------------------------
