@@ -24,6 +24,7 @@ from .script.transport import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "Study",
     "curve",
     "dask_espresso_task",
     "dataset",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Study": ("notebook.study", "Study"),
     "dask_espresso_task": ("process.task", "dask_espresso_task"),
     "dataset": ("views.dataset", "dataset"),
     "load_profile": ("inputs.profile", "load_profile"),

@@ -91,6 +91,7 @@ def run_study(
         If the run had to stop early; running again goes on. Where a signal was why, such as that
         of Ctrl-C, it is an :class:`InterruptedRunError`.
     """
+    study = getattr(study, "checked", study)  # of one that was made in Python
     study = study if isinstance(study, Study) else load_study(study)
     profile = profile if isinstance(profile, Profile) else load_profile(profile)
     study = with_program(study, profile)

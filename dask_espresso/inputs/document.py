@@ -149,6 +149,11 @@ class Document:
                 return f"{self.path}:{self._lines[key_path[:end]]}"
         return str(self.path)
 
+    @property
+    def base(self) -> str:
+        """What relative paths in it are relative to, in words."""
+        return "the study file" if self._lines else "the current directory"
+
     def validate(self, model: type[Model]) -> Model:
         """Give the file's content as a model.
 

@@ -59,7 +59,7 @@ def _read(document: Document, at: KeyPath, given: str) -> Columns:
         reason = getattr(error, "strerror", None) or str(error)
         raise document.error(
             at, f"{given!r} cannot be read (looked for {str(path)!r}: {reason}); "
-            "write a path relative to the study file",
+            f"write a path relative to {document.base}",
         ) from error  # fmt: skip
     if len(content) > _MAX_SIZE:
         raise InputError(f"{path}: is larger than 64 MiB; write ranges, or a `sample`, instead")

@@ -90,7 +90,7 @@ def _script_path(document: Document, script: str) -> Path:
         raise document.error(
             ("script",),
             f"{script!r} cannot be read (looked for {str(path)!r}: {reason}); "
-            "write a path relative to the study file, "
+            f"write a path relative to {document.base}, "
             f"or one of the shipped simulations: {', '.join(shipped) or 'none'}",
         ) from error
     return path

@@ -177,9 +177,10 @@ def _lines(reader: Reader, contents: StoreContents[Outcome]) -> Lines:
     most = " at most" if study.targets else ""
     if not most and (pending := study.count - len(reader)):
         said.append(f"{pending:,} pending")
+    replicas = f"{study.replicas:,} replica{'s' * (study.replicas != 1)}{most}"
     lines = [
         ("study", study.name),
-        ("points", f"{study.n_points:,}, each with {study.replicas:,} replicas{most}"),
+        ("points", f"{study.n_points:,}, each with {replicas}"),
         ("simulations", f"{study.count:,}{most}: {', '.join(said)}"),
         ("swept", some_of(_swept(reader)) or "nothing"),
         ("results", some_of(_results(reader)) or "none yet"),

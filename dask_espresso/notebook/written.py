@@ -1,0 +1,118 @@
+"""A study that was made in Python as a file, which the driver reads, and anybody else may."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ..errors import InputError
+from ..inputs.document import MAX_SIZE, Document
+from ..inputs.point_files import with_point_files
+from ..inputs.program import found_words
+from ..inputs.script_file import shipped_simulations
+from ..inputs.study import Study as CheckedStudy
+from ..paths import expand
+from ..views.export import write_output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MARK = "# Written by Study.run of dask_espresso, and written anew by the next one."
+_PLACED = ("script", "program")  # keys whose texts depend on where the file is
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts so that they stay texts: YAML has more than one idea of what is a number."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"')
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.ignore_aliases = lambda *_: True  # type: ignore[method-assign]
+
+
+def write_study(given: dict[str, Any], checked: CheckedStudy, file: Path, *, ours: bool) -> None:
+    """Write a study into a file that comes to the same one.
+
+    Parameters
+    ----------
+    given : dict
+        Its keys and plain values, with paths as they are seen from the file.
+    checked : Study
+        What they come to.
+    file : Path
+    ours : bool
+        Whether to mark the file as written by a run, and to replace only such a one.
+
+    Raises
+    ------
+    InputError
+        If it would be too large, cannot be written, or would replace what is not ours.
+    """
+    if ours and file.exists() and not _is_ours(file):
+        raise InputError(f"{file}: is there, and no run of a notebook wrote it; move it away")
+    text = "".join([f"{_MARK}\n" * ours, *_lines(given)])
+    content = text.encode()
+    if len(content) > MAX_SIZE:
+        raise InputError(
+            f"{file}: would be larger than 1 MiB; give long arrays as ranges, such as "
+            "{'start': 0, 'stop': 1, 'num': 100001}, or `points` as the path of a .csv file"
+        )
+    write_output(file, [content])
+    again = with_point_files(Document.load(file)).validate(CheckedStudy)
+    one, other = (_compared(study) for study in (checked, again))
+    if one != other:
+        raise RuntimeError(f"{file}: comes to another study than the one in Python: a bug")
+
+
+def _is_ours(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(len(_MARK)) == _MARK.encode()
+
+
+def _lines(data: dict[str, Any]) -> Iterator[str]:
+    for key, value in data.items():
+        names = value if isinstance(value, dict) and key == "parameters" and value else None
+        if names is None:
+            yield f"{key}: {_value(value)}\n"
+            continue
+        yield f"{key}:\n"
+        yield from (f"  {_value(name)}: {_value(of_name)}\n" for name, of_name in names.items())
+
+
+def _value(value: Any) -> str:
+    text = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, width=float("inf"), sort_keys=False,
+        allow_unicode=True,
+    )  # fmt: skip
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def placed(given: dict[str, Any], base: Path, directory: Path) -> dict[str, Any]:
+    """Give a study with paths that are seen from one directory, as they are seen from another."""
+
+    def moved(path: str) -> str:
+        found = os.path.relpath((base / expand(path)).absolute(), directory.absolute())
+        return os.path.join(".", found).replace("$", "$$")  # noqa: PTH118  it would lose the dot
+
+    def with_points(keys: Any) -> Any:
+        has_file = isinstance(keys, dict) and isinstance(keys.get("points"), str)
+        return {**keys, "points": moved(keys["points"])} if has_file else keys
+
+    data: dict[str, Any] = with_points(given)
+    if data.get("script") and data["script"] not in shipped_simulations():
+        data = {**data, "script": moved(data["script"])}
+    if isinstance(data.get("program"), list):
+        data = {**data, "program": list(found_words(data["program"], base))}
+    if isinstance(data.get("blocks"), list):
+        data = {**data, "blocks": [*map(with_points, data["blocks"])]}
+    return data
+
+
+def _compared(study: CheckedStudy) -> Any:
+    return {key: value for key, value in study.snapshot().items() if key not in _PLACED}
