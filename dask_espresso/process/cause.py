@@ -169,7 +169,7 @@ def brief(failure: str) -> str:
 
 _HEXADECIMAL = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{12,}\b")
 _DIRECTORY = re.compile(r"(?<![\w/.])/(?:[^\s/:'\"`,;()]+/)+")
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(\.\d*)?([eE][-+]?\d+)?(?!\w)|(?<=\w)\d+\.\d+(?!\w)")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")  # with or without a unit
 _EXIT_CODE = re.compile(r"exit code \d+")
 
 

@@ -35,7 +35,11 @@ SIMULATIONS = list(STUDY.simulations())
         ("exit code 1: no x2 at 0x7f", "exit code 1: no x2 at 0xff", "exit code 1: no x2 at …"),
         ("/tmp/a1/b c.py:3: x", "/home/of/u/b c.py:4: x", "…/b c.py:…: x"),
         ("n17 (n17.cluster) of n2: gone", "n2 (n2) of n17: gone", "… (…) of …: gone"),
-        ("particle12.5 left", "particle3.25 left", "particle… left"),
+        (
+            "it took 12.5s, until 2026-11-27",
+            "it took 3s, until 2025-01-02",
+            "it took …s, until …-…-…",
+        ),
     ],
 )
 def test_equal_causes_have_one_pattern(one, other, expected):
