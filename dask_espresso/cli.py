@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
+from .commands.cost import cost
 from .commands.mend import analyze, forget, merge
 from .commands.run import run, submit
 from .commands.start import init, job_script
@@ -79,8 +80,8 @@ def main(debug: bool) -> None:
 
 
 _COMMANDS = (
-    run, submit, check, try_, points, status, failures, log, show, plot, export, files, analyze,
-    merge, forget, init, job_script,
+    run, submit, check, try_, points, status, failures, log, cost, show, plot, export, files,
+    analyze, merge, forget, init, job_script,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

@@ -68,6 +68,15 @@ class Outcome:
         Wall and CPU time of the process and its children, in seconds.
     peak_memory : int or None
         Largest resident memory of one of its processes, in bytes; None where it is not known.
+    n_ranks : int or None
+        MPI processes of it, which are the cores that it had; None in stores of before this was
+        recorded.
+    memory_asked : int or None
+        What the profile asks for of memory for each simulation that a worker job runs at a time, in
+        bytes; None where it asks for none, or that was not recorded.
+    start_method : str
+        ``forked`` of a process that had done its imports, or ``fresh``; empty where it did not
+        start, or that was not recorded.
     engine, engine_version : str
         What ran it.
     script_hash : str
@@ -112,6 +121,16 @@ class Outcome:
     peak_memory: int | None = field(
         default=None,
         metadata={"units": "B", "long_name": "largest resident memory of one process"},
+    )
+    n_ranks: int | None = field(
+        default=None, metadata={"long_name": "number of MPI processes, a core each"}
+    )
+    memory_asked: int | None = field(
+        default=None,
+        metadata={"units": "B", "long_name": "memory that the profile asks for one simulation"},
+    )
+    start_method: str = field(
+        default="", metadata={"long_name": "how its process was started: forked or fresh"}
     )
     engine: str = ""
     engine_version: str = ""

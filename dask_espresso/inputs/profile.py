@@ -274,6 +274,18 @@ class Profile(pydantic.BaseModel):
         )
 
 
+def memory_of_each(profile: Profile, ranks: int = 1) -> int | None:
+    """Give what a simulation, of so many MPI ranks, has of a job's memory; None where none is set.
+
+    It is in bytes.
+    """
+    if (memory := profile.option("memory")) is None:
+        return None
+    from dask.utils import parse_bytes
+
+    return int(parse_bytes(str(memory))) // profile.slots(ranks)
+
+
 def load_profile(path_or_name: str | os.PathLike[str] | None = None) -> Profile:
     """Load a profile.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..engines import Engine
 from ..files import file_hash
 from ..inputs.axes import Axes, axes_of
+from ..inputs.profile import memory_of_each
 from ..inputs.program import engine_of
 from ..outcome import Outcome
 from .call import ON_PROTOCOL, Call, Given
@@ -71,6 +72,8 @@ class Order:
             replica=self.replica,
             seed=self.seed,
             attempts=self.attempt,
+            n_ranks=workload.engine.ranks,
+            memory_asked=workload.memory,
             engine=workload.engine.name,
             script_hash=workload.script_hash,
             code_hash=workload.code_hash,
@@ -93,6 +96,8 @@ class Workload:
         For one simulation, in seconds.
     walltime : float or None
         Of the job that a worker runs in, in seconds, where the job does not know its end itself.
+    memory : int or None
+        What the profile asks for one simulation, in bytes.
     modules : tuple of Module
         Those of the user's own that the script imports, when the run began.
     axes : dict or None
@@ -106,6 +111,7 @@ class Workload:
     script_hash: str
     time_limit: float | None
     walltime: float | None = None
+    memory: int | None = None
     modules: tuple[Module, ...] = ()
     axes: Axes | None = None
     call: Call = ON_PROTOCOL
@@ -123,6 +129,7 @@ class Workload:
             script_hash=study.script_hash,
             time_limit=study.time_limit,
             walltime=profile.walltime,
+            memory=memory_of_each(profile, engine.ranks),
             modules=find_code(study, engine),
             axes=axes_of(study.snapshot()) or None,
             call=Call.of(study, files),

@@ -38,6 +38,8 @@ class ProcessReport:
         Standard error, and both streams without the payload; each shortened in the middle.
     output : PayloadScanner or Collected
         Holds the payload, or what was collected in place of one.
+    start_method : str
+        How it was started, as an outcome has it.
     kept, not_kept : str
         The files that stay of it, as an outcome has them; why they do not.
     """
@@ -54,6 +56,7 @@ class ProcessReport:
     output: PayloadScanner | Collected = field(
         default_factory=lambda: PayloadScanner(lambda noise: None)
     )
+    start_method: str = ""
     kept: str = ""
     not_kept: str = ""
 

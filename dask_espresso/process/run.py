@@ -265,7 +265,9 @@ def spawn(engine: Engine, order: ProcessOrder, launcher: list[str]) -> ProcessRe
             with process, to_supervisor:  # closed before the process is waited for, which then ends
                 with contextlib.suppress(BrokenPipeError):  # it will say nothing, either
                     to_supervisor.write(json.dumps(request).encode() + b"\n")
-                return order.converse(pipes, said, kill)[0]
+                report, _ = order.converse(pipes, said, kill)
+                report.start_method = "" if report.exit_code is None and report.error else "fresh"
+                return report
 
 
 def _changes(environment: Mapping[str, str]) -> dict[str, str]:

@@ -106,6 +106,7 @@ def _describe(outcome: Outcome, workload: Workload, order: Order, report: Proces
     outcome.elapsed_time = report.elapsed_time
     outcome.cpu_time = report.cpu_time
     outcome.peak_memory = report.peak_memory
+    outcome.start_method = report.start_method
     outcome.log = report.log
     outcome.kept_files = report.kept
     outcome.unread = _unread(order, report.output.unread)

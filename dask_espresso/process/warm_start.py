@@ -74,7 +74,9 @@ class WarmStart:
         StartAbandonedError
             If this was closed meanwhile.
         """
-        return self._server.run(order)
+        report = self._server.run(order)
+        report.start_method = "forked"
+        return report
 
     def run(self, order: ProcessOrder, version: str = "") -> ProcessReport:
         """Run a simulation, whose script and modules are of this version."""

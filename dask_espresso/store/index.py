@@ -20,6 +20,7 @@ from .columns import ABSENT
 CODED = (
     "engine",
     "engine_version",
+    "start_method",
     "script_hash",
     "code_hash",
     "unread",

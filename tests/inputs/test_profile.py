@@ -8,7 +8,7 @@ from dask_espresso import load_profile
 from dask_espresso.engines import Engine
 from dask_espresso.errors import InputError
 from dask_espresso.inputs.options import kinds_of, option_names
-from dask_espresso.inputs.profile import Jobs, Profile
+from dask_espresso.inputs.profile import Jobs, Profile, memory_of_each
 from dask_espresso.inputs.shipped import folder, profile_names, template
 from dask_espresso.systems.table import SYSTEMS, system_of
 
@@ -365,6 +365,16 @@ engines:
     modules = [profile.engine(name).module for name in ("mine", "other", "plain")]
     assert modules == ["espressomd", "lammps", ""]
     hash(profile.engine("espresso"))
+
+
+@pytest.mark.parametrize(
+    ("memory", "ranks", "each"),
+    [("32 GB", 1, 2 * 10**9), ("32 GiB", 4, 8 * 2**30), (8 * 10**9, 1, 5 * 10**8)],
+)
+def test_memory_of_a_simulation(load, memory, ranks, each):
+    profile = load(f"cluster: slurm\noptions: {{cores: 16, memory: {memory}}}")
+    assert memory_of_each(profile, ranks) == each
+    assert memory_of_each(load("cluster: local")) is None
 
 
 def test_several_ranks(load):

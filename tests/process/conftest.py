@@ -25,6 +25,9 @@ def run(script, study_file):
             engine = replace(work.engine, start=start, command=(sys.executable,))
             both.append(simulate(replace(work, engine=engine), order))
         one, other = both
+        if one.exit_code is not None:
+            assert (one.start_method, other.start_method) == ("forked", "fresh")
+        assert (one.n_ranks, one.memory_asked) == (1, None)
         assert (one.status, one.exit_code) == (other.status, other.exit_code)
         return one, other
 

@@ -39,7 +39,7 @@ def outcome(i, parameters, result):
         f"{i:016x}", parameters, seed=100 + i, replica=i, result=result, host=f"node{i}",
         attempts=i + 1, exit_code=0, error="e", log="l", job_id="7", started=1e9, elapsed_time=1.5,
         cpu_time=1.25, peak_memory=1 << 20, engine="python", engine_version="3", script_hash="h",
-        code_hash="c",
+        code_hash="c", n_ranks=1, memory_asked=1 << 30, start_method="forked",
         sequence=i, status=Status.DONE if result else Status.FAILED,
     )  # fmt: skip
 
