@@ -79,14 +79,14 @@ def run(
     from ..driver import InterruptedRunError, run_study  # they take longest, and may not be needed
     from ..views.progress import display_for
 
-    path = store or _default_store(loaded, settings)
+    path = store or default_store(loaded, settings)
     options: dict[str, Any] = {
         "retry_failed": retry_failed,
         "changed_script": changed_script,
         "choice": _choice(loaded, only, where, ended, changed_script),
     }
     may_ask = not (dry_run or yes)
-    to_run = _preview(path, loaded, chosen, is_all=dry_run, may_ask=may_ask, **options)
+    to_run = say_preview(path, loaded, chosen, is_all=dry_run, may_ask=may_ask, **options)
     if dry_run:
         _refuse_as_run_would(loaded, chosen, to_run)
         return
@@ -95,11 +95,11 @@ def run(
             summary = run_study(loaded, chosen, path, display=display, **options)
         except InterruptedRunError as error:
             summary = error.summary
-    _say(path, summary, is_all=not options["choice"])
+    say_summary(path, summary, is_all=not options["choice"])
     sys.exit(summary.exit_status)
 
 
-def _say(path: Path, summary: Summary, *, is_all: bool) -> None:
+def say_summary(path: Path, summary: Summary, *, is_all: bool) -> None:
     """Say what a run has come to, and what to do now."""
     from ..walltime import format_duration
 
@@ -166,7 +166,7 @@ def submit(
     from ..inputs.study import load_study
 
     loaded, chosen = load_study(study, overrides(settings)), load_profile(profile)
-    path = store or _default_store(loaded, settings)
+    path = store or default_store(loaded, settings)
     arguments = [study, "--profile", str(profile)]
     arguments += ["--store", str(store)] if store else []
     arguments += [word for setting in settings for word in ("--set", setting)]
@@ -176,7 +176,7 @@ def submit(
         arguments += [word for value in values for word in (option, value)]
     job = driver_job(loaded.name, chosen, arguments)
     # what would stop the driver at once is better said now
-    _preview(
+    say_preview(
         path, loaded, chosen, is_all=False, may_ask=not (dry_run or yes),
         retry_failed=retry_failed, changed_script=changed_script,
         choice=_choice(loaded, only, where, ended, changed_script),
@@ -213,7 +213,7 @@ def _choice(
     return choice
 
 
-def _default_store(study: Study, settings: tuple[str, ...]) -> Path:
+def default_store(study: Study, settings: tuple[str, ...]) -> Path:
     """Name the store, and say so where it is not the study's own."""
     from ..inputs.study import store_name
 
@@ -223,7 +223,7 @@ def _default_store(study: Study, settings: tuple[str, ...]) -> Path:
     return path
 
 
-def _preview(
+def say_preview(
     path: Path, study: Study, profile: Profile, *, is_all: bool, may_ask: bool, **options: Any
 ) -> int:
     """Say what a run would do, or only what it would throw away; ask before the latter.

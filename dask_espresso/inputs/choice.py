@@ -55,14 +55,17 @@ class Choice:
         Conditions that they meet, as in a study, of parameters and ``replica``.
     statuses : tuple of Status
         Those that are recorded with one of these.
+    spread : int
+        So many, spread over the points; see :func:`spread_places`.
     """
 
     only: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     statuses: tuple[Status, ...] = ()
+    spread: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.only or self.where or self.statuses)
+        return bool(self.only or self.where or self.statuses or self.spread)
 
     def ask(self, study: Simulations, recorded: Mapping[str, Status]) -> Asked:
         """Give the simulations that are asked for.
@@ -84,7 +87,7 @@ class Choice:
         is_asked = np.zeros(study.count, bool)
         is_asked[places] = True
         ids = list(itertools.compress(study.ids(), is_asked))
-        if self.statuses or study.targets:
+        if self.statuses or (study.targets and not self.spread):
             are_meant = np.array([self._is_meant(recorded.get(name)) for name in ids], bool)
             places, ids = places[are_meant], list(itertools.compress(ids, are_meant))
         asked = set(ids)
@@ -103,6 +106,8 @@ class Choice:
         InputError
             If there is no such id, or a condition cannot be read.
         """
+        if self.spread:
+            return spread_places(study, self.spread)
         chosen = np.concatenate([*_meeting(study, self.where), np.zeros(0, np.int64)])
         if self.only:
             chosen = chosen[np.isin(chosen, _places_of(study, self.only))]
@@ -116,6 +121,41 @@ class Choice:
 
 
 EVERYTHING = Choice()
+
+
+def spread_places(study: Simulations, count: int) -> Places:
+    """Choose simulations over all points, so that what they take on average is that of all.
+
+    The study's seed says which: the same each time, and of a larger number those of a smaller one
+    are a part. Where there are fewer points, each has more replicas.
+
+    Parameters
+    ----------
+    study : Simulations
+    count : int
+        How many; no more than there are, with targets no more than the minimum of each point.
+
+    Returns
+    -------
+    array of int
+        Their places, in order.
+    """
+    points, replicas = study.n_points, study.targets.minimum if study.targets else study.replicas
+    rounds, more = divmod(min(count, points * int(replicas)), points)
+    drawn = _drawn(points, more, np.random.default_rng(study.seed))
+    return np.concatenate([np.arange(rounds * points), rounds * points + np.sort(drawn)])
+
+
+def _drawn(points: int, count: int, generator: np.random.Generator) -> Places:
+    """Draw some of all points: of the order's halves, quarters and so on, one each."""
+    drawn, pieces = np.zeros(0, np.int64), 1
+    while len(drawn) < count:
+        edges = np.arange(pieces + 1) * points // pieces
+        taken = np.searchsorted(edges, drawn, side="right") - 1
+        empty = generator.permutation(np.setdiff1d(np.flatnonzero(np.diff(edges)), taken))
+        drawn = np.concatenate([drawn, generator.integers(edges[empty], edges[empty + 1])])
+        pieces *= 2
+    return drawn[:count]
 
 
 def _meeting(study: Simulations, where: Sequence[str]) -> Iterator[Places]:
