@@ -7,8 +7,11 @@ needs more is loaded when it is first asked for.
 
 import sys
 
-if sys.argv[:1] == ["-m"] and __name__ in getattr(sys, "orig_argv", ()):
-    # `python -m dask_espresso`, which would take a typing.py from the directory it is started in
+if sys.argv[:1] == ["-m"] and any(
+    word.partition(".")[0] == __name__ for word in getattr(sys, "orig_argv", ())
+):
+    # `python -m dask_espresso`, or a module of it, which would take a typing.py from the directory
+    # that it is started in
     from .safe_path import leave_directory_to_the_end
 
     leave_directory_to_the_end()

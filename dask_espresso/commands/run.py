@@ -88,7 +88,9 @@ def run(
     may_ask = not (dry_run or yes)
     to_run = say_preview(path, loaded, chosen, is_all=dry_run, may_ask=may_ask, **options)
     if dry_run:
-        _refuse_as_run_would(loaded, chosen, to_run)
+        from ..check.limits import refuse_as_run_would
+
+        refuse_as_run_would(loaded, chosen, to_run)
         return
     with display_for(console) as display:
         try:
@@ -276,18 +278,3 @@ def _cost(path: Path, found: Preview, ranks: int) -> str:
         return ""
     most = None if found.at_most is None else found.at_most + found.again
     return expected_cost(measured_times(path), found.new + found.again, ranks, most)
-
-
-def _refuse_as_run_would(study: Study, profile: Profile, to_run: int) -> None:
-    """Refuse what a run would refuse at once, as far as that can be known here."""
-    from dataclasses import replace
-
-    from ..check.limits import check_time_limit
-    from ..inputs.program import engine_of
-    from ..process.simulator import Simulator
-
-    check_time_limit(study, profile)
-    if to_run and profile.cluster == "local":
-        found = Simulator().probe(replace(engine_of(study, profile), start="spawn"))
-        if found.error:
-            raise InputError(found.error)

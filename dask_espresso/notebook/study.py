@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,18 @@ from ..inputs.document import Document
 from ..inputs.notes import notes
 from ..inputs.plain_yaml import dotted, readable
 from ..inputs.point_files import with_point_files
+from ..inputs.profile import load_profile
 from ..inputs.script_file import find_script
 from ..inputs.simulations import Simulation
 from ..inputs.study import Origin, load_study
 from ..inputs.study import Study as CheckedStudy
+from ..paths import expand
 from ..views.frame import pandas_or_error
 from ..views.texts import some_of
+from .before_run import check_run, choice_of
+from .begun import Order
 from .card import Lines, as_html, as_text
+from .run import Run
 from .values import plain, swept
 from .written import placed, write_study
 
@@ -150,9 +155,7 @@ class Study:
         return pandas.DataFrame(columns, index)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it as a study file, for the command line or for the record.
-
-        Paths in it are relative to the file. One that is there is replaced.
+        """Write it as a study file, with paths relative to that; one that is there is replaced.
 
         Returns
         -------
@@ -165,33 +168,91 @@ class Study:
         self._write(file, ours=False)
         return file
 
+    def run(
+        self,
+        profile: str | os.PathLike[str] | None = None,
+        store: str | os.PathLike[str] | None = None,
+        *,
+        retry_failed: bool = False,
+        changed_script: str | None = None,
+        only: str | Sequence[str] = (),
+        where: str | Sequence[str] = (),
+        status: str | Sequence[str] = (),
+        progress: bool = True,
+    ) -> Run:
+        """Begin to run what of the study is not in its store yet, and return at once.
+
+        A driver runs in a process of its own, which ends with this one. It reads the study from a
+        file beside the store, ``NAME.study.yaml``, with which the command line can go on.
+
+        Parameters
+        ----------
+        profile : path, optional
+            Where; by default on this machine.
+        store : path, optional
+            The HDF5 file, by default ``NAME.h5`` here.
+        retry_failed : bool
+            Also run again what did not end as done.
+        changed_script : {None, 'keep', 'rerun'}
+            If the script has changed since: keep what is recorded, or run everything again.
+        only, where, status : str or sequence of str
+            Only these simulations: their ids, conditions that they meet, and how they ended
+            (``failed``, ``timed out``, ``lost``, ``not finite``), as ``dask-espresso run`` has
+            them. Of these, all that is not done runs, also what has failed.
+        progress : bool
+            Whether those who wait are shown how far it is.
+
+        Returns
+        -------
+        Run
+            With ``wait()``, ``cancel()``, ``done``, ``store``; ``await run`` waits, too.
+
+        Raises
+        ------
+        InputError
+            If something cannot be used as it is; nothing was started then.
+
+        Examples
+        --------
+        >>> run = study.run("slurm.yaml")                                          # doctest: +SKIP
+        >>> run.wait().recorded                                                    # doctest: +SKIP
+        {<Status.DONE: 0>: 168}
+        """
+        choice = choice_of(only, where, status)
+        path = Path(expand(str(store)) if store else f"{self.name}.h5").absolute()
+        chosen = load_profile(profile)
+        check_run(self._checked, chosen, path, choice, retry_failed, changed_script)
+        file = self._path or path.with_name(f"{path.stem}.study.yaml")
+        if not self._path:
+            self._write(file, ours=True)
+        order = Order(
+            str(file), str(chosen.path) if chosen.path else None, str(path), retry_failed,
+            changed_script, choice.only, choice.where, [*map(int, choice.statuses)],
+        )  # fmt: skip
+        return Run(order, show=progress)
+
     def _write(self, file: Path, *, ours: bool) -> None:
         write_study(placed(self._given, self._base, file.parent), self._checked, file, ours=ours)
 
     def __repr__(self) -> str:
-        return as_text(f"Study {self.name}", self._lines())
+        return as_text(f"Study {self.name}", _lines(self._checked))
 
     def _repr_html_(self) -> str:
-        return as_html(f"Study {self.name}", self._lines())
+        return as_html(f"Study {self.name}", _lines(self._checked))
 
-    def _lines(self) -> Lines:
-        study = self._checked
-        most = " at most" if study.targets else ""
-        replicas = f"{study.replicas:,} replica{'s' * (study.replicas != 1)}{most}"
-        first = study.space.point(0)
-        constants = [f"{name} = {value}" for name, value in first.items() if name not in self.swept]
-        lines = [
-            ("script", str(study.script or study.engine)),
-            ("points", f"{study.n_points:,}, each with {replicas}"),
-            ("simulations", f"{study.count:,}{most}"),
-            ("swept", some_of(self.swept) or "nothing"),
-        ]
-        return [*lines, ("constant", some_of(constants))] if constants else lines
 
-    @property
-    def swept(self) -> list[str]:
-        """Names of the parameters that are not the same in all points."""
-        return self._checked.swept
+def _lines(study: CheckedStudy) -> Lines:
+    most = " at most" if study.targets else ""
+    replicas = f"{study.replicas:,} replica{'s' * (study.replicas != 1)}{most}"
+    first = study.space.point(0)
+    constants = [f"{name} = {value}" for name, value in first.items() if name not in study.swept]
+    lines = [
+        ("script", str(study.script or study.engine)),
+        ("points", f"{study.n_points:,}, each with {replicas}"),
+        ("simulations", f"{study.count:,}{most}"),
+        ("swept", some_of(study.swept) or "nothing"),
+    ]
+    return [*lines, ("constant", some_of(constants))] if constants else lines
 
 
 def _signature() -> inspect.Signature:
