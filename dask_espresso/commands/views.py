@@ -142,6 +142,8 @@ def show(store: Path, confidence: float | None, is_all: bool) -> None:
 @WHERE
 @click.option("--log", type=click.Choice(["x", "y", "xy", "none"]),
               help="Logarithmic axes. Default: x where the study says scale: log.")  # fmt: skip
+@click.option("--residuals", is_flag=True,
+              help="Beneath: the distance from the reference, in standard errors.")  # fmt: skip
 @CONFIDENCE
 def plot(
     store: Path,
@@ -151,6 +153,7 @@ def plot(
     series: str | None,
     where: tuple[str, ...],
     log: str | None,
+    residuals: bool,
     confidence: float | None,
 ) -> None:
     """Plot a result against a parameter, with error bars.
@@ -168,7 +171,9 @@ def plot(
     from ..views.picture import plot_store
 
     path = output or store.with_suffix(".png")
-    notes = plot_store(store, path, Picture(x_name, y_name, series, where, log, confidence))
+    notes = plot_store(
+        store, path, Picture(x_name, y_name, series, where, log, confidence, residuals)
+    )
     click.echo(f"wrote {path}")
     warn(notes)
 

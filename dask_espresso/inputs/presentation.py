@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pydantic
 from pydantic import BeforeValidator
 
 from ..errors import BadValueError
 from .labels import checked_labels
+from .reference import checked_reference
 
 
 class Presentation(pydantic.BaseModel):
@@ -16,15 +17,18 @@ class Presentation(pydantic.BaseModel):
 
     Attributes
     ----------
-    reference : str or None
-        The curve that a plot of pressure against volume fraction is compared with: ``wca``, the
-        equation of state of the WCA fluid at kT = epsilon.
+    reference : str, dict or None
+        The curve that `plot` draws beside results: ``wca``, of a pressure against
+        ``volume_fraction``, the equation of state of the WCA fluid at kT = epsilon; ``{file:
+        theory.csv, x: phi, y: pressure}``, columns that are named like the parameter and the
+        result; or ``theory.py:pressure``, a Python function of the parameter that its argument is
+        named after. A ``label`` beside `file` or `function` is for the legend.
     labels : dict of str to str or None
         What figures show for parameters and results, with symbols and units: ``{phi: 'volume
         fraction $\phi$'}``.
     """
 
-    reference: Literal["wca"] | None = None
+    reference: Annotated[Any, BeforeValidator(checked_reference)] = None
     labels: Annotated[dict[str, str] | None, BeforeValidator(checked_labels)] = None
 
     if TYPE_CHECKING:
@@ -32,7 +36,7 @@ class Presentation(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _check_reference(self) -> Presentation:
-        if self.reference and "volume_fraction" not in self.names:
+        if self.reference == "wca" and "volume_fraction" not in self.names:
             raise BadValueError(
                 "is wca, a pressure against `volume_fraction`, which is no parameter of this "
                 "study; remove it",

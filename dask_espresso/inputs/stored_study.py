@@ -11,6 +11,7 @@ from .labels import checked_labels
 from .lineage import checked_defaults, checked_rename
 from .parameters import checked_parameters
 from .point_list import checked_points
+from .reference import checked_reference
 from .samples import checked_sample
 from .simulations import Simulations
 from .until import checked_until
@@ -26,6 +27,7 @@ _CHECKS = {
     "rename": checked_rename,
     "axes": checked_axes,
     "labels": checked_labels,
+    "reference": checked_reference,
 }
 
 
@@ -57,7 +59,7 @@ class StoredStudy(Simulations):
     seed: int = 0
     time_limit: float | None = None
     retries: int = 1
-    reference: str | None = None
+    reference: Any = None
     axes: dict[str, list[str]] | None = None
     labels: dict[str, str] | None = None
     arguments: list[str] | None = None
@@ -71,7 +73,7 @@ class StoredStudy(Simulations):
         kinds = (type(self.name), type(self.parameters), type(self.replicas), type(self.seed))
         if kinds != (str, dict, int, int) or self.replicas < 1 or self.seed < 0:
             raise ValueError(f"{self.name!r} is no study")
-        if self.sweep not in ("product", "zip") or self.reference not in (None, "wca"):
+        if self.sweep not in ("product", "zip"):
             raise ValueError(f"{self.name!r} is of another version")
         checked_parameters(self.parameters)
         for key, check in _CHECKS.items():

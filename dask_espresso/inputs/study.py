@@ -30,6 +30,7 @@ from .point_files import with_point_files
 from .point_list import checked_points
 from .presentation import Presentation
 from .program import program_name
+from .reference_table import tabulated
 from .samples import checked_sample
 from .script_file import ScriptFile, find_script
 from .shipped import file_or_template, study_names
@@ -293,6 +294,7 @@ def load_study(path: str | os.PathLike[str], overrides: dict[str, str] | None = 
         logger.warning("%s", note)  # what is wrong may be so because of these
     study = document.validate(Study)
     script = find_script(document, study.script, study.program)
+    study.__dict__["reference"] = tabulated(document, study)
     study._origin = Origin(document.path.absolute(), document.text, script)
     for note in notes(document, study):
         logger.warning("%s", note)

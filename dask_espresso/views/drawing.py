@@ -21,12 +21,11 @@ from .numbers import Numbers, is_number
 from .plot import Curve
 from .points import Points
 from .pooled import pooled_points
+from .reference import Reference, reference_of, why_not
 from .series import Series, choose
 from .show import note, result_names
 from .versions import Versions
 
-# parameters that the reference curve is in units of
-_UNITS = frozenset({"kT", "temperature", "epsilon", "sigma"})
 _LARGEST = 1e300  # matplotlib needs room for margins and ticks, and floats end at 1.8e308
 
 
@@ -49,6 +48,8 @@ class Picture:
     confidence : float or None
         In percent, of the intervals that are drawn as bars; by default these are one standard
         error.
+    residuals : bool
+        Whether a panel beneath has the distance from the reference in standard errors.
     """
 
     x: str | None = None
@@ -57,6 +58,7 @@ class Picture:
     where: Sequence[str] = ()
     log: str | None = None
     confidence: float | None = None
+    residuals: bool = False
 
 
 class Drawing(NamedTuple):
@@ -74,8 +76,8 @@ class Drawing(NamedTuple):
         What tells the curves apart: swept parameters and versions.
     fixed : dict of str to str
         Swept parameters that have one value in all of them, with it.
-    has_reference : bool
-        Whether the equation of state of the WCA fluid holds here, and is drawn, too.
+    reference : Reference or None
+        What it is compared with.
     is_log : bool
         Whether the axis of the parameter is logarithmic, as its values in the study are.
     notes : list of str
@@ -88,7 +90,7 @@ class Drawing(NamedTuple):
     y: str
     told: list[str]
     fixed: dict[str, str]
-    has_reference: bool
+    reference: Reference | None
     is_log: bool
     notes: list[str]
 
@@ -123,6 +125,10 @@ def drawing_of(
         drawing = _against_a_parameter(path, y, picture, chosen, numbers, contents)
         drawing.notes.extend(note(path, reader, every))
     _check_ranges(path, drawing)
+    if drawing.reference and drawing.told and not drawing.reference.band:
+        drawing.notes.append(
+            f"the reference is of {drawing.x!r} alone, the same for all {', '.join(drawing.told)}"
+        )
     known = {*chosen.study.names, *every.all_names}
     drawing.notes.extend(drawing.captions.check(known))
     return drawing
@@ -176,12 +182,13 @@ def _against_a_parameter(
     means, errors = pooled.means[in_order].tolist(), bars[in_order].tolist()
     captions, found = Captions(study.labels), series.curves(len(at))
     labels = captions.curves([setting for setting, _ in found], study.name)
-    curves = [
-        Curve(label, [at[i] for i in rows], [means[i] for i in rows], [errors[i] for i in rows])
-        for label, (_, rows) in zip(labels, found, strict=True)
-    ]
-    is_reference = study.reference == "wca" and (x, y) == ("volume_fraction", "pressure")
-    refusal = _no_reference(reader, points, curves) if is_reference else ""
+    values = (at, means, errors, pooled.sems[in_order].tolist())
+    curves = []
+    for label, (_, rows) in zip(labels, found, strict=True):
+        x_, y_, bar, sem = ([column[row] for row in rows] for column in values)
+        curves.append(Curve(label, x_, y_, bar, sem))
+    reference = reference_of(study, x, y)
+    refusal = why_not(study, points, curves) if reference else ""
     said = [f"no reference curve: {refusal}"] if refusal else []
     if without := len(points) - len(there):
         said.append(
@@ -190,17 +197,9 @@ def _against_a_parameter(
         )
     said += doubts(path, points, numbers, y, pooled)
     is_log = study.is_log(x) and all(value > 0 for value in at)
-    return Drawing(
-        captions,
-        curves,
-        x,
-        y,
-        series.told,
-        series.fixed,
-        is_reference and not refusal,
-        is_log,
-        said,
-    )
+    reference = None if refusal else reference
+    told, fixed = series.told, series.fixed
+    return Drawing(captions, curves, x, y, told, fixed, reference, is_log, said)
 
 
 def _choose_parameter(path: Path, picture: Picture, points: Points) -> str:
@@ -240,8 +239,9 @@ def _along_an_axis(
     labels = captions.curves([setting for setting, _ in found], reader.study.name)
     for label, (_, (number,)) in zip(labels, found, strict=True):
         row = there[number]
-        x, y, error = (np.asarray(one) for one in (row.axes[axis], row.mean, row.half_width))
-        curves.append(Curve(label, x.tolist(), y.tolist(), error.tolist(), is_line=True))
+        columns_of = (row.axes[axis], row.mean, row.half_width, row.sem)
+        x, y, error, sem = (np.asarray(one).tolist() for one in columns_of)
+        curves.append(Curve(label, x, y, error, sem, is_line=True))
     notes = []
     if without := len(rows) - len(there):
         notes.append(
@@ -253,7 +253,9 @@ def _along_an_axis(
             f"warning: {name}: in {n_differ} points the replicas differ somewhere by more than "
             "their own errors"
         )
-    return Drawing(captions, curves, axis, name, series.told, series.fixed, False, False, notes)
+    reference = reference_of(reader.study, axis, name)
+    told, fixed = series.told, series.fixed
+    return Drawing(captions, curves, axis, name, told, fixed, reference, False, notes)
 
 
 # ---- what cannot be drawn ------------------------------------------------------------------------
@@ -270,18 +272,6 @@ def _check_ranges(path: Path, drawing: Drawing) -> None:
             f"{path}: no simulation that is done has a number {y!r}, so there is nothing to plot; "
             f"`dask-espresso status {path}` says why"
         )
-
-
-def _no_reference(reader: Reader, points: Points, curves: Sequence[Curve]) -> str:
-    """Say why the equation of state of the WCA fluid does not hold here; empty if it does."""
-    names = [name for name in reader.study.names if name in _UNITS]
-    for values in zip(*map(points.parameter, names), strict=True):
-        for name, value in zip(names, values, strict=True):
-            if value != 1:
-                return f"that of wca holds for {name} = 1, not for {name} = {value}"
-    if not all(0 <= fraction < 1 for curve in curves for fraction in curve.x):
-        return "that of wca holds for volume fractions from 0 to 1"
-    return ""
 
 
 def _check_range(what: str, values: Iterable[float]) -> None:

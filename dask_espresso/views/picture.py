@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,17 @@ from ..store.reading import look
 from .drawing import Drawing, Picture, drawing_of
 from .export import check_free, write_output
 from .intervals import meaning
-from .plot import Curve, plot_band, plot_curves, plot_reference
+from .plot import Curve, plot_band, plot_curves, plot_reference, plot_residuals
+from .reference import residuals
 from .texts import literal
-from .wca import WCA_HIGHER, wca_band, wca_pressure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BAND_LABEL = f"simulations, N \u2192 \u221e: up to {100 * WCA_HIGHER:g} % higher"
+_NO_PLACE = "values are not above 0: a logarithmic axis has no place for them"
+_UNKNOWN = "points have no error, or no reference there, and no residual"
+_FORMULA = re.compile(r"\\[a-zA-Z]+|[${}_^]")  # what is not seen of one
 _WIDE = 30  # characters of a legend that has no room beside curves
 
 
@@ -71,36 +74,56 @@ def draw(figure: Figure, drawing: Drawing, picture: Picture) -> list[str]:
     log = ("x" if drawing.is_log else "") if picture.log is None else picture.log
     log = "" if log == "none" else log
     curves, n_left_out = _on_log_axes(drawing, log)
-    ax = figure.add_subplot()
-    _prepare(ax, log)
-    if drawing.has_reference:
-        every_x = [x for curve in curves for x in curve.x]
-        plot_band(ax, every_x, wca_band, _BAND_LABEL)
-        plot_reference(ax, every_x, wca_pressure, "WCA equation of state")
+    ax, beneath = _axes(figure, drawing, picture, log)
+    every_x = [x for curve in curves for x in curve.x]
+    if (reference := drawing.reference) and reference.band:
+        plot_band(ax, every_x, reference.band, reference.band_label)
+    if reference:
+        plot_reference(ax, every_x, reference.function, reference.label)
     plot_curves(ax, curves, ", ".join(map(drawing.captions.name, drawing.told)))
-    ax.set_xlabel(drawing.captions.name(drawing.x))
+    n_unknown = 0
+    if reference and beneath:
+        off = [residuals(curve, reference) for curve in curves]
+        plot_residuals(beneath, off)
+        n_unknown = int(np.isnan([y for curve in off for y in curve.y]).sum())
+    (beneath or ax).set_xlabel(drawing.captions.name(drawing.x))
     ax.set_ylabel(drawing.captions.name(drawing.y))
     _add_legend(figure, ax)
     _say_beside(ax, drawing, picture)
-    return [f"{n_left_out} values are not above 0: a logarithmic axis has no place for them"] * (
-        n_left_out > 0
-    )
+    return [
+        f"{count} {said}"
+        for count, said in ((n_left_out, _NO_PLACE), (n_unknown, _UNKNOWN))
+        if count
+    ]
+
+
+def _axes(figure: Figure, drawing: Drawing, picture: Picture, log: str) -> tuple[Axes, Axes | None]:
+    """Make axes, and those of residuals if they are wanted."""
+    if not picture.residuals:
+        axes = [figure.add_subplot()]
+    elif drawing.reference:
+        axes = [*figure.subplots(2, sharex=True, height_ratios=[3, 1])]
+    else:
+        raise InputError(
+            f"--residuals: there is no reference for {drawing.y} against {drawing.x}; the study "
+            "may name one: reference: {file: theory.csv, x: …, y: …}"
+        )
+    for ax in axes:
+        ax.set_axisbelow(True)
+        ax.grid(color="0.9", linewidth=0.8)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set(**{f"{axis}scale": "log" for axis in log})
+    return axes[0], axes[1] if picture.residuals else None
 
 
 def _add_legend(figure: Figure, ax: Axes) -> None:
     """Add it where there is something to tell; beneath, where it would cover the curves."""
-    labels = ax.get_legend_handles_labels()[1]
-    if any(len(line) > _WIDE for label in labels for line in label.splitlines()):
-        figure.legend(loc="outside lower center", frameon=False)
+    handles, labels = ax.get_legend_handles_labels()
+    seen = [_FORMULA.sub("", label.replace("\\", "x\\")) for label in labels]
+    if any(len(line) > _WIDE for label in seen for line in label.splitlines()):
+        figure.legend(handles, labels, loc="outside lower center", frameon=False)
     elif labels:
         ax.legend(frameon=False)
-
-
-def _prepare(ax: Axes, log: str) -> None:
-    ax.set(**{f"{axis}scale": "log" for axis in log})
-    ax.set_axisbelow(True)
-    ax.grid(color="0.9", linewidth=0.8)
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def _say_beside(ax: Axes, drawing: Drawing, picture: Picture) -> None:
@@ -125,7 +148,7 @@ def _on_log_axes(drawing: Drawing, log: str) -> tuple[list[Curve], int]:
     """
     found, n_left_out = [], 0
     for curve in drawing.curves:
-        columns = np.array([curve.x, curve.y, curve.y_err], dtype=float)
+        columns = np.array([curve.x, curve.y, curve.y_err, curve.sems], dtype=float)
         wrong = np.zeros(columns.shape[1], bool)
         for axis in log:
             wrong |= columns["xy".index(axis)] <= 0
@@ -133,14 +156,14 @@ def _on_log_axes(drawing: Drawing, log: str) -> tuple[list[Curve], int]:
             if not curve.is_line:
                 raise InputError(_not_positive(drawing, log, columns[:, wrong][:, 0]))
             n_left_out += int(wrong.sum())
-            x, y, y_err = columns[:, ~wrong].tolist()
-            curve = dataclasses.replace(curve, x=x, y=y, y_err=y_err)
+            x, y, y_err, sems = columns[:, ~wrong].tolist()
+            curve = dataclasses.replace(curve, x=x, y=y, y_err=y_err, sems=sems)
         found.append(curve)
     return found, n_left_out
 
 
 def _not_positive(drawing: Drawing, log: str, point: Any) -> str:
-    x, y, _ = point.tolist()
+    x, y, *_ = point.tolist()
     place = f"{drawing.x} = {x:g}"
     what = place if "x" in log and x <= 0 else f"{drawing.y} is {y:g} at {place}, which"
     return (

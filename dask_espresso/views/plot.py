@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["MAX_LEGEND", "Curve", "plot_band", "plot_curves", "plot_reference"]
+__all__ = ["MAX_LEGEND", "Curve", "plot_band", "plot_curves", "plot_reference", "plot_residuals"]
 
 MAX_LEGEND = 10  # curves; more cannot be told apart, and a legend has no more room
 _MAX_TICKS = 7  # of the colour bar
@@ -34,6 +34,8 @@ class Curve:
         What the legend or the colour bar calls it.
     x, y, y_err : sequence of float
         The points, and how far the error bars of `y` reach; nan, infinite or negative draws none.
+    sems : sequence of float
+        Standard errors of `y`, for who compares it with something.
     is_line : bool
         Whether it is a line, with a band for its errors, in place of points with bars.
     """
@@ -42,10 +44,11 @@ class Curve:
     x: Sequence[float]
     y: Sequence[float]
     y_err: Sequence[float]
+    sems: Sequence[float] = ()
     is_line: bool = False
 
 
-def plot_curves(ax: Axes, curves: Sequence[Curve], curves_label: str = "") -> None:
+def plot_curves(ax: Axes, curves: Sequence[Curve], curves_label: str | None = "") -> None:
     """Plot curves.
 
     Up to ten get a legend; more are told apart by the colours of a colour bar, in their order.
@@ -57,7 +60,7 @@ def plot_curves(ax: Axes, curves: Sequence[Curve], curves_label: str = "") -> No
     curves : sequence of Curve
         The points of each in any order.
     curves_label : str
-        What the colour bar shows.
+        What the colour bar shows; None for none, where it is on other axes already.
     """
     if len(curves) > MAX_LEGEND:
         _plot_in_colours(ax, curves, curves_label)
@@ -95,7 +98,7 @@ def _shown(label: str) -> str:
     return f" {label}" if label.startswith("_") else label
 
 
-def _plot_in_colours(ax: Axes, curves: Sequence[Curve], label: str) -> None:
+def _plot_in_colours(ax: Axes, curves: Sequence[Curve], label: str | None) -> None:
     """Plot all curves at once: a legend of hundreds takes minutes, and tells nothing."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.collections import LineCollection
@@ -116,6 +119,8 @@ def _plot_in_colours(ax: Axes, curves: Sequence[Curve], label: str) -> None:
         has_bar = np.isfinite(error)
         bars = (x[has_bar], (y - error)[has_bar], (y + error)[has_bar])
         ax.vlines(*bars, colors=shades[has_bar].tolist(), linewidth=1, zorder=2)
+    if label is None:
+        return
     bar = ax.figure.colorbar(colours, ax=ax, label=label)
     ticks = np.unique(np.linspace(0, len(curves) - 1, _MAX_TICKS).round().astype(int)).tolist()
     bar.set_ticks(ticks, labels=[curves[i].label for i in ticks])
@@ -131,6 +136,14 @@ def _sorted_points(curve: Curve) -> NDArray[np.float64]:
         )
     error = np.where((error >= 0) & np.isfinite(error), error, np.nan)
     return np.array([x, y, error])[:, np.argsort(x, kind="stable")]
+
+
+def plot_residuals(ax: Axes, curves: Sequence[Curve]) -> None:
+    """Plot how many standard errors curves are off, on the grey of one standard error."""
+    ax.axhspan(-1, 1, color="0.85", linewidth=0, zorder=0)
+    ax.axhline(0, color="0.3", linewidth=0.8, zorder=1)
+    plot_curves(ax, curves, None)
+    ax.set_ylabel(r"residual / $\sigma$")
 
 
 def plot_reference(

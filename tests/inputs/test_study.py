@@ -611,7 +611,7 @@ def test_a_reference_is_known_and_fits(study_file):
     one, other = load_study(study_file(text)), load_study(study_file(text.replace("wca", "null")))
     assert (one.reference, other.reference) == ("wca", None)
     assert list(one.ids()) == list(other.ids())
-    with pytest.raises(InputError, match=r"study\.yaml:5: reference: .*'wca'"):
+    with pytest.raises(InputError, match=r"study\.yaml:5: reference: is the text 'wac'; write wca"):
         load_study(study_file(text.replace("wca", "wac")))
     with pytest.raises(InputError, match=r"study\.yaml:5: reference: .*volume_fraction.*remove"):
         load_study(study_file(text.replace("volume_fraction", "phi")))

@@ -190,6 +190,48 @@ def test_a_wide_legend_is_beneath(store, label, is_inside):
     assert len(figure.legends) == (not is_inside)
 
 
+# ---- references ----------------------------------------------------------------------------------
+
+REFERENCE = {"file": "t.csv", "x": "x", "y": "e", "at": [1, 2, 3], "values": [11, 13, None]}
+
+
+def with_error(one):
+    return {"e": 10.0 + one.parameters["x"], "e_sem": 0.5}
+
+
+def test_residuals_are_distances_from_the_reference_in_standard_errors(store):
+    swept = {"x": [1, 1.5, 2, 2.5, 5]}
+    path = store(with_error, parameters=swept, reference=REFERENCE, replicas=1)
+    figure = figure_of(path, residuals=True, confidence=95)
+    above, beneath = figure.axes
+    reference = above.lines[0]
+    assert reference.get_label() == "t.csv"
+    x, y = reference.get_data()
+    np.testing.assert_allclose(y, np.where(x <= 2, 9 + 2 * x, np.nan), atol=1e-9)
+    (points, *_) = beneath.containers[0]
+    np.testing.assert_allclose(
+        points.get_xydata(), [[1, 0], [1.5, -1], [2, -2], [2.5, np.nan], [5, np.nan]], atol=1e-9
+    )
+    assert (above.get_xlabel(), beneath.get_xlabel()) == ("", "x")
+    assert figure.notes == ["2 points have no error, or no reference there, and no residual"]
+
+
+def test_a_reference_is_the_same_for_all_curves_and_that_is_said(store):
+    path = store(with_error, parameters={"x": [1, 2], "a": [1, 2]}, reference=REFERENCE)
+    assert figure_of(path).notes[-1] == "the reference is of 'x' alone, the same for all a"
+    with pytest.raises(InputError, match="--residuals: there is no reference for e against a"):
+        figure_of(path, x="a", residuals=True)
+
+
+def test_many_curves_have_residuals_in_the_same_colours(store):
+    path = store(with_error, parameters={"x": [1, 2], "a": list(range(11))}, reference=REFERENCE)
+    above, beneath, bar = figure_of(path, residuals=True).axes
+    assert bar.get_ylabel() == "a"
+    colours = [[c for c in ax.collections if len(c.get_offsets()) == 22] for ax in (above, beneath)]
+    (one,), (other,) = colours
+    np.testing.assert_array_equal(one.get_facecolors(), other.get_facecolors())
+
+
 # ---- axes ----------------------------------------------------------------------------------------
 
 
