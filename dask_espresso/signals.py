@@ -1,8 +1,9 @@
 """The signals that ask a process to stop: Ctrl-C's, a batch system's, a closed terminal's.
 
 A driver takes them as a request (:func:`stop_requests`), a check ends in order
-(:func:`interruptible`), everything else ends with status 75 (:func:`orderly_end`). Workers on this
-machine never see those of a terminal (:func:`signals_stay_here`): who has started them stops them.
+(:func:`interruptible`), Ctrl-C is the end of what is watched (:func:`ended_by_ctrl_c`), everything
+else ends with status 75 (:func:`orderly_end`). Workers on this machine never see those of a
+terminal (:func:`signals_stay_here`): who has started them stops them.
 """
 
 from __future__ import annotations
@@ -45,6 +46,20 @@ def stop_requests() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Have Ctrl-C end what is done here, as its ordinary end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -63,6 +63,18 @@ def _guarded(fd: int, stream: Any) -> io.TextIOWrapper:
     )
 
 
+def is_output_lost() -> bool:
+    """Say whether standard output can be written no more, such as where its reader has gone."""
+    sys.stdout.flush()
+    return bool(_output_error())
+
+
+def _output_error() -> OSError | None:
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    error: OSError | None = getattr(raw, "error", None)
+    return error
+
+
 def check_output() -> None:
     """Expect that all of standard output was written, for what is nothing but its output.
 
@@ -72,7 +84,6 @@ def check_output() -> None:
         If not. A reader that has seen enough, such as ``head``, is no fault.
     """
     sys.stdout.flush()
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    error = getattr(raw, "error", None)
+    error = _output_error()
     if error and error.errno != errno.EPIPE:
         raise DaskEspressoError(f"standard output: {error.strerror}; some of it is missing")

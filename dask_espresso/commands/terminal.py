@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import select
 import sys
-from collections.abc import Iterable
+import termios
+import time
+import tty
+from collections.abc import Callable, Iterable, Iterator
 
 import click
 from rich.console import Console
@@ -53,6 +58,26 @@ def is_watched() -> bool:
         return is_terminal and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError, AttributeError):  # closed
         return False
+
+
+@contextlib.contextmanager
+def key_waiter() -> Iterator[Callable[[float], bool]]:
+    """Give what waits so many seconds, and says whether somebody has pressed q meanwhile."""
+    if not is_watched():
+        yield lambda seconds: bool(time.sleep(seconds))  # type: ignore[func-returns-value]
+        return
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+
+    def wait(seconds: float) -> bool:
+        ready, _, _ = select.select([fd], [], [], seconds)
+        return bool(ready) and os.read(fd, 64).lower().startswith(b"q")
+
+    tty.setcbreak(fd)  # a key is read at once, and Ctrl-C is as ever
+    try:
+        yield wait
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
 def agrees() -> bool:

@@ -6,30 +6,52 @@ from pathlib import Path
 
 import click
 
+from ..errors import InputError
 from ..streams import check_output
 from .options import CONFIDENCE, NOT_DONE, PATH, SET, STORE, WHERE, overrides
-from .terminal import output_console, warn
+from .terminal import key_waiter, output_console, warn
 
 
 @click.command()
 @STORE
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def status(store: Path, as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For programs: everything, of all points.")
+@click.option("--watch", is_flag=True, help="Show it again every 2 s, until q or Ctrl-C, or all is "
+              "done. Without a terminal, print it every 10 s.")  # fmt: skip
+def status(store: Path, as_json: bool, watch: bool) -> None:
     """Say how far the study in STORE is; also while it runs.
+
+    With --watch it follows the study, from any node: it reads the store only,
+    and waits for one that is not there yet.
 
     \b
     Example:
-      dask-espresso status lj_pressure.h5
+      dask-espresso status lj_pressure.h5 --watch
     """
-    from ..views.status import print_status, status_report
+    if watch:
+        _watch(store, as_json)
+        return
+    from ..views.status import LISTED, print_status, status_report
 
-    report = status_report(store)
+    report = status_report(store, None if as_json else LISTED)
     if as_json:
         import json
 
         click.echo(json.dumps(report, indent=2))
     else:
         print_status(report, output_console())
+    check_output()
+
+
+def _watch(store: Path, as_json: bool) -> None:
+    """Follow a study until somebody ends that; it is no error to have seen enough."""
+    if as_json:
+        raise InputError("--json says everything once, and --watch is for people; leave one out")
+    from ..signals import ended_by_ctrl_c
+    from ..streams import is_output_lost
+    from ..views.watch import watch
+
+    with ended_by_ctrl_c(), key_waiter() as wait:
+        watch(store, output_console(), wait, is_output_lost)
     check_output()
 
 

@@ -158,8 +158,9 @@ class Rows:
         if self._published and REST in self._published.paths(role):
             for row, leaves in enumerate(self._published.column(role, REST)):
                 for names, leaf in leaves if leaves is not ABSENT else ():
-                    column = columns.setdefault(tuple(names), [ABSENT] * self._n_published)
-                    column[row] = leaf
+                    if (path := tuple(names)) not in columns:  # not made anew for each leaf
+                        columns[path] = [ABSENT] * self._n_published
+                    columns[path][row] = leaf
         return columns
 
     @functools.cached_property
@@ -171,7 +172,9 @@ class Rows:
         columns: dict[Path, list[Any]] = {}
         for row, outcome in enumerate(self._recorded):
             for path, leaf in flatten(_values(outcome, role)).items():
-                columns.setdefault(path, [ABSENT] * len(self._recorded))[row] = leaf
+                if path not in columns:  # not made anew for each leaf
+                    columns[path] = [ABSENT] * len(self._recorded)
+                columns[path][row] = leaf
         return columns
 
 

@@ -6,6 +6,7 @@ import collections
 import contextlib
 import functools
 import math
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,20 +25,24 @@ from ..store.reading import look
 from ..walltime import format_duration
 from .causes import groups_of
 from .numbers import Numbers
+from .outlook import describe_needs, describe_pace, outlook_of
 from .standing import describe, find_warnings, progress_of, standing_of
 from .texts import say
 from .versions import Versions
 
+LISTED = 10  # points
 _MAX_REASONS = 20  # that a person reads; programs get all
 
 
-def status_report(path: Path) -> dict[str, Any]:
+def status_report(path: Path, listed: int | None = LISTED) -> dict[str, Any]:
     """Say how far a study is.
 
     Parameters
     ----------
     path : Path
         The store.
+    listed : int or None
+        The most points that are listed; None for all.
 
     Returns
     -------
@@ -50,12 +55,17 @@ def status_report(path: Path) -> dict[str, Any]:
         what differs), and ``warnings`` of seeds and parameters that change nothing, and of points
         that are not known well enough. Of a study with targets ``total`` and ``pending`` count what
         is wanted now, and ``until`` says how many ``points`` there are, have ``met`` their targets,
-        have come to the ``end without`` them, and which is ``farthest``; otherwise it is None.
+        have come to the ``end without`` them, and which is ``farthest``; otherwise it is None. The
+        ``outlook`` has the ``rate`` a second lately and the ``time left`` in seconds, where a
+        driver is at work; ``core_hours``, the ``memory`` of the largest process and what is asked
+        for each simulation, in bytes; and of ``points`` those that are the farthest behind.
     """
-    return look(path, functools.partial(_report, path))
+    return look(path, functools.partial(_report, path, listed))
 
 
-def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dict[str, Any]:
+def _report(
+    path: Path, listed: int | None, reader: Reader, contents: StoreContents[Outcome]
+) -> dict[str, Any]:
     study, versions = reader.study, Versions(reader, contents.versions)
     roster = Roster()
     with contextlib.suppress(OSError):
@@ -64,6 +74,8 @@ def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dic
     numbers = Numbers(reader) if study.targets else None
     standing = standing_of(study, reader, numbers) if study.targets else None
     total = standing.n_wanted if standing else study.count
+    wanted = standing.counts if standing else np.full(study.n_points, int(study.replicas))
+    now = time.time() if contents.owner else None
     return {
         "store": str(path),
         "study": study.name,
@@ -77,6 +89,7 @@ def _report(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> dic
         "not in the study now": reader.n_others,
         "cpu_time": _total(reader.field("cpu_time")),
         "elapsed_time": _total(reader.field("elapsed_time")),
+        "outlook": outlook_of(reader, wanted, now=now, listed=listed),
         "driver": contents.owner or None,
         "jobs": [asdict(job) for job in roster.jobs],
         "problem": roster.problem,
@@ -124,6 +137,9 @@ def print_status(report: dict[str, Any], console: Console) -> None:
     )
     if report["driver"]:
         say(console, f"running: {describe_owner(report['driver'])}")
+        say(console, describe_pace(report["outlook"]))
+        for line in describe_needs(report["outlook"]):
+            say(console, line)
     if report["jobs"] or report["problem"]:
         roster = Roster(tuple(ListedJob(**job) for job in report["jobs"]), report["problem"])
         for line in roster.describe().splitlines():
