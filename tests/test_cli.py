@@ -311,7 +311,8 @@ def test_bad_options(here, invoke):
 
 def test_every_help_has_an_example(invoke):
     for command in main.commands:
-        assert re.search(rf"Example:\n +dask-espresso {command} .*\n\n", invoke(command, "--help"))
+        example = rf"Examples?:\n( +dask-espresso {command} .*\n)+\n"
+        assert re.search(example, invoke(command, "--help"))
 
 
 def test_nothing_is_loaded_before_it_is_needed():
