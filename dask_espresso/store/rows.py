@@ -82,7 +82,10 @@ class Rows:
         if not self._published:
             return more, more_codes
         values, codes = self._published.coded_field(name)
-        return [*values, *more], np.concatenate([codes.astype(np.intp), more_codes + len(values)])
+        # what is in both has one number
+        known, numbers = coded([*values, *more])
+        both = np.concatenate([codes.astype(np.intp), more_codes + len(values)])
+        return known, numbers[both]
 
     def texts(self, name: str, rows: Sequence[int]) -> list[str]:
         """Give a field that is a text, of some rows."""

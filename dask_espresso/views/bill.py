@@ -66,7 +66,7 @@ def _hours_lines(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
             f"at least, in {counted(jobs['count'], 'job')}: from the first start to the last end, "
             f"on the cores that were busy at once; {jobs['used share'] or 0:.0%} used",
         )
-    if tail and tail["seconds"]:
+    if tail and tail["seconds"] >= 1:
         yield (
             hours_text(tail["idle core_hours"]),
             f"idle in the last {format_duration(tail['seconds'])} of the last run, without work",

@@ -14,7 +14,9 @@ from dask_espresso.inputs.expression import Expression
 from dask_espresso.inputs.stored_study import StoredStudy
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.cause import pattern, pattern_of_names
+from dask_espresso.record import pack
 from dask_espresso.store.hdf5 import write_hdf5
+from dask_espresso.store.store import Entry, mend_store
 from dask_espresso.views.failures import failures_report
 from dask_espresso.views.region import Regions
 
@@ -134,6 +136,21 @@ def test_groups_say_what_they_have_in_common(store):
     assert (killed["signal"], killed["exit_code"], killed["common"]) == ("SIGSEGV", -11, [])
     assert killed["region"] == {"condition": "phi == 0.3 and kind == 'a' and replica == 0",
                                 "recorded": 2}  # fmt: skip
+
+
+def test_a_node_that_is_in_file_and_journal_is_one(store):
+    """Of the failed ones on node17, in the file, one has since been done there, in the journal."""
+    number = 3
+    simulation = SIMULATIONS[number]
+    done = Outcome(simulation.id, simulation.parameters, simulation.replica, result={"y": 1.0},
+                   host="node17.cluster")  # fmt: skip
+    with mend_store(store) as opened:
+        opened.record([Entry(done.id, done.status, pack(done))])
+    space = failures_report(store)["groups"][0]
+    assert space["count"] == 5
+    assert space["common"] == [
+        {"what": "node", "name": "node17.cluster", "done_there": 1, "done_elsewhere": 40}
+    ]
 
 
 def test_they_are_listed_and_chosen(store):

@@ -16,10 +16,12 @@ from dask_espresso.cli import main
 from dask_espresso.inputs.profile import load_profile
 from dask_espresso.inputs.stored_study import StoredStudy
 from dask_espresso.outcome import Outcome, Status
-from dask_espresso.store.hdf5 import write_hdf5
+from dask_espresso.store.hdf5 import open_hdf5, write_hdf5
+from dask_espresso.store.reader import Reader
 from dask_espresso.store.reading import look
+from dask_espresso.store.rows import Rows
 from dask_espresso.views.spending import spending_report
-from dask_espresso.views.times import Times, expected, occupied, rate_of, tail_of
+from dask_espresso.views.times import Times, expected, jobs_of, occupied, rate_of, tail_of
 
 STUDY = StoredStudy(
     name="s", script="s.py", engine="python", replicas=2, parameters={"phi": [0.1, 0.2, 0.4]}
@@ -196,3 +198,20 @@ def test_what_is_printed(store, tmp_path):
     result = CliRunner().invoke(main, ["cost", str(tmp_path / "s.yaml")])
     assert result.exit_code == 2
     assert "such as s.h5" in result.output
+
+
+def test_a_job_that_is_in_file_and_journal_is_one(tmp_path):
+    job = {"host": "n1", "job_id": "7", "started": 1e9, "start_method": "fresh"}
+    path = write(tmp_path / "s.h5", outcome(0, elapsed_time=3600.0, **job))
+    with open_hdf5(path) as published:
+        rows = Rows(published, [outcome(1, elapsed_time=1800.0, **job)])
+        for name in ("host", "job_id", "start_method", "unread"):
+            values, codes = rows.coded(name)
+            assert (len(values), codes.tolist()) == (1, [0, 0])
+        reader = Reader(STUDY, rows)
+        spans, _ = occupied(jobs_of(reader)[1], *_known(Times.of(reader)))
+    assert spans.tolist() == [3600]
+
+
+def _known(times):
+    return times.started, times.ends, times.cores
