@@ -1,6 +1,8 @@
-"""Pages of the reference that come from the code: commands, keys, columns."""
+"""Pages that come from elsewhere: commands, keys and columns from the code, and notebooks."""
 
+import json
 import re
+from pathlib import Path
 
 import click
 import mkdocs_gen_files
@@ -60,6 +62,21 @@ def helps():
         yield f"## {name}\n\n```text\n{command.get_help(context)}\n```"
 
 
+def notebook(path):
+    """Give the cells of a notebook, each with what it showed."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        yield source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```"
+        for output in cell.get("outputs", ()):
+            shown = output.get("data", {})
+            text = "".join(output.get("text") or shown.get("text/plain", ""))
+            if "image/png" in shown:
+                image = "".join(shown["image/png"]).strip().replace("\n", "")
+                yield f"![{text}](data:image/png;base64,{image})"
+            else:
+                yield f"```text\n{text.rstrip()}\n```"
+
+
 def write(path, *parts, mode="w"):
     """Write a page, or the end of one."""
     with mkdocs_gen_files.open(path, mode) as file:
@@ -78,3 +95,6 @@ write(
     mode="a",
 )
 write("reference/store.md", columns(), mode="a")
+for path in sorted((Path(__file__).parent / "notebooks").glob("*.ipynb")):
+    file = f"[As a notebook]({path.name})"
+    write(f"notebooks/{path.stem}.md", *notebook(path), file)

@@ -119,6 +119,7 @@ class BegunDriver:
         elif "summary" in event:
             found = _with_statuses(event["summary"])
             self._summary = Summary(**{**found, "warnings": tuple(found["warnings"])})
+            self.said.extend(f"warning: {warning}" for warning in self._summary.warnings)
         elif "error" in event:
             self._error = event["error"]
 

@@ -19,7 +19,7 @@ from ..views.picture import draw
 logger = logging.getLogger(__name__)
 
 
-class _Shown(Figure):
+class ShownFigure(Figure):
     """A figure that needs no pyplot, and so none of its windows, to be seen."""
 
     def _repr_png_(self) -> bytes:
@@ -44,7 +44,7 @@ def figure_of(path: Path, settings: dict[str, Any]) -> Figure:
         settings = {**settings, "where": [where]}
     picture = Picture(**settings)
     drawing = look(path, functools.partial(drawing_of, path, picture))
-    figure = _Shown(figsize=(6.4, 4.8), layout="constrained")
+    figure = ShownFigure(figsize=(6.4, 4.8), layout="constrained")
     for note in [*drawing.notes, *draw(figure, drawing, picture)]:
         logger.warning("%s", note)
     return figure

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -248,6 +247,10 @@ def test_a_study_file_runs_as_it_is(here, profile, study_file):
         loaded.save("other.yaml")
 
 
-def test_in_a_plain_program_lines_say_how_far_it_is(here, profile, capfd):
-    study([0]).run(profile).wait()
-    assert re.search(r"1/1: 1 done", capfd.readouterr().err)
+def test_in_a_plain_program_lines_say_how_far_it_is_and_what_is_wrong(here, profile, capfd):
+    run = study([0], unused=[1, 2]).run(profile)
+    run.wait()
+    said = capfd.readouterr().err
+    assert "2/2: 2 done" in said
+    assert "warning: unused is never read by the script" in said
+    assert "warning: unused is never read by the script" in repr(run)
