@@ -161,9 +161,13 @@ def picture(looks: Looks, height: int | None = None) -> RenderableType:
     parts = list(_parts(looks.report, clock))
     if looks.trouble:
         parts.append(_line(f"as of before: {looks.trouble}", "yellow"))
-    if height is not None:
-        parts.append(_line("q ends this; the study goes on", "dim"))
-    return Group(*parts)
+    if height is None:
+        return Group(*parts, *_points(looks.report["outlook"]["points"], _MOST_LINES))
+    used = sum(
+        part.row_count + part.show_header if isinstance(part, Table) else 1 for part in parts
+    )
+    points = _points(looks.report["outlook"]["points"], max(1, height - used - 3))
+    return Group(*parts, *points, _line("q ends this; the study goes on", "dim"))
 
 
 def _line(text: str, style: str = "") -> Text:
@@ -182,7 +186,6 @@ def _parts(report: dict[str, Any], clock: str) -> Iterator[RenderableType]:
     for line in describe_needs(outlook):
         yield _line(line)
     yield from _jobs(report)
-    yield from _points(outlook["points"])
     for reason, count in list(report["reasons"].items())[:_MOST_LINES]:
         yield _line(f"{count} x {reason.splitlines()[0]}", "yellow")
 
@@ -214,10 +217,10 @@ def _jobs(report: dict[str, Any]) -> Iterator[RenderableType]:
         yield _line(report["problem"], "yellow")
 
 
-def _points(points: dict[str, Any]) -> Iterator[RenderableType]:
-    """Draw how far the points are that are the farthest behind."""
+def _points(points: dict[str, Any], room: int) -> Iterator[RenderableType]:
+    """Draw how far the points are that are the farthest behind, as many as there is room for."""
     said = f"{points['done']:,} of {points['count']:,} points are done"
-    behind = [p for p in points["farthest behind"] if p["done"] < p["wanted"]][:_MOST_LINES]
+    behind = [p for p in points["farthest behind"] if p["done"] < p["wanted"]][:room]
     names = list(behind[0]["parameters"]) if behind else []
     if not behind or not names:
         yield _line(said)

@@ -51,9 +51,9 @@ def write(path, count, failed=(), **fields):
     return path
 
 
-def text_of(looks):
-    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
-    console.print(picture(looks))
+def text_of(looks, height=None):
+    console = Console(width=120, height=height, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    console.print(picture(looks, height))
     console.file.close()
     return console.export_text()
 
@@ -101,7 +101,7 @@ def test_what_is_seen_of_a_running_study(tmp_path):
     try:
         looks = Looks(path)
         looks.look()
-        text = text_of(looks)
+        text, narrow = text_of(looks), text_of(looks, 16)
         report = status_report(path, None)
     finally:
         claim.release()
@@ -117,6 +117,8 @@ def test_what_is_seen_of_a_running_study(tmp_path):
         "2 x failed: exit code 3",
     ):
         assert said in text, text
+    assert len(narrow.splitlines()) == 16  # fewer points, and all else
+    assert narrow.splitlines()[-1].startswith("q ends this")
     outlook = report["outlook"]
     assert outlook["rate"] == pytest.approx(9 / 2000, rel=0.1)
     assert outlook["time left"] == pytest.approx(3 * 2000 / 9, rel=0.1)
