@@ -29,6 +29,7 @@ from dask_espresso.inputs.profile import Profile, load_profile
 from dask_espresso.inputs.study import load_study
 from dask_espresso.process.job_time import _job_start, has_time_for
 from dask_espresso.store.store import read_store
+from dask_espresso.views.spending import spending_report
 
 NO_NANNY = {"nanny": False}  # a process less, which takes a second to start, where none dies
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -254,7 +255,11 @@ def test_a_study_runs_and_leaves_nothing_behind(slurm, study, monkeypatch):
     summary = run_study(study(), profile(options={"scheduler_options": None}))
     assert summary.exit_status == 0
     assert squares() == [0, 1, 4, 9, 16, 25]
-    assert {o.job_id for o in read_store(Path("s.h5")).outcomes.values()} == {"1"}
+    outcomes = read_store(Path("s.h5")).outcomes.values()
+    assert {(o.job_id, o.n_ranks, o.memory_asked) for o in outcomes} == {("1", 1, 500_000_000)}
+    cost = spending_report(Path("s.h5"), profile())
+    assert (cost["jobs"]["count"], cost["suggested"]["cores of a job"]) == (1, 2)
+    assert 0 < cost["jobs"]["used share"] < 1.000001
     assert (slurm / "leaked").read_text() == ""
     assert os.environ["SLURM_MEM_PER_CPU"] == "100"
     assert [path.name for path in Path().iterdir()] == ["s.h5"]
