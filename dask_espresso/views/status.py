@@ -133,7 +133,7 @@ def print_status(report: dict[str, Any], console: Console) -> None:
         say(console, describe(report["until"]))
     hours = report["cpu_time"] / 3600
     console.print(
-        f"{hours:.3g} core-hours, {format_duration(report['elapsed_time'])} of simulations"
+        f"{hours:.3g} hours of CPU time, {format_duration(report['elapsed_time'])} of simulations"
     )
     if report["driver"]:
         say(console, f"running: {describe_owner(report['driver'])}")
