@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -71,8 +71,8 @@ def with_analysis(outcome: Outcome, name: str, version: str, found: Outcome) -> 
     known = analyses_of(outcome.analyses)
     before = known.pop(name, Analysis("", []))
     others = {key: v for key, v in (outcome.result or {}).items() if key not in before.results}
-    axes = {key: along for key, along in _axes(outcome).items() if key not in before.results}
-    new_axes = _axes(found)
+    axes = {key: along for key, along in said_axes(outcome).items() if key not in before.results}
+    new_axes = said_axes(found)
     along = {axis for of_curve in new_axes.values() for axis in of_curve}
     added = {
         key: value for key, value in (found.result or {}).items()
@@ -93,7 +93,7 @@ def with_analysis(outcome: Outcome, name: str, version: str, found: Outcome) -> 
     )
 
 
-def _axes(outcome: Outcome) -> dict[str, list[str]]:
+def said_axes(outcome: Outcome) -> dict[str, list[str]]:
     """Give the axes that a script has said."""
     axes: dict[str, list[str]] = json.loads(outcome.result_axes or "{}")
     return axes
@@ -112,6 +112,16 @@ def own_result(outcome: Outcome) -> dict[str, Any] | None:
     return {key: value for key, value in outcome.result.items() if key not in added}
 
 
+def owners_of(outcomes: Iterable[Outcome], but: str = "") -> dict[str, str]:
+    """Say whose the results of simulations are: of an analysis other than one, or their own."""
+    owners: dict[str, str] = {}
+    for outcome in outcomes:
+        owners |= dict.fromkeys(own_result(outcome) or (), "the simulations themselves")
+        for name, found in analyses_of(outcome.analyses).items():
+            owners |= dict.fromkeys(found.results if name != but else (), name)
+    return owners
+
+
 def united(outcome: Outcome, other: Outcome) -> Outcome:
     """Give an outcome with the analyses that another one of the same simulation has beside.
 
@@ -121,7 +131,7 @@ def united(outcome: Outcome, other: Outcome) -> Outcome:
     for name, found in analyses_of(other.analyses).items():
         results = {key: v for key, v in (other.result or {}).items() if key in found.results}
         if name not in known and not results.keys() & (outcome.result or {}).keys():
-            axes = {key: along for key, along in _axes(other).items() if key in results}
+            axes = {key: along for key, along in said_axes(other).items() if key in results}
             added = replace(other, result=results, result_axes=json.dumps(axes))
             outcome = with_analysis(outcome, name, found.version, added)
     return outcome

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .analyses import analyses_of, own_result, with_analysis
+from .analyses import analyses_of, own_result, owners_of, said_axes, with_analysis
 from .driver import Driver, drive, failing_files
 from .errors import BadValueError, InputError, unknown
 from .files import open_file
@@ -124,7 +124,7 @@ def analyze_store(
         analysed = Analysed(name, len(outcomes), len(outcomes) - len(todo))
         analysed.kept = sum(versions.get(key) not in (None, workload.code_hash)
                             for key in outcomes.keys() - todo.keys())  # fmt: skip
-        book = _Book(opened, todo, workload.code_hash, analysed)
+        book = _Book(opened, todo, owners_of(recorded.values(), name), workload.code_hash, analysed)
         orders = _orders(todo, stored_study(contents.study).lineage, files_path(path))
         tally = Tally(book, book, Plan(orders, len(todo), len(todo)))
         try:
@@ -185,11 +185,11 @@ def _check_same_code(
     if not others or changed_script:
         return
     raise InputError(
-        f"{workload.script}: it, or a module that it imports, is not as it was when {len(others)} "
-        f"simulations in {path} were analysed; put the old one back, or choose --changed-script "
-        "keep (analyse only what is missing; versions are told apart), --changed-script rerun "
-        f"(analyse these again, in place of what they have of {name}), or another name for the "
-        "script, and for its results"
+        f"{workload.script}: it, a module that it imports, or a variable that the profile sets, is "
+        f"not as it was when {len(others)} simulations in {path} were analysed; put the old one "
+        "back, or choose --changed-script keep (analyse only what is missing; versions are told "
+        f"apart), --changed-script rerun (analyse these again, in place of what they have of "
+        f"{name}), or another name for the script, and for its results"
     )
 
 
@@ -210,6 +210,9 @@ class _Book:
         Held by this driver.
     outcomes : mapping
         Of the simulations that are analysed.
+    owners : mapping
+        Who has given results of other names than those of this analysis: in one column there is
+        but one kind of number.
     version : str
         Of the analysis.
     analysed : Analysed
@@ -217,12 +220,17 @@ class _Book:
     """
 
     def __init__(
-        self, store: Store, outcomes: Mapping[str, Outcome], version: str, analysed: Analysed
+        self,
+        store: Store,
+        outcomes: Mapping[str, Outcome],
+        owners: Mapping[str, str],
+        version: str,
+        analysed: Analysed,
     ) -> None:
         self.path = store.path
         self.statuses: dict[str, Status] = {}
         self.publish = store.publish
-        self._store, self._outcomes = store, outcomes
+        self._store, self._outcomes, self._owners = store, outcomes, owners
         self._version, self._analysed = version, analysed
 
     def ids(self) -> Collection[str]:
@@ -253,6 +261,7 @@ class _Book:
                 outcome = with_analysis(
                     self._outcomes[entry.id], self._analysed.name, self._version, found
                 )
+                self._check_names(outcome)
                 added.append(Entry(entry.id, outcome.status, pack(outcome)))
             except BadValueError as error:
                 clash = str(error)
@@ -265,6 +274,17 @@ class _Book:
                 f"{self.path}: {self._analysed.name}: {clash}; what it has added to "
                 f"{self._analysed.done} simulations before stays"
             )
+
+    def _check_names(self, outcome: Outcome) -> None:
+        """Refuse results of a name that others have elsewhere in the store, but for axes."""
+        given = analyses_of(outcome.analyses)[self._analysed.name].results
+        axes = {axis for along in said_axes(outcome).values() for axis in along}
+        for name in given:
+            if name in self._owners and name not in axes:
+                raise BadValueError(
+                    f"{name!r} is a result of {self._owners[name]} elsewhere in the store; give it "
+                    "another name"
+                )
 
     def _fail(self, name: str, reason: str) -> None:
         self._analysed.failed.setdefault(reason, []).append(name)

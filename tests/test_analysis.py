@@ -347,3 +347,43 @@ def test_merge_takes_along_what_was_added(place, workers, script):
     said = invoke("merge", "a.h5", "b.h5", "-o", "c.h5")
     assert "b.h5: of 2 simulations, results that `analyze` has added in one store are not" in said
     assert "results of 2 versions of mean.py: 4 of " in invoke("status", "c.h5")
+
+
+def test_results_of_one_name_come_of_one_script(place, workers, script):
+    script(f"{BEGIN}dask_espresso.send_result({{'z': data['results']['y']}})", "first.py")
+    script(f"{BEGIN}dask_espresso.send_result({{'z': 100 * data['results']['y']}})", "second.py")
+    record()
+    analyze_store("s.h5", "first.py", workers, where=["replica == 0"])
+    with pytest.raises(InputError, match="'z' is a result of first.py elsewhere in the store"):
+        analyze_store("s.h5", "second.py", workers, where=["replica == 1"])
+    assert added("z") == {(x, 0): x for x in (1, 2, 3)}
+    for path, name, replica in (("a.h5", "first.py", 0), ("b.h5", "second.py", 1)):
+        record(path)
+        analyze_store(path, name, workers, where=[f"replica == {replica}"])
+    said = invoke("merge", "a.h5", "b.h5", "-o", "c.h5", status=2)
+    assert "'z' is a result of second.py there, and of first.py in a.h5" in said
+
+
+def test_merge_takes_no_results_of_other_files(place, workers, script):
+    script(f"{BEGIN}dask_espresso.send_result({{'z': 1}})", "one.py")
+    for path, size in (("a.h5", 10), ("b.h5", 20)):
+        files = as_text([KeptFile("f", size, "0" * 64)])
+        record(path, kept_files=files, started=float(size))
+    analyze_store("a.h5", "one.py", workers)
+    said = invoke("merge", "a.h5", "b.h5", "-o", "c.h5")
+    assert "of 6 simulations, results that `analyze` has added in one store are not" in said
+    assert added("z", "c.h5") == {}
+
+
+def test_variables_of_the_profile_are_part_of_the_version(place, script):
+    script(f"{BEGIN}import os\ndask_espresso.send_result({{'z': os.environ['FACTOR']}})", "one.py")
+    record()
+    profiles = []
+    for factor in (2, 3):
+        Path("p.yaml").write_text(
+            f"cluster: local\nengines: {{python: {{environment: {{FACTOR: {factor}}}}}}}\n"
+        )
+        profiles.append(load_profile("p.yaml"))
+    analyze_store("s.h5", "one.py", profiles[0], where=["x == 1"])
+    with pytest.raises(InputError, match="or a variable that the profile sets"):
+        analyze_store("s.h5", "one.py", profiles[1])

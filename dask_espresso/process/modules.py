@@ -57,16 +57,21 @@ class Module(NamedTuple):
 def find_code(study: Study, engine: Engine) -> tuple[Module, ...]:
     """Find what results depend on beside the script: its modules, and how it is called."""
     spoken = [_spoken(name, value) for name, value in study.interface()]
-    spoken += [
-        _spoken(f"{_OF_PROFILE}{engine.name}.environment.{name}", value)
-        for name, value in engine.environment
-        if not says_where(name)
-    ]
+    spoken += find_variables(engine)
     if not engine.is_program:
         return (*find_modules(study.script_path, engine), *spoken)
     files = {Path(word).name: Path(word) for word in engine.command if Path(word).is_absolute()}
     is_file = {name: path for name, path in files.items() if path.is_file()}
     return (*_hashed({n: p for n, p in is_file.items() if p != study.script_path}), *spoken)
+
+
+def find_variables(engine: Engine) -> list[Module]:
+    """Give the variables that a profile sets for an engine, but for those that only say where."""
+    return [
+        _spoken(f"{_OF_PROFILE}{engine.name}.environment.{name}", value)
+        for name, value in engine.environment
+        if not says_where(name)
+    ]
 
 
 def _spoken(name: str, value: object) -> Module:

@@ -13,7 +13,7 @@ from ..inputs.profile import memory_of_each
 from ..inputs.program import engine_of
 from ..outcome import Outcome
 from .call import ON_PROTOCOL, Call, Given
-from .modules import Module, code_hash, find_code, find_modules
+from .modules import Module, code_hash, find_code, find_modules, find_variables
 
 if TYPE_CHECKING:
     from ..inputs.profile import Profile
@@ -147,7 +147,7 @@ class Workload:
             script_hash=file_hash(script),
             time_limit=time_limit,
             walltime=profile.walltime,
-            modules=find_modules(script, engine),
+            modules=(*find_modules(script, engine), *find_variables(engine)),
         )
 
     @property

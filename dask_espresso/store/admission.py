@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..inputs.interface import Interface
 from ..inputs.program import program_name
 from ..process.modules import Module, code_hash
+from .agreement import check_rows
 from .contents import Head, StoreContents
 from .hdf5 import Published
 from .journal import read_journal
@@ -86,6 +87,7 @@ def check_contents(
     if not is_same(contents.study, study.snapshot()):
         how = differences(contents.study, study.snapshot(), ("there", "here"))
         raise InputError(f"{path}: the store of another study ({how}); name another --store")
+    check_rows(path, study)
     if contents.outcomes and not changed_script:
         _check_same_code(path, contents, study, modules)
     return contents

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ..analyses import analyses_of, own_result, united
+from ..analyses import analyses_of, own_result, owners_of, said_axes, united
 from ..errors import InputError
 from ..files import aside_of, describe_error, sync_directory
-from ..inputs.stored_study import stored_study
+from ..inputs.stored_study import StoredStudy, stored_study
 from ..kept import bring_file, files_path, is_plain, kept_files
 from ..outcome import Outcome, Status
 from ..record import pack
 from .admission import check_place
+from .agreement import difference, disagreement
 from .claim import Claim, describe_owner
+from .columns import ABSENT
 from .contents import StoreContents
 from .hdf5 import write_hdf5
 from .reading import claim_path, differences, is_same, journal_path, read_store, store_path
@@ -107,6 +109,8 @@ def _check_may_join(
     if not is_same(first.study, other.study):
         how = differences(first.study, other.study, (f"in {path}", f"in {other_path}"))
         raise InputError(f"{other_path}: the store of another study ({how}); these stay apart")
+    _check_same_parameters(path, first, other_path, other)
+    _check_same_owners(path, first, other_path, other)
     is_of = _is_of(first)
     if not changed_script and not is_of(other):
         program = " ".join(first.study.get("program") or ())
@@ -118,6 +122,50 @@ def _check_may_join(
             "both have recorded; versions are told apart), --changed-script drop (leave out what "
             f"was not recorded with the version of {path}), or do not merge them"
         )
+
+
+def _check_same_parameters(
+    path: Path, first: _Contents, other_path: Path, other: _Contents
+) -> None:
+    """Refuse stores whose simulations of the same id have had other parameters."""
+    study, there = stored_study(first.study), stored_study(other.study)
+    found = difference(study, there)
+    if not found and study.lineage:
+        found = _disagreement(study, other) or _disagreement(study, first)
+    if not found and there.lineage:
+        found = _disagreement(there, first)
+    if found:
+        raise InputError(
+            f"{other_path} and {path}: {found}: the same simulation would have other parameters; "
+            "these stores stay apart"
+        )
+
+
+def _check_same_owners(path: Path, first: _Contents, other_path: Path, other: _Contents) -> None:
+    """Refuse stores in which results of one name come of different scripts."""
+    here, there = (owners_of(contents.outcomes.values()) for contents in (first, other))
+    axes = {
+        axis
+        for contents in (first, other)
+        for outcome in contents.outcomes.values()
+        for along in said_axes(outcome).values()
+        for axis in along
+    }
+    for name in here.keys() & there.keys() - axes:
+        if here[name] != there[name]:
+            raise InputError(
+                f"{other_path}: {name!r} is a result of {there[name]} there, and of {here[name]} "
+                f"in {path}; in one store they would be taken for the same: these stay apart"
+            )
+
+
+def _disagreement(study: StoredStudy, contents: _Contents) -> str:
+    recorded = [*contents.outcomes.values()]
+    return disagreement(
+        study,
+        [*contents.outcomes],
+        lambda name, which: [recorded[i].parameters.get(name, ABSENT) for i in which.tolist()],
+    )
 
 
 def _is_of(first: _Contents) -> Callable[[_Contents | Outcome], bool]:
@@ -171,8 +219,8 @@ def _join(
 
 
 def _with_analyses(kept: Outcome, other: Outcome) -> tuple[Outcome, bool]:
-    """Add what analyses have made of the same results; say whether nothing is left out then."""
-    if _agree(kept, other):
+    """Add what analyses have made of the same results and files; say if nothing is left out."""
+    if _agree(kept, other) and kept.kept_files == other.kept_files:
         kept = united(kept, other)
     known = analyses_of(kept.analyses)
     there = analyses_of(other.analyses)
