@@ -206,12 +206,7 @@ def _choice(
     from ..outcome import Status
 
     choice = Choice(only, where, tuple(status for status in Status if status.label in ended))
-    if changed_script == "rerun" and choice and (ended or study.targets):
-        raise InputError(
-            f"{'--status' if ended else '--only and --where, of a study with targets,'} run again "
-            "what is recorded and not done: with --changed-script rerun that is everything; write "
-            "--changed-script keep"
-        )
+    choice.check_rerun(study, changed_script)
     return choice
 
 

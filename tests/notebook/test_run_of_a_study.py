@@ -82,6 +82,7 @@ def test_what_is_wrong_is_said_before_anything_starts(here, profile, monkeypatch
         ({"where": "z > 1"}, "'z'"),
         ({"status": "fail"}, "status: is 'fail'; .*failed"),
         ({"changed_script": "no"}, "changed_script: is 'no'; give 'keep' or 'rerun'"),
+        ({"status": "failed", "changed_script": "rerun"}, "write --changed-script keep"),
         ({"store": here}, "a directory"),
         ({"store": "missing/s.h5"}, "missing"),
     ):
