@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from ..streams import check_output
 from .options import CHANGED_SCRIPT, PATH, PROFILE, RUN_STORE, SET, YES, overrides
 from .run import default_store, say_preview, say_summary
 from .terminal import console, output_console, quiet_dask
+
+if TYPE_CHECKING:
+    from ..inputs.profile import Profile
 
 
 @click.command()
@@ -55,8 +58,7 @@ def cost(
         _run_pilot(str(target), profile, pilot, store, settings, changed_script,
                    as_json=as_json, may_ask=not yes)  # fmt: skip
         return
-    from ..inputs.profile import load_profile
-    from ..views.bill import print_spending
+    from ..views.bill import MOST_POINTS, print_spending
     from ..views.spending import spending_report
 
     if target.suffix in (".yaml", ".yml"):
@@ -67,12 +69,21 @@ def cost(
             "--store, --set, --changed-script and --yes are for --pilot NUMBER; add it, with a "
             "study, or leave them out"
         )
-    report = spending_report(target, load_profile(profile) if profile else None, watts)
+    listed = None if as_json else MOST_POINTS
+    report = spending_report(target, _loaded(profile), watts, listed)
     if as_json:
         _write(report)
     else:
         print_spending(report, output_console())
     check_output()
+
+
+def _loaded(profile: str | None) -> Profile | None:
+    if profile is None:
+        return None
+    from ..inputs.profile import load_profile  # late: what checks profiles takes long to import
+
+    return load_profile(profile)
 
 
 def _write(report: dict[str, Any] | None) -> None:

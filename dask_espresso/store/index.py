@@ -18,6 +18,8 @@ from .columns import ABSENT
 
 # columns of few values
 CODED = (
+    "host",
+    "job_id",
     "engine",
     "engine_version",
     "start_method",

@@ -12,7 +12,7 @@ from ..walltime import format_duration
 from .advice import JOBS_RULE, MEMORY_RULE, WALLTIME_RULE
 from .texts import say, short
 
-_MOST_POINTS = 20  # that a person reads; programs get all
+MOST_POINTS = 20  # that a person reads; programs get all
 _HOW = {"forked": "forked, from a process that has done its imports", "fresh": "as fresh processes"}
 
 
@@ -34,8 +34,9 @@ def print_spending(report: dict[str, Any], console: Console) -> None:
         say(console, line)
     if report["points"]:
         console.print(_table(report["points"]))
-        if (more := len(report["points"]) - _MOST_POINTS) > 0:
-            hours = sum(point["core_hours"] for point in report["points"][_MOST_POINTS:])
+        shown = report["points"][:MOST_POINTS]
+        if (more := report["points recorded"] - len(shown)) > 0:
+            hours = report["core_hours"]["measured"] - sum(p["core_hours"] for p in shown)
             rest = f"{counted(more, 'more point')}, {hours_text(hours)} core hours"
             say(console, f"and {rest}: --json has all")
 
@@ -140,7 +141,7 @@ def _advice(report: dict[str, Any]) -> Iterator[str]:
 def _table(points: list[dict[str, Any]]) -> Table:
     """Give the first points as a table."""
     table = Table(box=None, pad_edge=False)
-    shown = points[:_MOST_POINTS]
+    shown = points[:MOST_POINTS]
     names = list(shown[0]["parameters"])
     for title in (*names, "done", "core hours", "share", "wall time", "memory"):
         table.add_column(title, justify="right")

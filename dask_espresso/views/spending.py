@@ -41,7 +41,10 @@ def left_of(times: Times, wanted: Values) -> Values:
 
 
 def spending_report(
-    path: Path, profile: Profile | None = None, watts: float = WATTS
+    path: Path,
+    profile: Profile | None = None,
+    watts: float = WATTS,
+    listed: int | None = None,
 ) -> dict[str, Any]:
     """Say what the simulations of a store have cost.
 
@@ -53,6 +56,8 @@ def spending_report(
         For which memory, walltime and jobs are suggested.
     watts : float
         That a core takes, with all that belongs to it.
+    listed : int, optional
+        The most points that are listed; by default all.
 
     Returns
     -------
@@ -60,16 +65,17 @@ def spending_report(
         ``core_hours``, each of which says by its name whether it is ``measured`` or an
         ``estimated``; ``cpu_share`` of the measured ones; ``jobs`` of a batch system; ``tail``, the
         end of the last run; ``memory`` in bytes; ``elapsed`` in seconds; ``energy``; what is
-        ``suggested`` for a profile; and all ``points``, the most expensive first. What is not known
+        ``suggested`` for a profile; and ``points``, the most expensive first. What is not known
         is None.
     """
-    return look(path, functools.partial(_report, path, profile, watts))
+    return look(path, functools.partial(_report, path, profile, watts, listed))
 
 
 def _report(
     path: Path,
     profile: Profile | None,
     watts: float,
+    listed: int | None,
     reader: Reader,
     contents: StoreContents[Outcome],
 ) -> dict[str, Any]:
@@ -111,7 +117,8 @@ def _report(
         "started": {starts[code] or "unknown": count for code, count in how.items()},
         "energy": {"core_hours": paid, "watts": watts, "kWh": paid * watts / 1000},
         "suggested": suggested(times, to_come, profile),
-        "points": list(_points(reader, times)),
+        "points recorded": int(np.count_nonzero(np.bincount(times.points))),
+        "points": list(_points(reader, times, listed)),
     }  # fmt: skip
 
 
@@ -196,7 +203,7 @@ def suggested(times: Times, to_come: Expected, profile: Profile | None) -> dict[
     return found
 
 
-def _points(reader: Reader, times: Times) -> Iterator[dict[str, Any]]:
+def _points(reader: Reader, times: Times, listed: int | None) -> Iterator[dict[str, Any]]:
     """Give what is recorded of each point, the most expensive first."""
     study, n_points = reader.study, reader.study.n_points
     counts = np.bincount(times.points, minlength=n_points)
@@ -208,7 +215,7 @@ def _points(reader: Reader, times: Times) -> Iterator[dict[str, Any]]:
     memory = np.full(n_points, -1.0)
     np.maximum.at(memory, times.points, np.nan_to_num(times.memory, nan=-1.0))
     order = np.argsort(-seconds, kind="stable")
-    order = order[counts[order] > 0]
+    order = order[counts[order] > 0][:listed]
     swept = [(name, *study.coded(name, order)) for name in study.swept]
     total = seconds.sum()
     for row, point in enumerate(order.tolist()):
