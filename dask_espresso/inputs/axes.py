@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ..errors import BadValueError, InputError, describe
@@ -60,7 +60,9 @@ def _names(name: str, given: Any) -> list[str]:
     return list(names)
 
 
-def axes_of(study: Mapping[str, Any], said: Iterable[str] = ()) -> Axes:
+def axes_of(
+    study: Mapping[str, Any], said: Iterable[str] = (), silent: Collection[str] = ()
+) -> Axes:
     """Give all axes of a store.
 
     Those that the study says hold: its own, and those of tables that are collected. Of scripts,
@@ -72,6 +74,8 @@ def axes_of(study: Mapping[str, Any], said: Iterable[str] = ()) -> Axes:
         Its snapshot.
     said : iterable of str
         What scripts have said, as `result_axes` of outcomes.
+    silent : collection of str
+        Results of which some simulations that have them have said nothing: they have no axes.
     """
     collect = study.get("collect")
     sources = () if collect is None else sources_of(collect)
@@ -82,7 +86,13 @@ def axes_of(study: Mapping[str, Any], said: Iterable[str] = ()) -> Axes:
         for name in source.columns
         if name != source.axis
     }
-    return {**_agreed(said), **of_tables, **(study.get("axes") or {})}
+    agreed = {name: along for name, along in _agreed(said).items() if name not in silent}
+    return {**agreed, **of_tables, **(study.get("axes") or {})}
+
+
+def named_in(text: str) -> Collection[str]:
+    """Name the results of which a script has said axes."""
+    return _read(text).keys() if text else ()
 
 
 def _agreed(said: Iterable[str]) -> Axes:

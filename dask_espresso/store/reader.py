@@ -18,6 +18,7 @@ from .columns import Path
 from .leaves import Leaves
 from .rows import Rows
 from .selection import meeting
+from .silence import silent_names
 from .table import ID_TYPE, places_of
 
 if TYPE_CHECKING:
@@ -154,8 +155,16 @@ class Reader:
     @functools.cached_property
     def axes(self) -> Axes:
         """Along which results others stand, as study and scripts say."""
-        said, _ = self.coded("result_axes")
-        return axes_of({"axes": self.study.axes, "collect": self.study.collect}, said)
+        said, codes = self.coded("result_axes")
+        silent = silent_names(said, codes, self._has)
+        return axes_of({"axes": self.study.axes, "collect": self.study.collect}, said, silent)
+
+    def _has(self, name: str) -> Values:
+        """Say which rows have a result; nothing of it is read but that."""
+        if (name,) not in self.results.get(name, ()):
+            return np.zeros(len(self), bool)
+        there: Values = self.result((name,), ("str", "array", "axis")).states == 0
+        return there
 
     def parameter(self, name: str) -> Column | None:
         """Read a parameter, None where it is nested."""

@@ -6,19 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import h5py
+import numpy as np
 
 from ..inputs.axes import Axes, axes_of
 from ..outcome import ATTRIBUTES
+from .arrays import Values
 from .column_writer import ColumnWriter
 from .columns import ABSENT, DIMENSION, Path
 from .index import CODED, write_codes, write_places
 from .names import ROLES, column_names, of_error
+from .silence import silent_names
 from .table import Table
 
 
 def write_columns(file: h5py.File, table: Table, study: dict[str, Any]) -> None:
     """Write all columns of a table, of the simulations of a study, into an empty file."""
-    axes = axes_of(study, _said_axes(table))
+    axes = _axes(table, study)
     paths = {role: table.paths(role) for role in ROLES}
     names = column_names(paths)
     writer = ColumnWriter(file, list(table.ids), set(names.values()))
@@ -43,10 +46,21 @@ def write_columns(file: h5py.File, table: Table, study: dict[str, Any]) -> None:
     _write_default_plot(file, by_role)
 
 
-def _said_axes(table: Table) -> set[str]:
-    """Give the different ways in which scripts have said axes."""
+def _axes(table: Table, study: dict[str, Any]) -> Axes:
+    """Give the axes that study and scripts have said."""
     ((_, values),) = table.columns("outcome", [("result_axes",)])
-    return {value for value in values if value is not ABSENT}
+    said = ["" if value is ABSENT else value for value in values]
+    texts = {text: number for number, text in enumerate(dict.fromkeys(said))}
+    codes = np.array([texts[text] for text in said], np.intp)
+    paths = set(table.paths("result"))
+
+    def has(name: str) -> Values:
+        there = [
+            value for _, value in table.columns("result", [(name,)] if (name,) in paths else [])
+        ]
+        return np.array([v is not ABSENT for v in there[0]] if there else [False] * len(said), bool)
+
+    return axes_of(study, texts, silent_names([*texts], codes, has))
 
 
 def _along(path: Path, names: Mapping[tuple[str, Path], str], axes: Axes) -> list[str]:

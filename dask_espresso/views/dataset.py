@@ -19,6 +19,7 @@ from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
 from .numbers import Numbers
+from .texts import some_of
 from .versions import Versions
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FULL = 0.5  # of a grid there has to be so much for it to be one
+_EXACT = 2.0**53  # whole numbers up to here are floats, too
 _REPLICA, _POINT = "replica", "point"
 
 
@@ -45,8 +47,10 @@ def dataset(path: str | os.PathLike[str]) -> xarray.Dataset:
         and ``replica``, and behind them along the axes that it has. Where points fill no more
         than half of a grid there is one dimension ``point`` in place of the parameters, which
         stand along it. What is not there, or not done, is NaN; so are the ends of arrays that are
-        shorter than others. The attribute ``left_out`` names the results that are not there, such
-        as texts. An axis that is not the same everywhere is a variable, along ``…_index``.
+        shorter than others. Whole numbers above 2**53 in a result with gaps are Python's, in an
+        array of objects, with None. The attribute ``left_out`` names the results that are not
+        there, such as texts. An axis that is not the same everywhere is a variable, along
+        ``…_index``, and there is a warning.
 
     Raises
     ------
@@ -85,6 +89,12 @@ def _dataset(path: Path, reader: Reader, contents: StoreContents[Outcome]) -> xa
         for name, (texts, codes) in versions.marks.items()
     }
     variables, axes = _along_axes(grid, results, reader.axes)
+    for axis in sorted({a for along in reader.axes.values() for a in along} & variables.keys()):
+        which = some_of([name for name, along in reader.axes.items() if axis in along])
+        logger.warning(
+            "%s: %s stands along another %s in some simulations: a mean over these is of values at "
+            "different %s; interpolate first", path, which, axis, axis,
+        )  # fmt: skip
     names = {name: grid.free(name) for name in variables}
     return xarray.Dataset(
         {names[name]: variable for name, variable in variables.items()} | marks,
@@ -165,11 +175,16 @@ def _spread(shape: tuple[int, ...], at: tuple[Values, ...], values: Values) -> V
     if values.dtype.kind == "U":
         values = values.astype(object)
     elif len(values) < math.prod(shape) and values.dtype.kind in "iub":
-        values = values.astype(float)
+        values = values.astype(float if _are_exact(values) else object)
     fill: Any = {"f": math.nan, "c": math.nan, "O": None}.get(values.dtype.kind, 0)
     spread: Values = np.full((*shape, *values.shape[1:]), fill, values.dtype)
     spread[at] = values
     return spread
+
+
+def _are_exact(values: Values) -> bool:
+    """Say whether whole numbers are the same as floats."""
+    return values.dtype.kind == "b" or not (np.abs(values.astype(float)) > _EXACT).any()
 
 
 def _stacked(column: Column, rows: Any) -> Values | None:
@@ -193,13 +208,15 @@ def _stacked(column: Column, rows: Any) -> Values | None:
     return _padded(found)
 
 
-def _padded(arrays: list[Values]) -> Values:
-    """Put arrays into one, whose ends are NaN where some are shorter."""
+def _padded(arrays: list[Values]) -> Values | None:
+    """Put arrays into one, whose ends are NaN where some are shorter; None if that changes any."""
     if not arrays:
         return np.zeros(0)
     shapes = {array.shape for array in arrays}
     if len(shapes) == 1:
         return np.stack(arrays)
+    if not all(_are_exact(array) for array in arrays if array.dtype.kind in "iu"):
+        return None
     longest = tuple(map(max, zip(*shapes, strict=True)))
     kind = complex if any(array.dtype.kind == "c" for array in arrays) else float
     padded = np.full((len(arrays), *longest), math.nan, kind)

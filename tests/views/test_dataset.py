@@ -28,7 +28,7 @@ R = np.array([0.5, 1.0, 1.5])
 def store(tmp_path):
     """Make a store of a study; a result of None is that of a simulation that failed."""
 
-    def make(result, replicas=2, code=lambda one: "", **keys):
+    def make(result, replicas=2, code=lambda one: "", said=lambda one: "", **keys):
         study = Study(name="s", script="s.py", replicas=replicas, **{"parameters": {}, **keys})
         outcomes = []
         for one in study.simulations():
@@ -37,7 +37,7 @@ def store(tmp_path):
             outcomes.append(
                 Outcome(
                     one.id, one.parameters, one.replica, status=status, code_hash=code(one),
-                    result=given and storable(given),
+                    result=given and storable(given), result_axes=said(one),
                 )
             )  # fmt: skip
         path = tmp_path / "s.h5"
@@ -101,10 +101,41 @@ def test_what_is_missing_is_nan(store):
     assert np.array_equal(data.r.values, R)
 
 
-def test_an_axis_that_differs_is_a_variable_of_its_own(store):
+def test_an_axis_that_differs_is_a_variable_of_its_own(store, caplog):
     data = dask_espresso.dataset(store(lambda one: curve(one, R * one.parameters["x"]), **X))
+    assert "g stands along another r in some simulations: a mean over these is" in caplog.text
     assert data.g.dims == ("x", "y", "replica", "r_index")
     assert np.array_equal(data.r.sel(x=2, y=0.1, replica=0).values, 2 * R)
+
+
+def test_rows_without_an_axis_do_not_get_that_of_others(store):
+    """Where one simulation gives a curve with its axis, and another one bare numbers."""
+
+    def result(one):
+        given = curve(one)
+        return given if one.parameters["x"] == 1 else {"g": given["g"]}
+
+    path = store(
+        result, parameters={"x": [1, 2]},
+        said=lambda one: '{"g": ["r"]}' if one.parameters["x"] == 1 else "",
+    )  # fmt: skip
+    assert dask_espresso.dataset(path).g.dims == ("x", "replica", "g_dim_0")
+    with xarray.open_dataset(path, engine="h5netcdf") as data:
+        assert "r" not in data.g.dims
+
+
+@pytest.mark.parametrize("large", [2**53, 2**53 + 1, 2**60, -(2**60)])
+def test_whole_numbers_are_never_others(store, large):
+    def result(one):
+        x = one.parameters["x"]
+        ragged = np.full(x, large + x)
+        return None if x == 2 and one.replica else {"n": large + x, "ragged": ragged}
+
+    data = dask_espresso.dataset(store(result, parameters={"x": [1, 2]}))
+    for x in (1, 2):
+        assert int(data.n.sel(x=x, replica=0)) == large + x
+    assert data.n.sel(x=2, replica=1).item() is None
+    assert data.attrs["left_out"] == ["ragged"]
 
 
 def test_curves_that_end_sooner_are_filled_with_nan(store):
