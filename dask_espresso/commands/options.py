@@ -34,7 +34,16 @@ def _check_name(_context: click.Context, _parameter: click.Parameter, path: Path
     return path
 
 
+def _check_names(
+    context: click.Context, parameter: click.Parameter, paths: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    return tuple(_check_name(context, parameter, path) for path in paths)
+
+
 STORE = click.argument("store", type=PATH, callback=_check_name)
+STORES = click.argument(
+    "stores", metavar="STORE...", nargs=-1, required=True, type=PATH, callback=_check_names
+)
 
 
 def _check_confidence(

@@ -8,7 +8,7 @@ import click
 
 from ..errors import InputError
 from ..streams import check_output
-from .options import CONFIDENCE, NOT_DONE, PATH, SET, STORE, WHERE, overrides
+from .options import CONFIDENCE, NOT_DONE, PATH, SET, STORE, STORES, WHERE, overrides
 from .terminal import key_waiter, output_console, warn
 
 
@@ -154,25 +154,28 @@ def show(store: Path, confidence: float | None, is_all: bool) -> None:
 
 
 @click.command()
-@STORE
+@STORES
 @click.option("-o", "--output", type=PATH,
               help="A .png, .pdf or .svg. Default: the store with .png.")  # fmt: skip
 @click.option("-x", "x_name", metavar="PARAMETER", help="Default: the first one swept.")
-@click.option("-y", "y_name", metavar="RESULT", help="Default: the first number.")
+@click.option("-y", "y_name", metavar="RESULT",
+              help="Default: the first number; of a map, the second parameter swept.")  # fmt: skip
 @click.option("--series", metavar="PARAMETER",
               help="What tells curves apart. Default: all other swept parameters.")  # fmt: skip
+@click.option("--color", metavar="RESULT", help="A map: this against two parameters, -x and -y.")
 @WHERE
 @click.option("--log", type=click.Choice(["x", "y", "xy", "none"]),
-              help="Logarithmic axes. Default: x where the study says scale: log.")  # fmt: skip
+              help="Logarithmic axes. Default: where the study says scale: log.")  # fmt: skip
 @click.option("--residuals", is_flag=True,
               help="Beneath: the distance from the reference, in standard errors.")  # fmt: skip
 @CONFIDENCE
 def plot(
-    store: Path,
+    stores: tuple[Path, ...],
     output: Path | None,
     x_name: str | None,
     y_name: str | None,
     series: str | None,
+    color: str | None,
     where: tuple[str, ...],
     log: str | None,
     residuals: bool,
@@ -182,20 +185,22 @@ def plot(
 
     Replicas are pooled. The bars are one standard error, or --confidence. A result that is a curve
     is drawn along its axis, as a line with a band. A reference curve is drawn where the study names
-    one.
+    one. Of several stores, the legend has the names.
 
     \b
     Examples:
       dask-espresso plot lj_pressure.h5 -o curve.pdf
       dask-espresso plot my_study.h5 -x kappa -y energy --series phi --where 'phi < 0.4' --log xy
+      dask-espresso plot my_study.h5 --color energy
     """
     from ..views.drawing import Picture
-    from ..views.picture import plot_store
+    from ..views.picture import plot_stores
 
-    path = output or store.with_suffix(".png")
-    notes = plot_store(
-        store, path, Picture(x_name, y_name, series, where, log, confidence, residuals)
-    )
+    if len(stores) > 1 and not output:
+        raise InputError("name the picture of several stores: -o both.png")
+    path = output or stores[0].with_suffix(".png")
+    picture = Picture(x_name, y_name, series, where, log, confidence, residuals, color)
+    notes = plot_stores(stores, path, picture)
     click.echo(f"wrote {path}")
     warn(notes)
 

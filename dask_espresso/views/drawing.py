@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,17 +15,16 @@ from ..store.contents import StoreContents
 from ..store.reader import Reader
 from .captions import Captions
 from .doubts import doubts
+from .heatmap import Heatmap, heatmap_of
 from .intervals import half_widths
 from .numbers import Numbers, is_number
 from .plot import Curve
 from .points import Points
 from .pooled import pooled_points
 from .reference import Reference, reference_of, why_not
-from .series import Series, choose
+from .series import Series, check_range, choose
 from .show import note, result_names
 from .versions import Versions
-
-_LARGEST = 1e300  # matplotlib needs room for margins and ticks, and floats end at 1.8e308
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,8 @@ class Picture:
     confidence : float or None
         In percent, of the intervals that are drawn as bars; by default these are one standard
         error.
+    color : str or None
+        A result that is drawn in colours, against two parameters.
     residuals : bool
         Whether a panel beneath has the distance from the reference in standard errors.
     """
@@ -59,6 +59,7 @@ class Picture:
     log: str | None = None
     confidence: float | None = None
     residuals: bool = False
+    color: str | None = None
 
 
 class Drawing(NamedTuple):
@@ -102,7 +103,7 @@ class Drawing(NamedTuple):
 
 def drawing_of(
     path: Path, picture: Picture, reader: Reader, contents: StoreContents[Outcome]
-) -> Drawing:
+) -> Drawing | Heatmap:
     """Find out what is to be drawn of a store.
 
     Raises
@@ -116,6 +117,11 @@ def drawing_of(
         raise InputError(f"{path}: no simulation meets --where {conditions!r}")
     every, y = Numbers(reader), picture.y
     numbers = every if chosen is reader else Numbers(chosen)
+    known = {*chosen.study.names, *every.all_names}
+    if picture.color:
+        found = heatmap_of(path, picture, chosen, numbers, contents)
+        found.notes.extend([*note(path, reader, every), *found.captions.check(known)])
+        return found
     if not y and not numbers.names(np.arange(len(chosen))):
         y = next((name for name in chosen.axes if _axis_of(name, chosen, numbers)), None)
     if y and (axis := _axis_of(y, chosen, numbers)):
@@ -129,7 +135,6 @@ def drawing_of(
         drawing.notes.append(
             f"the reference is of {drawing.x!r} alone, the same for all {', '.join(drawing.told)}"
         )
-    known = {*chosen.study.names, *every.all_names}
     drawing.notes.extend(drawing.captions.check(known))
     return drawing
 
@@ -176,7 +181,7 @@ def _against_a_parameter(
     series = Series(path, columns, study.swept, beside, picture.series)
     at = [places[group] for group in in_order]
     if picture.series:
-        series.check_alone(at, x)
+        series.check_alone(f"--series {picture.series}: points of one curve", at, x, series.told)
     pooled = points.pooled(numbers, y)
     bars = half_widths(pooled.sems, pooled.dofs, picture.confidence)
     means, errors = pooled.means[in_order].tolist(), bars[in_order].tolist()
@@ -233,7 +238,8 @@ def _along_an_axis(
     columns = {one: [row.parameters[one] for row in there] for one in names}
     series = Series(path, columns, reader.study.swept, names, picture.series)
     if picture.series:
-        series.check_alone([""] * len(there), axis)
+        asked = f"--series {picture.series}: points of one curve"
+        series.check_alone(asked, [""] * len(there), axis, series.told)
     captions, found = Captions(reader.study.labels), series.curves(len(there))
     curves = []
     labels = captions.curves([setting for setting, _ in found], reader.study.name)
@@ -265,17 +271,10 @@ def _check_ranges(path: Path, drawing: Drawing) -> None:
     """Expect something that can be drawn."""
     x, y = drawing.x, drawing.y
     for curve in drawing.curves:
-        _check_range(f"{path}: parameter {x!r}", curve.x)
-        _check_range(f"{path}: result {y!r}", [*curve.y, *curve.y_err])
+        check_range(f"{path}: parameter {x!r}", curve.x)
+        check_range(f"{path}: result {y!r}", [*curve.y, *curve.y_err])
     if not drawing.curves:
         raise InputError(
             f"{path}: no simulation that is done has a number {y!r}, so there is nothing to plot; "
             f"`dask-espresso status {path}` says why"
         )
-
-
-def _check_range(what: str, values: Iterable[float]) -> None:
-    for value in values:
-        if abs(value) > _LARGEST:  # NaN is not
-            said = f"{value:.6g}" if math.isfinite(value) else "beyond floats"
-            raise InputError(f"{what} is {said}; numbers above {_LARGEST:g} cannot be drawn")

@@ -1,4 +1,4 @@
-"""A picture of the results of a store, as a file."""
+"""A picture of the results of stores, as a file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import io
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,12 @@ from ..errors import InputError
 from ..store.reading import look
 from .drawing import Drawing, Picture, drawing_of
 from .export import check_free, write_output
+from .heatmap import Heatmap, plot_heatmap
 from .intervals import meaning
 from .plot import Curve, plot_band, plot_curves, plot_reference, plot_residuals
 from .reference import residuals
 from .texts import literal
+from .together import together
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,20 +31,21 @@ if TYPE_CHECKING:
 _NO_PLACE = "values are not above 0: a logarithmic axis has no place for them"
 _UNKNOWN = "points have no error, or no reference there, and no residual"
 _FORMULA = re.compile(r"\\[a-zA-Z]+|[${}_^]")  # what is not seen of one
+_BESIDE: Any = {"fontsize": "small", "color": "0.4"}
 _WIDE = 30  # characters of a legend that has no room beside curves
 
 
-def plot_store(path: Path, output: Path, picture: Picture | None = None) -> list[str]:
-    """Plot a result of a store into a picture.
+def plot_stores(paths: Sequence[Path], output: Path, picture: Picture | None = None) -> list[str]:
+    """Plot a result of stores into a picture.
 
     Parameters
     ----------
-    path : Path
-        The store.
+    paths : sequence of Path
+        The stores, at least one; of several, the legend has the names.
     output : Path
         The picture; its suffix says which kind.
     picture : Picture, optional
-        What is to be drawn.
+        What is to be drawn; what it leaves open is as in the first store.
 
     Returns
     -------
@@ -61,16 +65,49 @@ def plot_store(path: Path, output: Path, picture: Picture | None = None) -> list
     kind = output.suffix[1:].lower()
     if kind not in kinds:
         raise InputError(f"{output}: name a picture that ends in .{', .'.join(sorted(kinds))}")
-    check_free(output, path)
-    drawing = look(path, functools.partial(drawing_of, path, picture))
+    for path in paths:
+        check_free(output, path)
+    drawing = drawing_of_all(paths, picture)
     notes = [*drawing.notes, *draw(figure, drawing, picture)]
     write_output(output, [_picture(figure, output, kind)])
     return notes
 
 
-def draw(figure: Figure, drawing: Drawing, picture: Picture) -> list[str]:
+def drawing_of_all(paths: Sequence[Path], picture: Picture) -> Drawing | Heatmap:
+    """Find out what is to be drawn of stores, as :func:`plot_stores` draws it."""
+    if picture.color:
+        if len(paths) > 1:
+            raise InputError("--color: a map is of one store; plot each by itself")
+        if picture.series or picture.residuals:
+            raise InputError("--color: a map has no curves; leave --series and --residuals out")
+        return look(paths[0], functools.partial(drawing_of, paths[0], picture))
+    drawings: list[Drawing] = []
+    for path in paths:
+        drawing = look(path, functools.partial(drawing_of, path, picture))
+        assert isinstance(drawing, Drawing)
+        picture = dataclasses.replace(picture, x=drawing.x, y=drawing.y)
+        drawings.append(drawing)
+    return together(paths, drawings)
+
+
+def draw(figure: Figure, drawing: Drawing | Heatmap, picture: Picture) -> list[str]:
     """Draw it into an empty figure, and give what is to be said beside it."""
     drawing.captions.check_formulas()
+    if isinstance(drawing, Drawing):
+        return _draw_curves(figure, drawing, picture)
+    ax = figure.add_subplot()
+    plot_heatmap(ax, drawing)
+    ax.set_xlabel(drawing.captions.name(drawing.x))
+    ax.set_ylabel(drawing.captions.name(drawing.y))
+    ax.set_title(drawing.captions.setting(drawing.fixed), loc="left", **_BESIDE)
+    largest = np.nanmax(drawing.bars) if np.isfinite(drawing.bars).any() else 0
+    if largest > 0:
+        said = f"{meaning(picture.confidence)}: up to {largest:.2g}"
+        ax.set_title(said, loc="right", **_BESIDE)
+    return []
+
+
+def _draw_curves(figure: Figure, drawing: Drawing, picture: Picture) -> list[str]:
     log = ("x" if drawing.is_log else "") if picture.log is None else picture.log
     log = "" if log == "none" else log
     curves, n_left_out = _on_log_axes(drawing, log)
@@ -80,7 +117,8 @@ def draw(figure: Figure, drawing: Drawing, picture: Picture) -> list[str]:
         plot_band(ax, every_x, reference.band, reference.band_label)
     if reference:
         plot_reference(ax, every_x, reference.function, reference.label)
-    plot_curves(ax, curves, ", ".join(map(drawing.captions.name, drawing.told)))
+    told = ", ".join(map(drawing.captions.name, drawing.told))
+    plot_curves(ax, curves, told, are_joined=reference is None)
     n_unknown = 0
     if reference and beneath:
         off = [residuals(curve, reference) for curve in curves]
@@ -128,14 +166,13 @@ def _add_legend(figure: Figure, ax: Axes) -> None:
 
 def _say_beside(ax: Axes, drawing: Drawing, picture: Picture) -> None:
     """Say what the same in all curves is, and what bars and bands are."""
-    style: dict[str, Any] = {"fontsize": "small", "color": "0.4"}
     if drawing.fixed:
-        ax.set_title(drawing.captions.setting(drawing.fixed), loc="left", **style)
+        ax.set_title(drawing.captions.setting(drawing.fixed), loc="left", **_BESIDE)
     if ax.get_legend() is None and drawing.are_lines:
         return  # of many lines, which have no room for bands
     if any(error > 0 for curve in drawing.curves for error in curve.y_err):
         shapes = "bands" if drawing.are_lines else "bars"
-        ax.set_title(f"{shapes}: {meaning(picture.confidence)}", loc="right", **style)
+        ax.set_title(f"{shapes}: {meaning(picture.confidence)}", loc="right", **_BESIDE)
 
 
 def _on_log_axes(drawing: Drawing, log: str) -> tuple[list[Curve], int]:

@@ -48,7 +48,9 @@ class Curve:
     is_line: bool = False
 
 
-def plot_curves(ax: Axes, curves: Sequence[Curve], curves_label: str | None = "") -> None:
+def plot_curves(
+    ax: Axes, curves: Sequence[Curve], curves_label: str | None = "", are_joined: bool = True
+) -> None:
     """Plot curves.
 
     Up to ten get a legend; more are told apart by the colours of a colour bar, in their order.
@@ -61,6 +63,8 @@ def plot_curves(ax: Axes, curves: Sequence[Curve], curves_label: str | None = ""
         The points of each in any order.
     curves_label : str
         What the colour bar shows; None for none, where it is on other axes already.
+    are_joined : bool
+        Whether thin lines join the points of each of several curves.
     """
     if len(curves) > MAX_LEGEND:
         _plot_in_colours(ax, curves, curves_label)
@@ -68,7 +72,8 @@ def plot_curves(ax: Axes, curves: Sequence[Curve], curves_label: str | None = ""
     for number, (curve, colour) in enumerate(zip(curves, _colours(len(curves)), strict=True)):
         draw = _plot_line if curve.is_line else _plot_points
         # points of one curve need nothing that holds them together
-        line = _LINES[number % len(_LINES)] if curve.is_line or len(curves) > 1 else ""
+        has_line = curve.is_line or (are_joined and len(curves) > 1)
+        line = _LINES[number % len(_LINES)] if has_line else ""
         draw(ax, curve, color=colour, linestyle=line, marker=_MARKERS[number % len(_MARKERS)])
 
 
@@ -142,7 +147,7 @@ def plot_residuals(ax: Axes, curves: Sequence[Curve]) -> None:
     """Plot how many standard errors curves are off, on the grey of one standard error."""
     ax.axhspan(-1, 1, color="0.85", linewidth=0, zorder=0)
     ax.axhline(0, color="0.3", linewidth=0.8, zorder=1)
-    plot_curves(ax, curves, None)
+    plot_curves(ax, curves, None, are_joined=False)
     ax.set_ylabel(r"residual / $\sigma$")
 
 

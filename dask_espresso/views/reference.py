@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,12 +38,15 @@ class Reference:
         Between what the truth is, where it has an error.
     band_label : str
         What the legend calls that.
+    source
+        What the study says: two of the same are equal.
     """
 
     label: str
-    function: Function
+    function: Function = field(compare=False)
     band: Function | None = None
     band_label: str = ""
+    source: Any = None
 
 
 _WCA = Reference("WCA equation of state", wca_pressure, wca_band, _BAND_LABEL)
@@ -62,7 +65,8 @@ def reference_of(study: StoredStudy, x: str, y: str) -> Reference | None:
     def interpolated(places: NDArray[np.float64]) -> Any:
         return np.interp(places, at, values, left=np.nan, right=np.nan)
 
-    return Reference(given.get("label") or given.get("file") or given["function"], interpolated)
+    label = given.get("label") or given.get("file") or given["function"]
+    return Reference(label, interpolated, source=given)
 
 
 def why_not(study: StoredStudy, points: Points, curves: Sequence[Curve]) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from .numbers import is_number
 from .texts import literal, short, some_of
+
+_LARGEST = 1e300  # matplotlib needs room for margins and ticks, and floats end at 1.8e308
 
 
 class Series:
@@ -48,7 +51,7 @@ class Series:
         beside: Sequence[str],
         wanted: str | None = None,
     ) -> None:
-        self._path, self._columns = path, columns
+        self._path, self._columns, self._swept = path, columns, swept
         varying = [name for name, values in columns.items() if len({*map(repr, values)}) > 1]
         self.told = [name for name in beside if name in varying]
         if wanted is not None:
@@ -57,23 +60,27 @@ class Series:
         left = [name for name in beside if name not in varying and name not in self.told]
         self.fixed = {name: short(columns[name])[0] for name in left if columns[name]}
 
-    def check_alone(self, places: Sequence[Any], x: str) -> None:
-        """Refuse curves that mix points which differ by something else.
+    def check_alone(
+        self, asked: str, places: Sequence[Any], within: str, told: Sequence[str]
+    ) -> None:
+        """Refuse to mix points which differ by something else.
 
         Parameters
         ----------
+        asked : str
+            What was asked for, and what would mix them.
         places : sequence
-            Where each point is on its curve.
-        x : str
+            Where each point is.
+        within : str
             What that is called.
+        told : sequence of str
+            What else may tell points apart.
         """
-        of_curve: dict[Any, list[int]] = {}
-        keys = zip(
-            map(repr, places), *(map(repr, self._columns[n]) for n in self.told), strict=True
-        )
+        alone: dict[Any, list[int]] = {}
+        keys = zip(map(repr, places), *(map(repr, self._columns[n]) for n in told), strict=True)
         for i, key in enumerate(keys):
-            of_curve.setdefault(key, []).append(i)
-        mixed = next((rows for rows in of_curve.values() if len(rows) > 1), None)
+            alone.setdefault(key, []).append(i)
+        mixed = next((rows for rows in alone.values() if len(rows) > 1), None)
         if mixed is None:
             return
         given = {name: [values[i] for i in mixed] for name, values in self._columns.items()}
@@ -83,10 +90,11 @@ class Series:
             for name, values in further.items()
         )
         name, (value, *_) = next(iter(further.items()))
+        choice = f"choose some, as by --where '{name} == {value!r}', or "
         raise InputError(
-            f"{self._path}: --series {self.told[0]}: points of one curve differ by more than {x}: "
-            f"{said}; choose some, as by --where '{name} == {value!r}', or leave --series out: "
-            "then each has a curve of its own"
+            f"{self._path}: {asked} differ by more than {within}: {said}; "
+            f"{choice if name in self._swept else ''}leave that option out: then each has a curve "
+            "of its own"
         )
 
     def curves(self, count: int) -> list[tuple[dict[str, str], list[int]]]:
@@ -132,3 +140,11 @@ def choose(
     there = f"; there are {some_of(known)}" if known else ""
     there += f"; no numbers: {some_of(others)}" if others else ""
     raise InputError(f"{path}: {wanted} to plot{there}")
+
+
+def check_range(what: str, values: Iterable[float]) -> None:
+    """Expect numbers that a figure has room for."""
+    for value in values:
+        if abs(value) > _LARGEST:  # NaN is not
+            said = f"{value:.6g}" if math.isfinite(value) else "beyond floats"
+            raise InputError(f"{what} is {said}; numbers above {_LARGEST:g} cannot be drawn")

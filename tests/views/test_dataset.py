@@ -19,7 +19,7 @@ from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.reading import look, read_store
 from dask_espresso.values import storable
 from dask_espresso.views.drawing import Picture, drawing_of
-from dask_espresso.views.picture import plot_store
+from dask_espresso.views.picture import plot_stores
 
 R = np.array([0.5, 1.0, 1.5])
 
@@ -262,11 +262,11 @@ def test_curves_are_plotted_along_their_axis(store, tmp_path):
     assert drawing.curves[0].x == R.tolist()
     assert drawing.curves[0].y == (R + 0.5).tolist()
     assert drawing.curves[0].y_err == pytest.approx([0.5] * 3)
-    assert plot_store(path, picture, Picture("r", "g", confidence=95)) == []
+    assert plot_stores([path], picture, Picture("r", "g", confidence=95)) == []
     shown = CliRunner().invoke(main, ["show", str(path)]).output
     assert f"`dask-espresso plot {path} -y g` draws it" in shown
     alone = store(lambda one: {name: curve(one)[name] for name in "rg"}, **X)
     assert look(alone, functools.partial(drawing_of, alone, Picture())).y == "g"
     assert picture.stat().st_size > 5000
     with pytest.raises(InputError, match="no axis 'x' to plot; there are r"):
-        plot_store(path, tmp_path / "h.png", Picture("x", "g"))
+        plot_stores([path], tmp_path / "h.png", Picture("x", "g"))

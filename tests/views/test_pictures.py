@@ -15,7 +15,8 @@ from dask_espresso.store.reading import look
 from dask_espresso.values import storable
 from dask_espresso.views.captions import Captions
 from dask_espresso.views.drawing import Picture, drawing_of
-from dask_espresso.views.picture import draw
+from dask_espresso.views.heatmap import edges
+from dask_espresso.views.picture import draw, drawing_of_all
 from dask_espresso.views.series import Series
 
 SWEPT = {"x": [1, 2, 4], "a": [2, 1], "b": [0.5, 5.0]}
@@ -58,6 +59,14 @@ def figure_of(path, **asked):
     return figure
 
 
+def figure_of_all(paths, **asked):
+    """Draw several stores in one figure."""
+    picture, figure = Picture(**asked), Figure()
+    drawing = drawing_of_all(paths, picture)
+    figure.notes = [*drawing.notes, *draw(figure, drawing, picture)]
+    return figure
+
+
 def curves_of(figure):
     """Give the points of each curve by its label in the legend."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -92,7 +101,7 @@ def test_the_axis_is_of_what_varies_and_is_no_series(swept):
 def test_a_series_that_would_mix_points_is_refused(swept):
     said = (
         r"--series a: points of one curve differ by more than x: b = 0.5, 5; choose some, as by "
-        r"--where 'b == 0.5', or leave --series out"
+        r"--where 'b == 0.5', or leave that option out"
     )
     with pytest.raises(InputError, match=said):
         figure_of(swept, series="a")
@@ -272,3 +281,106 @@ def test_of_lines_the_rest_is_drawn_and_counted(store):
     path = store(lambda one: {"r": R, "g": R}, parameters=both, axes={"g": ["r"]})
     with pytest.raises(InputError, match="points of one curve differ by more than r: y = 1, 2"):
         figure_of(path, y="g", series="x")
+
+
+# ---- maps ----------------------------------------------------------------------------------------
+
+
+def cells_of(figure):
+    (mesh,) = figure.axes[0].collections
+    return mesh.get_array().filled(np.nan)
+
+
+def test_a_map_has_a_cell_for_each_point_and_none_where_there_is_none(store):
+    parameters = {"x": [1, 2, 4], "b": [3.0, 1.0], "a": 1}
+
+    def result(one):
+        return {"e": 10 * one.parameters["b"] + one.parameters["x"] + one.replica}
+
+    hole = {"exclude": ["x == 2 and b == 1"]}
+    path = store(result, parameters=parameters, labels={"e": "E"}, **hole)
+    figure = figure_of(path, color="e")
+    ax, bar = figure.axes
+    np.testing.assert_array_equal(cells_of(figure), [[11.5, np.nan, 14.5], [31.5, 32.5, 34.5]])
+    assert ax.collections[0].get_coordinates()[0, :, 0].tolist() == [0.5, 1.5, 3.0, 5.0]
+    assert ax.collections[0].get_coordinates()[:, 0, 1].tolist() == [0.0, 2.0, 4.0]
+    assert (ax.get_xlabel(), ax.get_ylabel(), bar.get_ylabel()) == ("x", "b", "E")
+    assert ax.get_title(loc="right") == "one standard error: up to 0.5"
+    turned = figure_of(path, color="e", y="x")
+    np.testing.assert_array_equal(cells_of(turned), cells_of(figure).T)
+
+
+def test_points_on_no_grid_are_squares(store):
+    ranges = {"x": {"low": 0, "high": 1}, "y": {"low": 1, "high": 9, "scale": "log"}}
+    sample = {"method": "sobol", "num": 16, "seed": 1, "parameters": ranges}
+    path = store(lambda one: {"e": one.parameters["x"]}, parameters={}, sample=sample)
+    figure = figure_of(path, color="e")
+    (squares,) = figure.axes[0].collections
+    assert squares.get_offsets()[:, 0].tolist() == squares.get_array().tolist()
+    assert len(squares.get_offsets()) == 16
+    assert scales(figure) == ("linear", "log")
+
+
+def test_cells_are_as_wide_on_a_logarithmic_axis():
+    np.testing.assert_allclose(edges(np.array([0.1, 1, 10]), True), 10 ** np.arange(-1.5, 2))
+    assert edges(np.array([3.0]), False).tolist() == [2.5, 3.5]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "--color e: points of one cell differ by more than x and a: b = 0.5, 5; choose some"),
+        ({"where": ["b == 5"], "x": "q"}, "no parameter 'q' to plot; there are x, a, b"),
+        ({"where": ["b == 5", "x < 1"]}, "no simulation meets"),
+        ({"color": "f"}, "no result 'f' to plot; there are e, n"),
+        ({"x": "x", "y": "b", "where": ["x > 1"]}, "differ by more than x and b: a = 2, 1"),
+    ],
+)
+def test_a_map_that_would_mix_points_is_refused(swept, asked, said):
+    with pytest.raises(InputError, match=said):
+        figure_of(swept, **{"color": "e", **asked})
+
+
+def test_a_map_has_no_place_for_zero_on_a_logarithmic_axis(store):
+    path = store(energy, parameters={"x": [0, 1], "a": [1, 2], "b": 1})
+    with pytest.raises(InputError, match="--log xy: x = 0 has no place"):
+        figure_of(path, color="e", log="xy")
+    assert scales(figure_of(path, color="e", log="y")) == ("linear", "log")
+
+
+# ---- several stores ------------------------------------------------------------------------------
+
+
+def test_several_stores_are_told_apart_by_their_names(store, tmp_path):
+    (tmp_path / "d").mkdir()
+    one = store(with_error, "one.h5", parameters={"x": [1, 2], "a": [1, 2]})
+    two = store(with_error, "d/two.h5", parameters={"x": [3, 4]}, replicas=1)
+    figure = figure_of_all([one, two])
+    assert curves_of(figure) == {
+        "one: a = 1": [[1, 11], [2, 12]], "one: a = 2": [[1, 11], [2, 12]],
+        "two": [[3, 13], [4, 14]],
+    }  # fmt: skip
+    assert [*curves_of(figure_of_all([one, two], where=["x < 4"]))][-1] == "two"
+    again = store(with_error, "d/one.h5", parameters={"x": [3, 4], "a": [1, 2]})
+    named = curves_of(figure_of_all([one, again], where=["a == 1"]))
+    assert [name[-4:] for name in named] == ["/one", "/one"]
+    assert "d/one" in named
+    with pytest.raises(InputError, match="name each store once"):
+        figure_of_all([one, one])
+
+
+def test_notes_and_references_of_several_stores_are_those_of_each(store):
+    one = store(with_error, "one.h5", parameters={"x": [1, 2]}, reference=REFERENCE)
+    two = store(with_error, "two.h5", parameters={"x": [1, 2], "b": [1, 2]}, reference=REFERENCE)
+    other = {**REFERENCE, "values": [1, 2, 3]}
+    three = store(with_error, "three.h5", parameters={"x": [1, 2]}, reference=other)
+    figure = figure_of_all([one, two], where=["x > 0"])
+    assert next(iter(curves_of(figure))) == "t.csv"
+    assert "two: the reference is of 'x' alone, the same for all b" in figure.notes
+    figure = figure_of_all([one, three])
+    assert [*curves_of(figure)] == ["one", "three"]
+    assert figure.notes[-1] == "no reference curve: the stores have different ones"
+    with pytest.raises(InputError, match=r"two\.h5: no result 'q'"):
+        figure_of_all([two, one], y="q")
+    with pytest.raises(InputError, match="a map is of one store"):
+        figure_of_all([two, one], color="e")

@@ -22,7 +22,7 @@ from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.store import read_store
 from dask_espresso.values import storable
 from dask_espresso.views.drawing import Picture
-from dask_espresso.views.picture import plot_store
+from dask_espresso.views.picture import plot_stores
 from dask_espresso.views.plot import plot_curves
 from dask_espresso.views.show import print_table
 from dask_espresso.views.texts import format_with_error
@@ -480,10 +480,10 @@ def test_many_curves_are_drawn_in_seconds(store, kind):
 
 def test_a_store_with_a_plot_is_plotted_from_python(store, tmp_path):
     path = store({"x": [1, 2]}, lambda _: {"e": 1.0})
-    plot_store(path, tmp_path / "p.pdf")
+    plot_stores([path], tmp_path / "p.pdf")
     assert (tmp_path / "p.pdf").stat().st_size > 5000
     with pytest.raises(InputError, match="there are x"):
-        plot_store(path, tmp_path / "p.pdf", Picture(x="y", y="e"))
+        plot_stores([path], tmp_path / "p.pdf", Picture(x="y", y="e"))
 
 
 # ---- what brackets and bars are ------------------------------------------------------------------
@@ -524,13 +524,13 @@ def test_an_old_error_without_degrees_of_freedom_has_seven(store):
 def test_bars_are_as_long_as_they_say(with_errors, monkeypatch):
     drawn = []
 
-    def spy(ax, curves, label):
+    def spy(ax, curves, label, **more):
         drawn.extend(curves)
-        return plot_curves(ax, curves, label)
+        return plot_curves(ax, curves, label, **more)
 
     monkeypatch.setattr("dask_espresso.views.picture.plot_curves", spy)
-    plot_store(with_errors, with_errors.with_suffix(".svg"))
-    plot_store(with_errors, with_errors.with_suffix(".svg"), Picture(confidence=95))
+    plot_stores([with_errors], with_errors.with_suffix(".svg"))
+    plot_stores([with_errors], with_errors.with_suffix(".svg"), Picture(confidence=95))
     one, wide = (np.array(curve.y_err) for curve in drawn)
     assert one == pytest.approx(0.1 / math.sqrt(2))
     assert wide == pytest.approx(2.262157 * one)
