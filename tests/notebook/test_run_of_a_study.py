@@ -199,32 +199,47 @@ def test_who_awaits_it_and_is_cancelled_stops_it(here, profile):
     assert run.wait().interrupted == "SIGINT"
 
 
+LEFT = """
+    import os, sys, time, dask_espresso
+    study = dask_espresso.Study(
+        name="s", script="script.py", engine="python", parameters={{"x": [0, 2, 3, 4, 5], "s": 600}}
+    )
+    run = study.run({profile!r}, progress=False)
+    print(run._driver.pid, flush=True)
+    while not os.path.exists("begun"):
+        time.sleep(0.05)
+    {end}
+"""
+
+
+def leave(profile, end):
+    """Have a program begin a run, and end like this; give the ids of driver and simulations."""
+    program = textwrap.dedent(LEFT).format(profile=profile, end=end)
+    found = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    return int(found.stdout), *(int(line) for line in Path("begun").read_text().split())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), 9)", "sys.exit()"])
 def test_it_ends_with_the_program_that_began_it(here, end):
     """Workers and simulations, too; with the profile for this machine, which has its own."""
-    program = f"""
-        import os, sys, time, dask_espresso
-        study = dask_espresso.Study(
-            name="s", script="script.py", engine="python",
-            parameters={{"x": [0, 2, 3, 4, 5], "s": 600}},
-        )
-        run = study.run(progress=False)
-        print(run._driver.pid, flush=True)
-        while not os.path.exists("begun"):
-            time.sleep(0.05)
-        {end}
-    """
-    found = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True
-    )
-    driver = int(found.stdout)
-    simulations = [int(line) for line in Path("begun").read_text().split()]
-    assert wait_until(lambda: not is_running(driver))
-    assert wait_until(lambda: not any(map(is_running, simulations)))
+    pids = leave(None, end)
+    assert wait_until(lambda: not any(map(is_running, pids)))
     store = dask_espresso.open_store("s.h5")
     assert store.status()["driver"] is None
     assert store.status()["done"] == 1
+
+
+@pytest.mark.slow
+def test_a_notebook_that_dies_leaves_no_job(slurm, here):
+    (here / "slurm.yaml").write_text(
+        "cluster: slurm\njobs: 1\noptions: {interface: lo, cores: 2, memory: 1 GB}\n"
+    )
+    pids = leave("slurm.yaml", "os.kill(os.getpid(), 9)")
+    assert wait_until(lambda: not any(map(is_running, pids)))
+    assert (slurm / "cancelled").read_text().split() == ["1"]
+    assert dask_espresso.open_store("s.h5").status()["jobs"] == []
+    assert dask_espresso.open_store("s.h5").status()["done"] == 1
 
 
 def test_what_jupyter_sets_for_itself_reaches_no_simulation(monkeypatch):
