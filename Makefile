@@ -12,7 +12,7 @@ WORKERS := tests/clusters/test_worker_faults.py
 unexport PYTHONDONTWRITEBYTECODE
 
 # Each target that people call says at its right what it is for.
-.PHONY: help run test test-slow test-faults test-clusters test-network test-pythons bench validate docs lint format coverage release-check clean
+.PHONY: help run test test-slow test-faults test-clusters test-network test-browser test-pythons bench validate docs lint format coverage release-check clean
 .PHONY: test-slurm test-slurm-workers test-slurm-others test-htcondor test-htcondor-workers test-htcondor-others
 
 run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and its curve
@@ -55,6 +55,10 @@ test-pythons: $(VENV)/ready   ## the oldest dependencies, and the other Pythons 
 # As root, what is missing on a Debian is installed; else it says that nothing was tried.
 test-network: $(VENV)/ready   ## slow and cut lines, firewalls: three hosts that are made for it
 	tests/network/with-hosts.sh $(BIN)/python -m pytest tests/network
+
+# As root, Chromium is installed on a Debian; else it says that nothing was tried.
+test-browser: $(VENV)/ready   ## pages that are made, in a real browser
+	tests/browser/with-chromium.sh $(BIN)/python -m pytest tests/browser
 
 # BENCH=--quick takes a few minutes, BENCH=cost is one of them; with PYPRESSO=… also ESPResSo.
 bench: $(VENV)/ready          ## what simulations cost, beside other ways to run them, on an idle machine

@@ -18,7 +18,7 @@ from .commands.run import run, submit
 from .commands.start import init, job_script
 from .commands.terminal import console
 from .commands.trial import check, try_
-from .commands.views import export, failures, files, log, plot, points, show, status
+from .commands.views import export, failures, files, log, plot, points, report, show, status
 from .errors import DaskEspressoError, InputError
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -80,8 +80,8 @@ def main(debug: bool) -> None:
 
 
 _COMMANDS = (
-    run, submit, check, try_, points, status, failures, log, cost, show, plot, export, files,
-    analyze, merge, forget, init, job_script,
+    run, submit, check, try_, points, status, failures, log, cost, show, plot, report, export,
+    files, analyze, merge, forget, init, job_script,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

@@ -223,6 +223,28 @@ def export(store: Path, file: Path) -> None:
 
 @click.command()
 @STORE
+@click.option("-o", "--output", type=PATH, metavar="FILE.html",
+              help="Default: the store with .html.")  # fmt: skip
+@CONFIDENCE
+def report(store: Path, output: Path | None, confidence: float | None) -> None:
+    """Write a page about STORE: results, failures, cost.
+
+    It is one file that opens without a network, in any browser, and runs nothing of a result's.
+
+    \b
+    Example:
+      dask-espresso report lj_pressure.h5
+    """
+    from ..views.report import write_report
+
+    path = output or store.with_suffix(".html")
+    notes = write_report(store, path, confidence)
+    click.echo(f"wrote {path}")
+    warn(notes)
+
+
+@click.command()
+@STORE
 @click.argument("simulation", metavar="[ID]", default="")
 def files(store: Path, simulation: str) -> None:
     """Say which simulations in STORE have left files; or give the paths of those of one, by its ID.
