@@ -31,8 +31,8 @@ def as_html(title: str, lines: Lines) -> str:
 
     Examples
     --------
-    >>> as_html("Store", [("study", "<b>")])[-62:]
-    '<th>study</th><td>&lt;b&gt;</td></tr></table>'
+    >>> as_html("Store", [("study", "<b>")]).endswith("&lt;b&gt;</td></tr></table>")
+    True
     """
     style = 'style="text-align: left"'
     rows = [
