@@ -192,7 +192,8 @@ def groups_of(source: Source, found: re.Match[str]) -> dict[str, Any]:
 
 # what is no number to JSON and YAML, and is hardly meant as anything else
 _MEANT_AS_NUMBER = re.compile(
-    r"[-+]?(?:\d+\.\d*|\.\d+)[dD][-+]?\d+|[-+]?\d+[dD][-+]\d+"  # Fortran's
+    r"[-+]?(?:\d+\.\d*|\.\d+)[dDqQ][-+]?\d+|[-+]?\d+[dDqQ][-+]\d+"  # Fortran's
+    r"|[-+]?(?:\d+\.\d*|\.\d+)[-+]\d{3}"  # also Fortran's, where an exponent has three digits
     r"|[-+]?\d*,\d+(?:[eEdD][-+]?\d+)?|[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?"  # commas
     r"|[-+]?(?:nan|inf|infinity)(?:\(\w*\))?|[-+]?1\.#\w+|\*+",
     re.ASCII | re.IGNORECASE,
