@@ -275,8 +275,8 @@ def test_a_text_where_one_is_meant():
 # of one notation a table makes a number, of the other none; JSON has but its own
 @pytest.mark.parametrize(
     "text",
-    ["1.0D+02", "1.0d0", "1.0Q+02", "1.0-100", "-.5+120", "-.5D-1", "1d+3", "1,5", "-0,5e3", "1,234,567.5", "****", "*", "nan",
-     "-Infinity", "nan(ind)", "1.#QNAN", " 1,5 "],
+    ["1.0D+02", "1.0d0", "1.0Q+02", "1.0-100", "-.5+120", "-.5D-1", "1d+3", "1,5", "-0,5e3",
+     "1,234,567.5", "****", "*", "nan", "-Infinity", "nan(ind)", "1.#QNAN", " 1,5 "],
 )  # fmt: skip
 def test_texts_that_are_meant_as_numbers_are_refused(text):
     for value in (text, [1, text], {"a": {"b": text}}):
