@@ -202,7 +202,9 @@ class Study(Simulations, Interface, Presentation):
     def snapshot(self) -> dict[str, Any]:
         """Give what :meth:`from_snapshot` needs; it can be written as JSON."""
         later = (*_LATER, *Interface.model_fields)  # without them it is as it was before them
-        return self.model_dump(exclude={name for name in later if getattr(self, name) is None})
+        given = self.model_dump(exclude={name for name in later if getattr(self, name) is None})
+        shown = {name: given.pop(name) for name in Presentation.model_fields if name in given}
+        return given | shown  # in the order that people see: the name first
 
     @classmethod
     def from_snapshot(cls, snapshot: dict[str, Any]) -> Study:
