@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import InputError
 from ..outcome import Outcome
 from ..store.arrays import Column, Values, objects
+from ..store.columns import EXACT
 from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FULL = 0.5  # of a grid there has to be so much for it to be one
-_EXACT = 2.0**53  # whole numbers up to here are floats, too
 _REPLICA, _POINT = "replica", "point"
 
 
@@ -184,7 +184,7 @@ def _spread(shape: tuple[int, ...], at: tuple[Values, ...], values: Values) -> V
 
 def _are_exact(values: Values) -> bool:
     """Say whether whole numbers are the same as floats."""
-    return values.dtype.kind == "b" or not (np.abs(values.astype(float)) > _EXACT).any()
+    return values.dtype.kind == "b" or not (np.abs(values.astype(float)) > EXACT).any()
 
 
 def _stacked(column: Column, rows: Any) -> Values | None:

@@ -12,13 +12,13 @@ import numpy as np
 from ..errors import BadValueError
 from ..inputs.expression import Expression
 from ..store.arrays import Values
+from ..store.columns import EXACT
 
 if TYPE_CHECKING:
     from ..inputs.simulations import Simulations
 
 _FEWEST = 2  # simulations: one alone has its own region, which says nothing
 _MOST_VALUES = 8  # that `x in [a, b]` lists
-_EXACT = 2**53  # whole numbers beyond are no floats
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _EXACT
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < EXACT
 
 
 def _bounds(name: str, values: list[Any], codes: Values, group: Values) -> Iterator[_Bound]:

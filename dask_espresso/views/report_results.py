@@ -119,11 +119,11 @@ def spreads_of(points: Points, numbers: Numbers, names: Sequence[str]) -> list[H
 
     In units of their own errors, where they say them; otherwise of the scatter of all of them.
     """
-    found = []
+    found, group_of = [], _group_of(points)
     for name in names[:_MAX_FIGURES]:
         rows = points.rows[(numbers.done & numbers.have(name))[points.rows]]
         rows = rows[np.isfinite(numbers.values(name)[rows])]
-        groups = _group_of(points)[rows]
+        groups = group_of[rows]
         counts = np.bincount(groups, minlength=len(points))[groups]
         rows, groups, counts = (each[counts > 1] for each in (rows, groups, counts))
         values, errors = numbers.values(name)[rows], numbers.errors(name)[rows]
