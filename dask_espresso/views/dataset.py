@@ -184,7 +184,7 @@ def _spread(shape: tuple[int, ...], at: tuple[Values, ...], values: Values) -> V
 
 def _are_exact(values: Values) -> bool:
     """Say whether whole numbers are the same as floats."""
-    return values.dtype.kind == "b" or not (np.abs(values.astype(float)) > EXACT).any()
+    return values.dtype.kind == "b" or not ((values > EXACT) | (values < -EXACT)).any()
 
 
 def _stacked(column: Column, rows: Any) -> Values | None:

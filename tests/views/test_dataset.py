@@ -138,6 +138,14 @@ def test_whole_numbers_are_never_others(store, large):
     assert data.attrs["left_out"] == ["ragged"]
 
 
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, -(2**63)])
+def test_the_first_whole_number_that_no_float_holds_stays(store, number):
+    """As a float it is one less, which looks as if a float held it."""
+    path = store(lambda one: {"n": number} if one.replica else None, parameters={"x": [1, 2]})
+    data = dask_espresso.dataset(path)
+    assert [int(data.n.sel(x=x, replica=1)) for x in (1, 2)] == [number, number]
+
+
 def test_curves_that_end_sooner_are_filled_with_nan(store):
     def result(one):
         r = R[: 1 + one.parameters["x"]]
