@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .analyses import analyses_of, own_result, owners_of, said_axes, with_analysis
-from .driver import Driver, drive, failing_files
+from .driver import Driver, drive
 from .errors import BadValueError, InputError, unknown
-from .files import open_file
+from .files import failing_files, open_file
 from .inputs.lineage import Lineage
 from .inputs.profile import Profile
 from .inputs.stored_study import stored_study

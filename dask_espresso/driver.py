@@ -7,7 +7,7 @@ import itertools
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from .cluster.transfers import Arrival
 from .cluster.workers import NO_SCHEDULER, Workers, loss_of_scheduler
 from .errors import DaskEspressoError, InputError, ResumableError, ScriptChangedError
 from .feed import Feed
-from .files import describe_error
+from .files import failing_files
 from .inputs.choice import EVERYTHING, Choice
 from .inputs.profile import Profile, load_profile
 from .inputs.script_file import with_program
@@ -35,9 +35,11 @@ from .outcome import Status
 from .paths import expand
 from .plan import plan_of
 from .process.order import Order, Workload
+from .process.probe import Probe
 from .process.task import TaskResults, run_simulations
 from .record import pack
 from .signals import StopRequest, stop_requests
+from .store.noting import noted_by
 from .store.reading import store_path
 from .store.store import Entry, open_store
 from .tally import InterruptedRunError, Summary, Tally
@@ -108,6 +110,8 @@ def run_study(
         plan = plan_of(study, opened, retry_failed=retry_failed, choice=choice)
         tally = Tally(study, opened, plan)
         driver = Driver(tally, workload, stop, display or Display(), study.retries)
+        if driver.todo:
+            driver.on_engine = noted_by(opened, workload, profile)
         drive(driver, profile)
     # what is said beside a run does not end it
     summary = driver.summary()
@@ -158,6 +162,11 @@ class Driver:
         Shows how far it is.
     retries : int
         How often a failed simulation is tried again.
+
+    Attributes
+    ----------
+    on_engine : callable
+        Called with what the first start of the engine has shown.
     """
 
     def __init__(
@@ -176,6 +185,7 @@ class Driver:
         self._feed = Feed(tally.plan, retries=retries, time_limit=workload.time_limit)
         self.todo = self._feed.n_left
         self._counts = tally.counts
+        self.on_engine: Callable[[Probe], None] = lambda _: None
 
     def work(self, cluster: Cluster, worker_timeout: float) -> None:
         """Run everything that is to be run, or as much as a request to stop leaves time for.
@@ -207,6 +217,7 @@ class Driver:
                 is_begun=bool(self._counts.before),
             )
             if found:
+                self.on_engine(found)
                 self._say_why_fresh(found.reason)
             self._work()
 
@@ -333,17 +344,3 @@ class Driver:
     def summary(self) -> Summary:
         """Say what the run has come to."""
         return self._tally.summary(self.stop.signal)
-
-
-@contextlib.contextmanager
-def failing_files(path: Path) -> Iterator[None]:
-    """Say in one message that a file system fails, wherever that is noticed."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None or isinstance(error, ConnectionError):
-            raise
-        raise ResumableError(
-            f"{error.filename or path}: {describe_error(error)}, and run again: "
-            "all that was recorded is safe"
-        ) from error

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
+from .errors import ResumableError
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
@@ -150,6 +152,20 @@ def describe_error(error: OSError) -> str:
     if is_away(error):
         return f"{said}; wait until its file system is well again: its server or disk may be away"
     return said
+
+
+@contextlib.contextmanager
+def failing_files(path: Path) -> Iterator[None]:
+    """Say in one message that a file system fails, wherever that is noticed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or isinstance(error, ConnectionError):
+            raise
+        raise ResumableError(
+            f"{error.filename or path}: {describe_error(error)}, and run again: "
+            "all that was recorded is safe"
+        ) from error
 
 
 def is_open_at(path: Path, fd: int) -> bool:

@@ -138,18 +138,26 @@ def points(study: str, store: Path | None, settings: tuple[str, ...], file: Path
 @CONFIDENCE
 @click.option("--all", "is_all", is_flag=True,
               help="Also what is recorded, and not part of the study as it is now.")  # fmt: skip
-def show(store: Path, confidence: float | None, is_all: bool) -> None:
+@click.option("--provenance", "is_provenance", is_flag=True,
+              help="Instead: texts, commit, engine, who, when, which versions.")  # fmt: skip
+def show(store: Path, confidence: float | None, is_all: bool, is_provenance: bool) -> None:
     """Show a table of results: a row a point, its replicas pooled.
 
     2.4233(40) is 2.4233 give or take 0.0040: one standard error, or --confidence.
+    With --provenance: where all this came from.
 
     \b
     Example:
       dask-espresso show lj_pressure.h5
     """
-    from ..views.show import print_table
+    if is_provenance:
+        from ..views.provenance import print_provenance
 
-    warn(print_table(store, output_console(), confidence, is_all))
+        print_provenance(store, output_console())
+    else:
+        from ..views.show import print_table
+
+        warn(print_table(store, output_console(), confidence, is_all))
     check_output()
 
 

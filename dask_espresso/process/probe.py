@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..inputs.shipped import SIMULATIONS
 from ..script.fingerprint import KNOWN, top_of
 from .cause import brief
 from .launcher import does_fit, fitting, kind_of_program, remedy
+from .machine import machine
 from .report import ProcessReport
 from .run import (
     PROBE,
@@ -49,6 +50,8 @@ class Probe:
         Why they are not forked although they might be, or empty.
     launcher : str
         The program that starts several ranks, and which MPI it is of; empty for one rank.
+    about : dict
+        What is to be kept of engine and machine beside results.
     """
 
     version: str = ""
@@ -56,6 +59,7 @@ class Probe:
     start: str = "spawn"
     reason: str = ""
     launcher: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 def probe(runner: Runner, engine: Engine) -> Probe:
@@ -72,11 +76,17 @@ def _probe_program(engine: Engine) -> Probe:
     """See that a program is there; what it is asked for would be a simulation."""
     program = process_command(engine, process_environment(engine, Path(), ""))[0]
     if shutil.which(program):
-        return Probe()
+        return Probe(about=_about(engine, {}))
     return Probe(
         error=f"program {program!r}: is not on {socket.gethostname()}, or may not be run; correct "
         f"`program` in the study, or set `command` under `engines`, {engine.name!r} in the profile"
     )
+
+
+def _about(engine: Engine, found: dict[str, Any]) -> dict[str, Any]:
+    """Say what is to be kept of an engine, and of the machine that it was started on."""
+    told = {key: found[key] for key in ("version", "python", "numpy", "mpi", "build") if found}
+    return {"name": engine.name, "ranks": engine.ranks, **told, **machine()}
 
 
 class _EngineError(RuntimeError):
@@ -85,15 +95,16 @@ class _EngineError(RuntimeError):
 
 def _probe_one(runner: Runner, engine: Engine) -> Probe:
     found = _found(engine, runner.run_probe(replace(engine, start="spawn")))
-    version = str(found["version"])
+    version, about = str(found["version"]), _about(engine, found)
     if not engine.may_fork:
-        return Probe(version=version)
+        return Probe(version=version, about=about)
     reason = _difference(runner, engine, found)
     if reason and engine.start == "fork":
         raise _EngineError(f"start: fork: {reason}; write `start: auto`")
     if reason:
         runner.warm_start(engine).give_up(reason)
-    return Probe(version=version, start="spawn" if reason else "fork", reason=reason)
+    start = "spawn" if reason else "fork"
+    return Probe(version=version, start=start, reason=reason, about=about)
 
 
 def _found(engine: Engine, report: ProcessReport) -> dict[str, Any]:
@@ -120,8 +131,12 @@ def _probe_ranks(runner: Runner, engine: Engine) -> Probe:
     report = runner.run_probe(replace(engine, start="spawn"), _ODD_LIMIT if is_odd else PROBE_LIMIT)
     failure = report.failure()
     if not failure and report.output.payload()["ranks"] in (engine.ranks, None):
-        version = str(report.output.payload()["version"])
-        return Probe(version=version, launcher=f"{launcher} ({theirs})" if theirs else launcher)
+        found = report.output.payload()
+        return Probe(
+            version=str(found["version"]),
+            launcher=f"{launcher} ({theirs})" if theirs else launcher,
+            about=_about(engine, found),
+        )
     if not failure or is_odd:
         seen = "" if failure else f"the engine sees {report.output.payload()['ranks']}: "
         raise _EngineError(f"ranks: {engine.ranks}: {seen}{_misfit(runner, engine, launcher)}")

@@ -7,7 +7,8 @@ started: ``arguments``, ``path``, ``variables`` of the environment, ``files`` in
 directory, ``signals`` (how they are treated), ``umask``, ``locale``, ``decimals``, ``denormals``;
 ``positions``, of a few particles that the engine has moved with seeded noise, or why it has not;
 ``ranks``, how many MPI processes the engine sees, or None; and ``mpi``, the library that it has
-them of, by ``path`` and ``version``.
+them of, by ``path`` and ``version``; ``build``, what the engine says of how it was made: features,
+packages, commit.
 
 With ``"mpi4py": True`` scripts use that, and it is asked for the number of ranks.
 """
@@ -75,7 +76,27 @@ def move_with_espressomd():
     system.part.add(pos=START)
     system.thermostat.set_langevin(kT=1.0, gamma=1.0, seed=42)
     system.integrator.run(STEPS)
-    return system.part.all().pos.tolist(), int(system.cell_system.get_state()["n_nodes"])
+    positions = system.part.all().pos.tolist()
+    return positions, int(system.cell_system.get_state()["n_nodes"]), build_of_espressomd()
+
+
+def build_of_espressomd():
+    """Say of which features and which commit this ESPResSo is."""
+    import espressomd.version
+
+    build = {"features": sorted(espressomd.features())}
+    for name in ("git_branch", "git_commit", "git_state"):
+        with contextlib.suppress(Exception):  # they are not in every version
+            build[name] = str(getattr(espressomd.version, name)())
+    return build
+
+
+def build_of_lammps(engine):
+    """Say of which packages this LAMMPS is."""
+    build = {"packages": sorted(engine.installed_packages), "date": engine.version()}
+    with contextlib.suppress(Exception):  # it is not in every version
+        build["accelerators"] = engine.accelerator_config
+    return build
 
 
 def move_with_lammps():
@@ -98,24 +119,25 @@ def move_with_lammps():
         run {STEPS}
     """)
     positions, ranks = list(engine.gather_atoms("x", 1, 3)), engine.extract_setting("world_size")
+    build = build_of_lammps(engine)
     engine.finalize()
-    return positions, ranks
+    return positions, ranks, build
 
 
 def move_nothing():
     """Give no positions, and the number of ranks if mpi4py is to say that."""
-    return [], preload("mpi4py.MPI").COMM_WORLD.size if params.get("mpi4py") else None
+    return [], preload("mpi4py.MPI").COMM_WORLD.size if params.get("mpi4py") else None, {}
 
 
 def moved(module):
-    """Give the moved particles' positions, or why there are none, and the number of ranks."""
+    """Give positions of moved particles, or why there are none, number of ranks, and the build."""
     move = {"espressomd": move_with_espressomd, "lammps": move_with_lammps}.get(
         module, move_nothing
     )
     try:
         return move()
     except Exception as error:  # such as of a build that lacks something
-        return f"{type(error).__name__}: {error}", None
+        return f"{type(error).__name__}: {error}", None, {}
 
 
 def mpi_library():
@@ -138,7 +160,7 @@ params = dask_espresso.get_data_from_stdin()
 python = platform.python_version()
 module = params.get("module", "")
 version = module_version(module) if module else "Python " + python
-positions, ranks = moved(module)
+positions, ranks, build = moved(module)
 result = {
     "version": version,
     "python": python,
@@ -150,5 +172,6 @@ result = {
     "positions": positions,
     "ranks": ranks,
     "mpi": mpi_library(),
+    "build": build,
 }
 print(dask_espresso.encode_transport_data(result))

@@ -7,6 +7,7 @@ import sys
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..outcome import Outcome, Status
+from .provenance import Provenance
 
 
 class Head(NamedTuple):
@@ -46,6 +47,8 @@ class StoreContents(Generic[Row]):
         that was before modules were recorded.
     versions : dict of str to dict
         The files of each version of the code, and their hashes.
+    provenance : dict
+        Where these came from, see :mod:`.provenance`; empty in stores of before it was recorded.
     published_as : dict or None
         What the HDF5 file says of all this, as :func:`~dask_espresso.store.hdf5.write_hdf5`
         takes it; None where there is no
@@ -59,6 +62,7 @@ class StoreContents(Generic[Row]):
     outcomes: dict[str, Row]
     code_hash: str = ""
     versions: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    provenance: Provenance = dataclasses.field(default_factory=dict)
     owner: dict[str, Any] = dataclasses.field(default_factory=dict)
     published_as: dict[str, Any] | None = None
     n_published: int = 0

@@ -26,6 +26,7 @@ from .columns import Path as ColumnPath
 from .contents import Head
 from .index import coded, read_codes, read_places
 from .nested import untabulate
+from .provenance import Provenance, checked
 from .seal import check_seal, seal_of
 from .table import OUTCOME_FIELDS, Table
 from .variables import write_columns
@@ -37,6 +38,7 @@ _MANY = 10  # times as long takes a text that is read alone
 _ONCE_ZERO = ("outcome", ("peak_memory",))  # in stores of before, where it was not known
 _NEEDED = ("status", "sequence")  # fields that every store has
 _VERSIONS = "_code/versions"  # in a group, so that it is no variable
+_PROVENANCE = "_code/provenance"
 _NAMES_OF_STUDY = "parameters_of_study"
 
 
@@ -49,7 +51,7 @@ class Published:
     ----------
     study : dict
         The study as it was when this was published.
-    script_hash, code_hash, versions
+    script_hash, code_hash, versions, provenance
         As in :class:`~dask_espresso.store.contents.StoreContents`, then.
     size : int
         The number of rows.
@@ -64,6 +66,8 @@ class Published:
             self.script_hash = str(file.attrs["script_hash"])
             self.code_hash = str(file.attrs.get("code_hash", ""))
             self.versions = json.loads(file[_VERSIONS][()]) if _VERSIONS in file else {}
+            known = json.loads(file[_PROVENANCE][()]) if _PROVENANCE in file else {}
+            self.provenance = checked(known)
             self.size = len(file[DIMENSION])
             self._names = find_columns(file)
             self.has_names_of_study = bool(file.attrs.get(_NAMES_OF_STUDY, False))
@@ -252,6 +256,7 @@ def write_hdf5(
     script_hash: str,
     code_hash: str = "",
     versions: dict[str, dict[str, str]] | None = None,
+    provenance: Provenance | None = None,
     may_replace: Callable[[], bool] | None = None,
 ) -> int:
     """Replace the HDF5 file by one with what a table holds, at once and as a whole.
@@ -262,7 +267,7 @@ def write_hdf5(
         The file.
     table : Table
         All outcomes that it is to hold.
-    study, script_hash, code_hash, versions
+    study, script_hash, code_hash, versions, provenance
         As in :class:`~dask_espresso.store.contents.StoreContents`.
     may_replace : callable, optional
         Asked at the last moment.
@@ -282,6 +287,8 @@ def write_hdf5(
         _write_attributes(file, study, script_hash)
         file.attrs["code_hash"] = code_hash
         file[_VERSIONS] = json.dumps(versions or {})
+        if provenance:
+            file[_PROVENANCE] = json.dumps(provenance)
         if table.has_names_of_study:
             file.attrs[_NAMES_OF_STUDY] = True
         write_columns(file, table, study)

@@ -24,6 +24,7 @@ from .claim import Claim, describe_owner
 from .columns import ABSENT
 from .contents import StoreContents
 from .hdf5 import write_hdf5
+from .provenance import all_of, of_versions
 from .reading import claim_path, differences, is_same, journal_path, read_store, store_path
 from .table import ID_TYPE, Table
 
@@ -262,6 +263,7 @@ def _write(
     versions = {
         name: files for store in stores for name, files in store.versions.items() if name in used
     }
+    provenance = all_of(store.provenance for store in stores)
     try:
         claim = Claim(claim_path(output))
         try:
@@ -269,6 +271,7 @@ def _write(
             with _gathered(files_path(output), rows.values(), places, merged):
                 write_hdf5(
                     output, table, first.study, first.script_hash, first.code_hash, versions,
+                    of_versions(provenance, versions),
                     may_replace=lambda: claim.is_ours and not output.exists(),
                 )  # fmt: skip
         finally:

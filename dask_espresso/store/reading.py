@@ -9,11 +9,11 @@ import errno
 import json
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..errors import InputError
+from ..errors import InputError, ResumableError
 from ..files import aside_of, followed
 from ..identity import IDS, simulation_id
 from ..inputs.stored_study import stored_study
@@ -23,13 +23,16 @@ from .claim import holder
 from .contents import Row, StoreContents
 from .hdf5 import Published, open_hdf5
 from .journal import read_journal
+from .provenance import Provenance, checked, united
 from .reader import Reader
 from .rows import Rows
+from .table import Table
 
 T = TypeVar("T")
 
-# a journal record begins with one of these; an outcome's sequence number follows
-DESCRIPTION, OUTCOME = b"D", b"O"
+# a journal record begins with one of these; an outcome's sequence number follows. Those that a
+# reader does not know it passes over
+DESCRIPTION, OUTCOME, PROVENANCE = b"D", b"O", b"P"
 SEQUENCE = struct.Struct("<Q")
 # What every simulation of one store has in common; the script's hash is compared separately.
 _IDENTITY = ("name", "engine", "seed")
@@ -189,12 +192,15 @@ class _Recorded(Generic[Row]):
         self.descriptions: list[Description] = []
         self.rows: dict[str, Row] = {}
         self.count = 0
-        for record in read_records(path):
+        self.provenance: Provenance = {}
+        for record in _read_records(path):
             if isinstance(record, Outcome):
                 self.count += 1
                 put_latest(self.rows, record.id, keep(record))
-            else:
+            elif isinstance(record, Description):
                 self.descriptions.append(record)
+            else:
+                self.provenance = united(self.provenance, record)
 
 
 def _contents_of(
@@ -223,6 +229,7 @@ def _contents_of(
         contents.study, contents.script_hash = described.study, described.script_hash
         contents.code_hash = described.code_hash
         contents.versions = {**contents.versions, **described.versions}
+    contents.provenance = united(contents.provenance, recorded.provenance)
     contents.n_unpublished = recorded.count
     contents.owner = holder(claim_path(path))
     return contents
@@ -241,6 +248,7 @@ def _published_contents(published: Published, outcomes: dict[str, Row]) -> Store
             "code_hash": published.code_hash,
             "versions": published.versions,
         },
+        provenance=published.provenance,
         n_published=published.size,
     )
 
@@ -262,7 +270,30 @@ class Description(NamedTuple):
     versions: dict[str, dict[str, str]] = {}  # noqa: RUF012
 
 
-def read_records(path: Path) -> Iterator[Outcome | Description]:
+def all_recorded(path: Path, published: Published | None, wanted: Collection[str]) -> Table:
+    """Give all outcomes of file and journal.
+
+    Raises
+    ------
+    ResumableError
+        If one of those that are wanted is not there any more.
+    """
+    table = Table(published)
+    for record in _read_records(path):
+        if isinstance(record, Outcome):
+            table.add(record)
+        elif published and isinstance(record, Description):
+            check_same_study(path, published.study, record)
+    if missing := set(wanted) - table.ids:
+        raise ResumableError(
+            f"{journal_path(path)}: {len(missing)} outcomes that were recorded cannot be "
+            "read back: it was damaged during the run; nothing was published; run again to "
+            "run those again"
+        )
+    return table
+
+
+def _read_records(path: Path) -> Iterator[Outcome | Description | Provenance]:
     """Read what the journal beside a store holds, one after the other."""
     ids = 1
     for record in read_journal(journal_path(path)):
@@ -278,6 +309,8 @@ def read_records(path: Path) -> Iterator[Outcome | Description]:
                 if ids < IDS:
                     outcome.id = simulation_id(outcome.parameters, outcome.replica)
                 yield outcome
+            elif record[:1] == PROVENANCE:
+                yield checked(json.loads(record[1:]))
         except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
             raise InputError(
                 f"{journal_path(path)}: holds what no driver wrote ({error}); move it away"

@@ -22,24 +22,25 @@ from ..files import describe_error, file_number, remove_leftovers
 from ..identity import IDS
 from ..inputs.stored_study import stored_study
 from ..kept import announce_removal, files_path, remove_announced
-from ..outcome import Outcome, Status
+from ..outcome import Status
 from .admission import check_contents, check_place, description, is_of
 from .claim import Claim
 from .contents import Head, StoreContents
 from .hdf5 import Published, open_hdf5, write_hdf5
 from .journal import Journal
+from .provenance import Provenance, news, of_versions, united
 from .reading import (
     DESCRIPTION,
     OUTCOME,
+    PROVENANCE,
     SEQUENCE,
-    check_same_study,
+    all_recorded,
     claim_path,
     journal_path,
-    read_records,
     read_rows,
 )
 from .reading import read_store as read_store
-from .table import ID_TYPE, Table
+from .table import ID_TYPE
 
 if TYPE_CHECKING:
     from ..files import Record
@@ -72,6 +73,8 @@ class Store:
         The HDF5 file.
     statuses : dict of str to Status
         What is recorded, by the simulation's id.
+    provenance : dict
+        Where the versions of the code came from, see :mod:`.provenance`.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Store:
     ) -> None:
         self.path = path
         self.statuses = {name: outcome.status for name, outcome in keep.outcomes.items()}
+        self.provenance = keep.provenance
         self._study, self._claim = study, claim
         self._sequence = max((o.sequence for o in keep.outcomes.values()), default=0)
         self._file_number = file_number(path)
@@ -133,6 +137,13 @@ class Store:
         self.statuses.update((entry.id, entry.status) for entry in entries)
         if self._is_named_anew and self._is_changed:
             self.publish()  # a table of the file has all simulations under the same names
+
+    def note(self, provenance: Provenance) -> None:
+        """Write down where code came from, as far as that is not known yet."""
+        if new := news(self.provenance, provenance):
+            self._journal.append([(PROVENANCE + json.dumps(new).encode(),)])
+            self.provenance = united(self.provenance, new)
+            self._is_changed = True
 
     def _check_ours(self) -> None:
         try:
@@ -214,25 +225,16 @@ class Store:
     def _write(self, forgotten: Collection[str] = ()) -> int:
         """Write the HDF5 file, out of the one before and the journal; give its number of rows."""
         with open_hdf5(self.path) as published:
-            table = Table(published)
-            for record in read_records(self.path):
-                if isinstance(record, Outcome):
-                    table.add(record)
-                elif published:
-                    check_same_study(self.path, published.study, record)
-            if missing := self.statuses.keys() - table.ids:
-                raise ResumableError(
-                    f"{self._journal.path}: {len(missing)} outcomes that were recorded cannot be "
-                    "read back: it was damaged during the run; nothing was published; run again to "
-                    "run those again"
-                )
+            table = all_recorded(self.path, published, self.statuses.keys())
             table.remove(forgotten)
             table.sort(self._order)
             if self._study.lineage or (published and published.has_names_of_study):
                 table.take_parameters(self._study)
+            known = of_versions(self.provenance, self._description["versions"])
             self._file_number = write_hdf5(
-                self.path, table, **self._description, may_replace=self._may_publish
-            )
+                self.path, table, **self._description, provenance=known,
+                may_replace=self._may_publish,
+            )  # fmt: skip
             return len(table)
 
     @functools.cached_property

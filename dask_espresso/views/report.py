@@ -27,6 +27,7 @@ from .export import check_free, write_output
 from .intervals import meaning
 from .numbers import Numbers
 from .points import Points
+from .provenance import facts_of, texts_of
 from .report_figures import Histogram, Work, drawn, histogram
 from .report_results import MAX_ROWS, Table, curves_of, spreads_of, table_of
 from .show import result_names
@@ -112,12 +113,18 @@ def _content(
             "work": [work] if (work := _work(reader)) else [],
         },
         "study": _text_of(contents.study),
+        "provenance": [list(facts_of(contents, version)) for version in contents.provenance],
+        "texts": [(title, _shown(text)) for title, text in texts_of(contents)],
     }
 
 
 def _text_of(study: dict[str, Any]) -> str:
     given = {key: value for key, value in study.items() if value is not None}
     return str(yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _shown(text: str) -> str:
+    return "\n".join(map(literal, text.expandtabs().splitlines()))
 
 
 def _date(seconds: float) -> str:
