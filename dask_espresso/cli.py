@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
+from .commands.archive import archive, reproduce
 from .commands.cost import cost
 from .commands.mend import analyze, forget, merge
 from .commands.run import run, submit
@@ -81,7 +82,7 @@ def main(debug: bool) -> None:
 
 _COMMANDS = (
     run, submit, check, try_, points, status, failures, log, cost, show, plot, report, export,
-    files, analyze, merge, forget, init, job_script,
+    files, analyze, merge, forget, archive, reproduce, init, job_script,
 )  # fmt: skip
 for _command in _COMMANDS:
     main.add_command(_command)

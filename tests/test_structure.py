@@ -21,6 +21,7 @@ FLOORS = (  # from the top
     {"feed", "tally"},
     {"plan"},
     {"check"},
+    {"archive"},
     {"views"},
     {"cluster"},
     {"store"},

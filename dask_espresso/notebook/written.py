@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import Any
 
 from ..errors import InputError
 from ..inputs.document import MAX_SIZE, Document
@@ -14,26 +12,12 @@ from ..inputs.point_files import with_point_files
 from ..inputs.program import found_words
 from ..inputs.script_file import shipped_simulations
 from ..inputs.study import Study as CheckedStudy
+from ..inputs.yaml_text import study_lines
 from ..paths import expand
 from ..views.export import write_output
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _MARK = "# Written by Study.run of dask_espresso, and written anew by the next one."
 _PLACED = ("script", "program")  # keys whose texts depend on where the file is
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts so that they stay texts: YAML has more than one idea of what is a number."""
-
-
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"')
-
-
-_Dumper.add_representer(str, _text)
-_Dumper.ignore_aliases = lambda *_: True  # type: ignore[method-assign]
 
 
 def write_study(given: dict[str, Any], checked: CheckedStudy, file: Path, *, ours: bool) -> None:
@@ -56,7 +40,7 @@ def write_study(given: dict[str, Any], checked: CheckedStudy, file: Path, *, our
     """
     if ours and file.exists() and not _is_ours(file):
         raise InputError(f"{file}: is there, and no run of a notebook wrote it; move it away")
-    text = "".join([f"{_MARK}\n" * ours, *_lines(given)])
+    text = "".join([f"{_MARK}\n" * ours, *study_lines(given)])
     content = text.encode()
     if len(content) > MAX_SIZE:
         raise InputError(
@@ -73,24 +57,6 @@ def write_study(given: dict[str, Any], checked: CheckedStudy, file: Path, *, our
 def _is_ours(file: Path) -> bool:
     with file.open("rb") as stream:
         return stream.read(len(_MARK)) == _MARK.encode()
-
-
-def _lines(data: dict[str, Any]) -> Iterator[str]:
-    for key, value in data.items():
-        names = value if isinstance(value, dict) and key == "parameters" and value else None
-        if names is None:
-            yield f"{key}: {_value(value)}\n"
-            continue
-        yield f"{key}:\n"
-        yield from (f"  {_value(name)}: {_value(of_name)}\n" for name, of_name in names.items())
-
-
-def _value(value: Any) -> str:
-    text = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=True, width=float("inf"), sort_keys=False,
-        allow_unicode=True,
-    )  # fmt: skip
-    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def placed(given: dict[str, Any], base: Path, directory: Path) -> dict[str, Any]:

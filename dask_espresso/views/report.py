@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from .standing import find_warnings
 from .texts import literal, some_of
 from .versions import Versions
 
+_MAX_TEXTS = 500_000  # characters of scripts and profiles
 _MAX_NAMED = 8  # hosts that the timeline tells apart
 _MEBIBYTE = 2**20
 
@@ -113,8 +115,8 @@ def _content(
             "work": [work] if (work := _work(reader)) else [],
         },
         "study": _text_of(contents.study),
-        "provenance": [list(facts_of(contents, version)) for version in contents.provenance],
-        "texts": [(title, _shown(text)) for title, text in texts_of(contents)],
+        "provenance": [_literal(facts_of(contents, version)) for version in contents.provenance],
+        "texts": _texts(contents),
     }
 
 
@@ -123,8 +125,18 @@ def _text_of(study: dict[str, Any]) -> str:
     return str(yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=100))
 
 
-def _shown(text: str) -> str:
-    return "\n".join(map(literal, text.expandtabs().splitlines()))
+def _literal(facts: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(literal(name), literal(text)) for name, text in facts]
+
+
+def _texts(contents: StoreContents[Outcome]) -> list[tuple[str, str]]:
+    """Give texts of scripts and profiles with their titles, as far as a page has room for them."""
+    shown, room = [], _MAX_TEXTS
+    for title, text in texts_of(contents):
+        room -= len(text)
+        lines = text.expandtabs().splitlines() if room >= 0 else ["`show --provenance` has it"]
+        shown.append((title, "\n".join(map(literal, lines))))
+    return shown
 
 
 def _date(seconds: float) -> str:

@@ -1,0 +1,66 @@
+"""Where files of the code are in a crate: beside each other as they were, so that they run."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+CODE = "code"  # a folder for each version
+_ELSEWHERE = "modules"  # in it, what was on the module path, far from the script
+_LEVELS = 3  # folders above the script's that belong to the code
+
+
+def version_folder(version: str) -> PurePosixPath:
+    """Give the folder of a version of the code."""
+    return PurePosixPath(CODE, _plain(version))
+
+
+def elsewhere(version: str) -> PurePosixPath:
+    """Give the folder in it that is to be on the module path."""
+    return version_folder(version) / _ELSEWHERE
+
+
+def places_of(version: str, about: dict[str, Any]) -> dict[str, PurePosixPath]:
+    """Give the place of each file of a version, by its name in the store.
+
+    Parameters
+    ----------
+    version : str
+    about : dict
+        What the store says of it, see :mod:`dask_espresso.store.provenance`; whoever wrote that,
+        no place is outside of the version's folder.
+    """
+    files = about.get("files", [])
+    ups = {str(file["name"]): _ups(str(file.get("path", ""))) for file in files}
+    depth = max((n for n in ups.values() if 0 <= n <= _LEVELS), default=0)
+    above = [_plain(part) for part in PurePosixPath(str(about.get("folder", ""))).parts[-depth:]]
+    folder = version_folder(version).joinpath(*(above if depth else []))
+    places = {}
+    for file in files:
+        name = str(file["name"])
+        parts = PurePosixPath(str(file.get("path", ""))).parts
+        if 0 <= ups[name] <= _LEVELS:
+            up = ups[name]
+            base = folder.parents[up - 1] if up else folder
+            places[name] = base.joinpath(*parts[up:])
+        else:
+            inside = [part for part in PurePosixPath(name).parts if part not in ("..", "/")]
+            places[name] = elsewhere(version).joinpath(*inside or ["module"])
+    return places
+
+
+def script_place(version: str, about: dict[str, Any]) -> PurePosixPath | None:
+    """Give the place of a version's script; None where the store does not have one."""
+    return places_of(version, about).get(str(about.get("script", "")))
+
+
+def _ups(path: str) -> int:
+    """Count the folders that a path goes up before it goes down; -1 where that is not how it is."""
+    parts = PurePosixPath(path).parts
+    up = next((i for i, part in enumerate(parts) if part != ".."), len(parts))
+    is_odd = not parts[up:] or ".." in parts[up:] or path.startswith("/")
+    return -1 if is_odd else up
+
+
+def _plain(part: str) -> str:
+    return part if part not in ("", ".", "..", "/") and "/" not in part else "folder"
