@@ -145,6 +145,8 @@ class Feed:
         for order, (status, elapsed_time) in zip(task, results, strict=False):
             self._longest = max(self._longest, elapsed_time)
             self._mean += (elapsed_time - self._mean) / min(_RECENT, self.n_ended + 1)
+            if status is Status.DONE:
+                self._plan.took(order.id, elapsed_time)
             ends.append(status is not Status.FAILED or not self._tries_again(order))
             self.n_ended += ends[-1]
         for order in task[len(results) :]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +17,15 @@ from .process.order import Order
 from .record import unpack
 from .store.store import Entry, Store
 from .targets import Standing
+from .views.cost import times_of_points
 from .views.standing import describe, progress_of, sample_of, standing_at
 
 if TYPE_CHECKING:
     from .inputs.simulations import Simulations
+
+
+_AHEAD = 1000  # simulations of which those that take longest are run first
+_UNKNOWN = -math.inf  # goes before everything that is known
 
 
 class Plan:
@@ -55,12 +61,79 @@ class Plan:
         """Give what is to be run next, at most so many."""
         return list(itertools.islice(self._orders, count))
 
+    def took(self, order_id: str, elapsed_time: float) -> None:
+        """Take note of how long a simulation that is done has taken, in seconds."""
+
     def note(self, entries: Sequence[Entry]) -> None:
         """Take note of outcomes that are recorded."""
 
     def describe(self) -> str:
         """Say how far points are from their targets, if there are any."""
         return ""
+
+
+class LongestFirst(Plan):
+    """Orders of several replicas of each point, those first that take longest.
+
+    What a point takes is known from the first of its replicas that is done; points of which nothing
+    is known go before all others. Those that take about the same stay in the study's sequence. Only
+    the next thousand simulations are compared, so that points get their replicas at about the same
+    time; of them, what takes little is left for the end, when it keeps all slots busy.
+
+    Parameters
+    ----------
+    study : Simulations
+    simulations : iterable of (int, Order)
+        What is to be run, with its place in the study, in the study's sequence.
+    count : int
+        How many these are.
+    known : mapping of int to float
+        How long simulations of points take, in seconds, as far as it is known.
+    """
+
+    def __init__(
+        self,
+        study: Simulations,
+        simulations: Iterable[tuple[int, Order]],
+        count: int,
+        known: Mapping[int, float],
+    ) -> None:
+        super().__init__((), count, study.count)
+        self._n_points = study.n_points
+        self._simulations = iter(simulations)
+        self._ranks = {point: _rank(time) for point, time in known.items()}
+        self._waiting: list[tuple[float, int, Order]] = []  # a heap: rank, place
+        self._points: dict[str, int] = {}  # of what was taken, where nothing is known of it
+
+    def take(self, count: int) -> Sequence[Order]:
+        """Give what is to be run next: what takes longest of what is at hand."""
+        missing = _AHEAD + count - len(self._waiting)
+        for place, order in itertools.islice(self._simulations, max(missing, 0)):
+            heapq.heappush(self._waiting, (self._rank_of(place), place, order))
+        orders: list[Order] = []
+        while self._waiting and len(orders) < count:
+            rank, place, order = heapq.heappop(self._waiting)
+            if rank != (now := self._rank_of(place)):  # its point has become known meanwhile
+                heapq.heappush(self._waiting, (now, place, order))
+                continue
+            if rank == _UNKNOWN:
+                self._points[order.id] = place % self._n_points
+            orders.append(order)
+        return orders
+
+    def took(self, order_id: str, elapsed_time: float) -> None:
+        """Take note of how long a point takes, when the first of its replicas is done."""
+        point = self._points.pop(order_id, None)
+        if point is not None:
+            self._ranks.setdefault(point, _rank(elapsed_time))
+
+    def _rank_of(self, place: int) -> float:
+        return self._ranks.get(place % self._n_points, _UNKNOWN)
+
+
+def _rank(elapsed_time: float) -> float:
+    """Say how early something is run that takes so long; the same within a fifth or so."""
+    return -round(4 * math.log2(max(elapsed_time, 1e-3)))
 
 
 class TargetPlan(Plan):
@@ -146,5 +219,10 @@ def plan_of(
             return TargetPlan(study, Standing(study.targets, study.n_points))
         standing = standing_at(store.path, study, lambda name: not is_wanted(name))
         return TargetPlan(study, standing)
-    orders = (Order.of(s) for s in study.simulations() if is_wanted(s.id))
-    return Plan(orders, sum(map(is_wanted, set(study.ids()))), study.count)
+    count = sum(map(is_wanted, set(study.ids())))
+    if study.replicas == 1:
+        return Plan((Order.of(s) for s in study.simulations() if is_wanted(s.id)), count, study.count)
+    simulations = enumerate(study.simulations())
+    wanted_orders = ((place, Order.of(s)) for place, s in simulations if is_wanted(s.id))
+    known = times_of_points(store.path, study) if count and store.statuses else {}
+    return LongestFirst(study, wanted_orders, count, known)

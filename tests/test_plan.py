@@ -5,11 +5,12 @@ import random
 import pytest
 
 from dask_espresso.feed import Feed
-from dask_espresso.inputs.study import Study
+from dask_espresso.inputs.study import Study, load_study
 from dask_espresso.outcome import Outcome, Status
-from dask_espresso.plan import TargetPlan
+from dask_espresso.plan import LongestFirst, Plan, TargetPlan, plan_of
+from dask_espresso.process.order import Order
 from dask_espresso.record import pack
-from dask_espresso.store.store import Entry
+from dask_espresso.store.store import Entry, open_store
 from dask_espresso.targets import Standing
 
 
@@ -94,3 +95,70 @@ def test_what_kills_its_workers_is_lost_and_used_up(study):
     ended = run(study, random.Random(0), is_lost=lambda o: o.replica == 1)
     assert list(ended.values()).count(Status.LOST) == study.n_points
     assert len(ended) > 20
+
+
+def timed(plan, slots, takes):
+    """Run a plan on slots, by a clock of our own; give the time that it took, and the sequence."""
+    feed, sequence, now = Feed(plan), [], 0.0
+    running = []  # (when it ends, task)
+    while feed.n_left:
+        while len(running) < slots and (task := feed.next_task(slots)):
+            sequence += task
+            running.append((now + sum(map(takes, task)), task))
+        now, task = running.pop(running.index(min(running, key=lambda pair: pair[0])))
+        feed.ran(task, [(Status.DONE, takes(order)) for order in task])
+    return now, sequence
+
+
+def takes_x_squared(order):
+    return float(order.parameters["x"] ** 2)
+
+
+@pytest.fixture
+def uneven():
+    return Study(name="s", script="s.py", parameters={"x": list(range(1, 11))}, replicas=7, seed=7)
+
+
+def orders_of(study):
+    return list(map(Order.of, study.simulations()))
+
+
+def test_what_takes_longest_is_not_left_for_the_end(uneven):
+    orders = orders_of(uneven)
+    work = sum(map(takes_x_squared, orders))
+    as_written, _ = timed(Plan(orders, len(orders)), 16, takes_x_squared)
+    longest_first = LongestFirst(uneven, enumerate(orders), len(orders), {})
+    took, sequence = timed(longest_first, 16, takes_x_squared)
+    assert sorted(o.id for o in sequence) == sorted(o.id for o in orders)
+    assert took < 1.08 * work / 16 < 0.9 * as_written
+
+
+def test_points_of_which_nothing_is_known_go_first_and_equal_ones_as_they_are_written(uneven):
+    orders = orders_of(uneven)
+    plan = LongestFirst(uneven, enumerate(orders), len(orders), {9: 100.0, 8: 99.0, 7: 1.0})
+    taken = list(plan.take(7))
+    assert taken == orders[:7]
+    for order in taken:
+        plan.took(order.id, 50.0)
+    rest = plan.take(100)
+    places = [orders.index(order) for order in rest]
+    slow, fast = ([p for p in range(7, 70) if p % 10 in kind] for kind in ((8, 9), (7,)))
+    assert places == [*slow, *(p for p in range(10, 70) if p % 10 < 7), *fast]
+
+
+def test_a_study_that_goes_on_knows_what_its_points_took(tmp_path):
+    (tmp_path / "s.py").touch()
+    written = "{name: s, script: s.py, parameters: {x: {start: 1, stop: 10, step: 1}}, replicas: 7}"
+    (tmp_path / "s.yaml").write_text(written)
+    uneven = load_study(tmp_path / "s.yaml")
+    orders = orders_of(uneven)
+    with open_store(tmp_path / "s.h5", uneven) as store:
+        entries = []
+        for order in orders[:20]:
+            outcome = Outcome(order.id, order.parameters, order.replica, status=Status.DONE)
+            outcome.elapsed_time = takes_x_squared(order)
+            entries.append(Entry(order.id, outcome.status, pack(outcome)))
+        store.record(entries)
+        plan = plan_of(uneven, store)
+        assert [o.parameters["x"] for o in plan.take(50)[::5]] == list(range(10, 0, -1))
+        assert (plan.count, plan.total) == (50, 70)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..inputs.stored_study import stored_study
 from ..outcome import Status
 from ..store.arrays import Values
+from ..store.reader import Reader
 from ..store.reading import look_at_rows
 from ..store.rows import Rows
 from ..walltime import format_duration
+
+if TYPE_CHECKING:
+    from ..inputs.study import Study
 
 _SHORT = 0.01  # hours
 
@@ -24,6 +29,28 @@ def measured_times(path: Path) -> Values:
         done = latest[rows.field("status")[latest] == int(Status.DONE)]
         times: Values = rows.field("elapsed_time")[done]
         return times[np.isfinite(times)]
+
+    return look_at_rows(path, read)
+
+
+def times_of_points(path: Path, study: Study) -> dict[int, float]:
+    """Give the mean wall time of the simulations that are done, in seconds, by the point's number.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    study : Simulations
+        Whose points are meant; they may be others than when it was run last.
+    """
+
+    def read(rows: Rows, _: Any) -> dict[int, float]:
+        reader = Reader(stored_study(study.snapshot()), rows)
+        times: Values = reader.field("elapsed_time")
+        known = (reader.field("status") == int(Status.DONE)) & np.isfinite(times)
+        points, of = np.unique(reader.places[known] % study.n_points, return_inverse=True)
+        means = np.bincount(of, times[known]) / np.bincount(of)
+        return dict(zip(points.tolist(), means.tolist(), strict=True))
 
     return look_at_rows(path, read)
 
