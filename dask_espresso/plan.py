@@ -220,9 +220,9 @@ def plan_of(
         standing = standing_at(store.path, study, lambda name: not is_wanted(name))
         return TargetPlan(study, standing)
     count = sum(map(is_wanted, set(study.ids())))
-    if study.replicas == 1:
-        return Plan((Order.of(s) for s in study.simulations() if is_wanted(s.id)), count, study.count)
     simulations = enumerate(study.simulations())
-    wanted_orders = ((place, Order.of(s)) for place, s in simulations if is_wanted(s.id))
+    orders = ((place, Order.of(s)) for place, s in simulations if is_wanted(s.id))
+    if study.replicas == 1:
+        return Plan((order for _, order in orders), count, study.count)
     known = times_of_points(store.path, study) if count and store.statuses else {}
-    return LongestFirst(study, wanted_orders, count, known)
+    return LongestFirst(study, orders, count, known)
