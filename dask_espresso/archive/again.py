@@ -224,7 +224,8 @@ def _others(again: Again, now: Outcome) -> Iterator[str]:
     recorded = contents.versions.get(outcome.code_hash, {})
     here = {module.name: module.hash for module in again.workload.modules}
     here[Path(again.workload.script).name] = again.workload.script_hash
-    for name in sorted({*recorded, *here} if recorded else ()):
+    # a program's words are paths, which in a crate are others
+    for name in sorted({*recorded, *here} - {"program"} if recorded else ()):
         if recorded.get(name) != here.get(name):
             what = "is not there now" if name not in here else "is another one"
             yield f"{name}: {what if name in recorded else 'was not there then'}"

@@ -132,6 +132,7 @@ def _write_code(content: Content, version: str, about: Version) -> None:
         what = "the simulation's script" if name == about.get("script") else "a module of it"
         path = content.put(place, f"{what}, version {version[:8]}")
         path.write_bytes(found)
+        make_runnable(path, found)
         if file_hash(path) != file.get("sha256"):
             raise InputError(
                 f"{name}: its text in the store is not what its hash says: the store was changed "
@@ -144,6 +145,12 @@ def _write_code(content: Content, version: str, about: Version) -> None:
         content.notes.append(f"{version_folder(version)}: lacks {', '.join(missing)}")
     if not about.get("files"):
         content.notes.append(f"version {version[:8]} of the code: its texts were not recorded")
+
+
+def make_runnable(path: Path, content: bytes) -> None:
+    """Let a file that begins as a program be one, as it was; nothing else is."""
+    if content.startswith(b"#!"):
+        path.chmod(path.stat().st_mode | 0o111)
 
 
 def _bytes_of(file: dict[str, Any], about: Version) -> bytes | None:

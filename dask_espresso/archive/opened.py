@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from ..errors import InputError
 from ..files import LARGE, open_file
+from .content import make_runnable
 from .crate import METADATA
 from .metadata import SCRIPT
 from .study_file import NAME as STUDY
@@ -111,6 +112,9 @@ class OpenedCrate:
                 digest.update(piece)
                 if copy:
                     copy.write(piece)
+        if is_needed:
+            with target.open("rb") as copied:
+                make_runnable(target, copied.read(2))
         return digest.hexdigest()
 
 

@@ -44,6 +44,7 @@ def write_study(
         given.pop("script", None)
     if given.get("program"):
         first, *rest = given["program"]
+        first = _word(first, files) if "/" in first else first  # else it is in PATH
         given["program"] = [first, *(_word(word, files) for word in rest)]
     if given.get("time_limit") is not None:
         given["time_limit"] = f"{given['time_limit']} s"

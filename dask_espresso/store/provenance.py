@@ -15,6 +15,7 @@ Version: TypeAlias = dict[str, Any]
 Provenance: TypeAlias = dict[str, Version]
 
 MOST_RUNS = 100  # of a version, that are unlike each other
+_OF_RUN = ("engine", "versions", "profile")
 _WHEN = "first"  # the only thing in which two runs that are alike may differ
 
 
@@ -34,10 +35,19 @@ def checked(given: Any) -> Provenance:
 def _is_version(given: Any) -> bool:
     if not isinstance(given, dict) or not isinstance(given.get("git", {}), dict):
         return False
-    lists = [given.get(key, []) for key in ("files", "runs")]
-    return all(isinstance(items, list) for items in lists) and all(
-        isinstance(item, dict) for items in lists for item in items
+    files, runs = (given.get(key, []) for key in ("files", "runs"))
+    return (
+        isinstance(files, list)
+        and isinstance(runs, list)
+        and all(isinstance(file, dict) and {"name", "sha256"} <= file.keys() for file in files)
+        and all(
+            isinstance(run, dict) and all(_has_dict(run, key) for key in _OF_RUN) for run in runs
+        )
     )
+
+
+def _has_dict(run: dict[str, Any], key: str) -> bool:
+    return isinstance(run.get(key, {}), dict)
 
 
 def news(known: Provenance, provenance: Provenance) -> Provenance:

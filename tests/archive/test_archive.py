@@ -369,6 +369,26 @@ def test_a_store_of_before_says_what_to_do_and_takes_the_code_of_its_study(here)
     assert "is not of the version" in " ".join(said.split())
 
 
+def test_any_program_and_the_files_that_it_names_run_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "double.sh"
+    program.write_text('#!/bin/sh\necho "E = $(cat "$1")$2"\n')
+    program.chmod(0o755)
+    (tmp_path / "in.txt").write_text("7")
+    (tmp_path / "study.yaml").write_text(
+        "name: p\nprogram: [./double.sh, in.txt]\narguments: ['{x}']\nparameters: {x: [1, 2]}\n"
+        "collect: {log: 'E = (?P<E>.+)'}\n"
+    )
+    dask_espresso("run", "study.yaml")
+    dask_espresso("archive", "p.h5", "-o", "p.zip")
+    program.unlink()
+    (tmp_path / "in.txt").unlink()
+    said = dask_espresso("reproduce", "p.zip")
+    assert "equal: 1 result, bit for bit" in said
+    assert "not as then" not in said
+    assert "double.sh  SHA-256" in said
+
+
 def test_places_stay_inside_whatever_a_store_says():
     names = {
         "a.py": "a.py", "b.py": "../lib/b.py", "c.py": "/etc/c.py", "d.py": "x/../../../d.py",
@@ -397,7 +417,7 @@ def test_without_rocrate_the_extra_is_named(here, monkeypatch):
 
 @pytest.mark.slow
 def test_validators_find_nothing_wrong(here, tmp_path):
-    python = new_environment(tmp_path / "venv", "roc-validator>=0.6", "rocrate>=0.13")
+    python = new_environment(tmp_path / "venv", "roc-validator>=0.6", "rocrate>=0.15")
     program = Path(__file__).parent / "validate_crate.py"
 
     def issues(crate):

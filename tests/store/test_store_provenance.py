@@ -118,7 +118,13 @@ def test_other_merged_stores_bring_theirs(here, workers):
     assert read_store("c.h5").provenance == read_store("a.h5").provenance != {}
 
 
-@pytest.mark.parametrize("wrong", ["[]", '{"v": 1}', '{"v": {"files": [1]}}', '{"v": {"git": 1}}'])
+WRONG = [
+    "[]", '{"v": 1}', '{"v": {"files": [1]}}', '{"v": {"files": [{"name": "s.py"}]}}',
+    '{"v": {"git": 1}}', '{"v": {"runs": [{"engine": 1}]}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_what_no_driver_wrote_is_refused(here, wrong, workers):
     run_study(load_study("study.yaml"), workers)
     with h5py.File("w.h5", "w") as target, h5py.File("s.h5") as source:
