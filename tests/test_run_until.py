@@ -35,7 +35,7 @@ STUDY = """
     engine: python
     script: script.py
     parameters:
-      s: [0.01, 0.02, 0.03, 0.04]
+      s: [0.01, 0.02, 0.03, 0.05]
       broken: {value: []}
     until: {y: {relative: 1 %}, replicas: {maximum: 16}}
     retries: 0
@@ -84,13 +84,13 @@ def test_points_get_what_they_need_and_a_higher_maximum_adds_to_it(here, workers
     assert all(numbers == list(range(len(numbers))) for numbers in before.values())
     assert (summary.exit_status, summary.total) == (0, sum(counts))
     (warning,) = (said for said in summary.warnings if said.startswith("until"))
-    assert "s=0.04" in warning
+    assert "s=0.05" in warning
     assert "16 replicas" in warning
 
     report = status_report(here / "n.h5")
     assert (report["total"], report["pending"]) == (sum(counts), 0)
     assert (report["until"]["met"], report["until"]["end without"]) == (3, 1)
-    assert report["until"]["farthest"]["parameters"] == {"s": 0.04}
+    assert report["until"]["farthest"]["parameters"] == {"s": 0.05}
     assert json.loads(invoke("status", "--json", here / "n.h5")) == report
     assert "3 of 4 points have met their targets" in invoke("status", "n.h5")
     shown = invoke("show", "n.h5")
@@ -106,10 +106,10 @@ def test_points_get_what_they_need_and_a_higher_maximum_adds_to_it(here, workers
     assert "and more until" in invoke("run", "study.yaml", "--dry-run")
     invoke("run", "study.yaml", "--profile", path)
     after = replicas()
-    assert {s: numbers for s, numbers in after.items() if s < 0.04} == {
-        s: numbers for s, numbers in before.items() if s < 0.04
+    assert {s: numbers for s, numbers in after.items() if s < 0.05} == {
+        s: numbers for s, numbers in before.items() if s < 0.05
     }
-    assert 16 < len(after[0.04]) < 32
+    assert 16 < len(after[0.05]) < 40
     study = load_study("study.yaml")
     known = {s.id: s.seed for s in study.simulations()}
     assert all(known[o.id] == o.seed for o in read_store("n.h5").outcomes.values())

@@ -49,7 +49,9 @@ FLOORS = (  # from the top
     {"safe_path"},
     {"script"},
 )
-WITH_NUMPY = {"statistics.py", "estimate.py", "control.py", "replicas.py", "transport.py"}
+WITH_NUMPY = {
+    "statistics.py", "estimate.py", "spectrum.py", "control.py", "replicas.py", "transport.py"
+}  # fmt: skip
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 SCREENS = 350  # lines
 CLASS = 200  # lines

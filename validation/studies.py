@@ -123,7 +123,8 @@ class Studies:
 def _code() -> str:
     """Give a name of the code that makes numbers: the scripts, and how they estimate errors."""
     found = hashlib.sha256()
-    for pattern in ("simulations/lj_*.py", "script/estimate.py", "script/control.py"):
+    estimates = [f"script/{name}.py" for name in ("estimate", "control", "spectrum")]
+    for pattern in ("simulations/lj_*.py", *estimates):
         for path in sorted(PACKAGE.glob(pattern)):
             found.update(path.read_bytes())
     return found.hexdigest()[:8]

@@ -1,24 +1,17 @@
 """What more can be said of a mean: by a control whose mean is known, and by two halves."""
 
-from typing import Any, Tuple
+from typing import Any
 
 import numpy as np
 
-from .estimate import (
-    Estimate,
-    block_means,
-    mean_error,
-    one_dimensional,
-    scaled,
-)
+from .estimate import Estimate, mean_error, one_dimensional, scaled
 from .replicas import pool_replicas
+from .spectrum import density_of_error, regression
 
-_BLOCKS = 24  # the fewer, the longer than what samples remember
 _LEAST = 64  # samples
-_FEWEST = 10  # effective ones of the control: blocks are to be as long as it remembers
-_LONG = 4  # effective samples in a block, by which its mean knows little of the one before
-_ALIKE = 0.2  # correlation of neighbours that 24 independent means have by chance at times
+_FEWEST = 6  # effective ones of the control: what is slower than the series seems worth 5
 _OFF = 5.0  # standard errors of a control that is not where it was said to be
+_OF_FEW = 15.0  # by their degrees of freedom, these come on top
 
 
 def control_variate(samples: Any, control: Any, expected: float) -> Estimate:
@@ -26,9 +19,9 @@ def control_variate(samples: Any, control: Any, expected: float) -> Estimate:
 
     Where both fluctuate together, as the pressure and the kinetic temperature of a thermostatted
     fluid do, the known mean says how much of the deviation is chance, and that is taken off:
-    ``mean(samples) - slope * (mean(control) - expected)``. Slope and error come from a regression
-    of the means of 24 blocks. Where these are not clearly independent, the error of what the
-    control leaves is estimated by :func:`mean_error` as well, and the larger one counts.
+    ``mean(samples) - slope * (mean(control) - expected)``. The slope is how far one follows the
+    other in the long run: at frequency zero, as windows say that are as long as the control
+    remembers. The error is that of :func:`mean_error`, of what the control leaves.
 
     Parameters
     ----------
@@ -41,9 +34,10 @@ def control_variate(samples: Any, control: Any, expected: float) -> Estimate:
     -------
     Estimate
         The plain mean, its own error and a reason, where the control cannot be used: there are
-        fewer than 64 samples or 10 effective ones of the control, or its mean is more than five
-        standard errors off, as that of a fluid that is not in equilibrium. No error but a reason,
-        where what the control leaves is worth fewer than 20 effective samples.
+        fewer than 64 samples or 6 effective ones of the control, or its mean is more than five
+        standard errors off, eight of a short series, as that of a fluid that is not in
+        equilibrium. No error but a reason, where what the control leaves is worth fewer than 12
+        effective samples.
 
     Raises
     ------
@@ -77,27 +71,22 @@ def control_variate(samples: Any, control: Any, expected: float) -> Estimate:
         return plain._replace(reason=plain.reason or f"plain mean: {why}")
     of_one, exponent = scaled(series)
     off, _ = scaled(controls - expected)
-    found = _line_at_zero(of_one, off)
+    found = _at_zero(of_one, off)
     return found._replace(
         mean=float(np.ldexp(found.mean, exponent)), sem=float(np.ldexp(found.sem, exponent))
     )
 
 
-def _line_at_zero(values: Any, controls: Any) -> Estimate:
+def _at_zero(values: Any, controls: Any) -> Estimate:
     """Estimate what the values' mean were if the controls' were 0."""
-    size = len(values) // _BLOCKS
-    slope, spread, rests = _line(block_means(values, size), block_means(controls, size))
+    slope, density, dof = regression(values, controls)
     left = mean_error(values - slope * controls)
-    scatter = spread * float(np.sum(rests**2) / (_BLOCKS - 2)) ** 0.5
-    if left.n_eff >= _LONG * _BLOCKS and _correlation(rests) < _ALIKE:
-        sem, dof = scatter, _BLOCKS - 2.0
-    elif left.sem > 0:
-        by_time = left.sem * spread * ((_BLOCKS - 1) * _BLOCKS / (_BLOCKS - 2)) ** 0.5
-        sem, dof = max(scatter, by_time), min(left.dof, _BLOCKS - 2.0)
-    else:  # there is no error, or none that is known
+    if not left.sem > 0:  # there is no error, or none that is known
         return left
-    n_eff = float(np.var(values - slope * controls, ddof=1)) / sem**2
-    return left._replace(sem=sem, dof=dof, n_eff=n_eff)
+    # a slope that is fitted leaves too little, and is the more wrong the farther one goes along it
+    square = len(values) * float(np.mean(controls)) ** 2 / density
+    wider = (dof / (dof - 1) * (1 + square / dof)) ** 0.5
+    return left._replace(sem=left.sem * wider, n_eff=left.n_eff / wider**2)
 
 
 def _misuse(known: Estimate, controls: Any, expected: float) -> str:
@@ -109,26 +98,12 @@ def _misuse(known: Estimate, controls: Any, expected: float) -> str:
     if known.n_eff < _FEWEST:
         return f"the control's samples are worth {known.n_eff:.0f} that are independent"
     of_one, exponent = scaled(controls)
-    sem = float(np.ldexp(np.std(of_one, ddof=1) / known.n_eff**0.5, exponent))
-    if not abs(known.mean - expected) <= _OFF * sem:
+    density, dof = density_of_error(of_one)
+    sem = float(np.ldexp((density / len(controls)) ** 0.5, exponent))
+    if not abs(known.mean - expected) <= (_OFF + _OF_FEW / dof) * sem:
         off = f"{known.mean:.6g} with a standard error of {sem:.2g}"
         return f"the control's mean is {off}, not {expected:.6g}"
     return ""
-
-
-def _line(values: Any, controls: Any) -> Tuple[float, float, Any]:
-    """Give a regression's slope, the error of its value at 0 over that of one value, and rests."""
-    deviations = controls - np.mean(controls)
-    square = float(np.sum(deviations**2))
-    slope = float(np.sum(deviations * values)) / square
-    spread = (1 / len(values) + float(np.mean(controls)) ** 2 / square) ** 0.5
-    return slope, spread, values - np.mean(values) - slope * deviations
-
-
-def _correlation(rests: Any) -> float:
-    """Give the correlation of neighbours."""
-    square = float(np.sum(rests**2))
-    return float(np.sum(rests[1:] * rests[:-1])) / square if square else 0.0
 
 
 def drift(series: Any) -> Estimate:

@@ -107,8 +107,8 @@ def _of_replicas(
             f"warning: {literal(name)}: in {n_points}{' other' if differ.any() else ''} points "
             "together the replicas differ by more than their own errors, with a chi squared of "
             f"{found.chi_squared:.0f} in place of {found.dof:.0f}: those are about {factor:.1f} "
-            "times too small, and the scatter, which counts where it is larger, is a rough guess "
-            "with few replicas; equilibrate or simulate longer, or have more replicas"
+            "times too small, and the scatter, which counts where it is clearly larger, is a rough "
+            "guess with few replicas; equilibrate or simulate longer, or have more replicas"
         )
 
 

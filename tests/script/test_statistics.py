@@ -17,7 +17,7 @@ from dask_espresso.statistics import (
     pool_replicas,
 )
 
-REPETITIONS = 400
+REPETITIONS = 600
 
 
 def autoregressive(repetitions, n_samples, correlation, seed=7):
@@ -39,58 +39,71 @@ def of_two_times(repetitions, n_samples):
     return math.sqrt(0.9) * quick + math.sqrt(0.1) * slow
 
 
+def oscillating(repetitions, n_samples, damping, frequency):
+    """Give waves of random phases, which take themselves back."""
+    from scipy import signal
+
+    noise = np.random.default_rng(7).normal(size=(repetitions, n_samples + 500))
+    poles = [1, -2 * damping * math.cos(frequency), damping**2]
+    return signal.lfilter([1], poles, noise, axis=1)[:, 500:]
+
+
 def covered(estimates, mean=0.0):
-    """Give the coverage of intervals of 95 %, and the mean error over the true one."""
+    """Give the coverage of intervals of 95 %, and errors, root mean square, over the true one."""
     from scipy import stats
 
     means, sems, dofs = np.array([estimate[:3] for estimate in estimates]).T
     deviations = np.abs(means - mean)
     is_covered = deviations <= stats.t.ppf(0.975, dofs) * sems
-    return np.mean(is_covered), np.mean(sems) / np.sqrt(np.mean(deviations**2))
+    return np.mean(is_covered), np.sqrt(np.mean(sems**2) / np.mean(deviations**2))
 
 
 # ---- one series ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("series", "least"),
+    "series",
     [
-        (lambda: autoregressive(REPETITIONS, 200, 0.0), 0.93),
-        (lambda: of_time(REPETITIONS, 200, 1), 0.93),
-        (lambda: of_time(REPETITIONS, 500, 5), 0.93),
-        (lambda: of_time(REPETITIONS, 2000, 5), 0.93),
-        (lambda: of_time(REPETITIONS, 2000, 20), 0.93),
-        (lambda: of_two_times(3 * REPETITIONS, 2000), 0.90),
-        (lambda: autoregressive(REPETITIONS, 2000, -0.5), 0.93),
+        lambda: autoregressive(REPETITIONS, 200, 0.0),
+        lambda: of_time(REPETITIONS, 200, 1),
+        lambda: of_time(REPETITIONS, 200, 3),  # worth 33 independent samples
+        lambda: of_time(REPETITIONS, 2000, 5),
+        lambda: of_time(REPETITIONS, 2000, 20),
+        lambda: of_time(REPETITIONS, 24, 0.1),
+        lambda: of_two_times(REPETITIONS, 2000),
+        lambda: autoregressive(REPETITIONS, 2000, -0.5),
+        lambda: oscillating(REPETITIONS, 1000, 0.95, 0.3),
     ],
-    ids=["white", "tau 1", "tau 5, short", "tau 5", "tau 20", "tau 1 and 50", "alternating"],
+    ids=["white", "tau 1", "tau 3", "tau 5", "tau 20", "few", "two times", "alternating", "waves"],
 )
-def test_intervals_cover_as_often_as_they_say(series, least):
+def test_intervals_cover_as_often_as_they_say(series):
     found = [mean_error(row) for row in series()]
     known = [estimate for estimate in found if not estimate.reason]
-    assert len(known) > 0.96 * len(found)
+    assert len(known) > 0.9 * len(found)
     coverage, ratio = covered(known)
-    assert least <= coverage <= 0.985
-    assert (0.93 if least > 0.9 else 0.85) < ratio < 1.15  # itself known to 4 %
+    assert 0.93 <= coverage <= 0.98
+    assert 0.92 < ratio < 1.1  # itself known to 3 %
 
 
 def test_errors_of_series_that_are_hardly_long_enough_are_not_small():
-    """Of those as short as these, the ones whose errors come out small give any."""
-    found = [mean_error(row) for row in of_time(3 * REPETITIONS, 200, 5)]  # 20 effective samples
+    found = [mean_error(row) for row in of_time(2 * REPETITIONS, 200, 5)]  # 20 effective samples
     known = [estimate for estimate in found if not estimate.reason]
-    assert len(known) > 0.3 * len(found)
+    assert len(known) > 0.8 * len(found)
     coverage, ratio = covered(known)
-    assert coverage > 0.91
-    assert ratio > 0.82
+    assert coverage > 0.93
+    assert ratio > 0.88
 
 
-@pytest.mark.parametrize(("n_samples", "time"), [(200, 20), (200, 100), (2000, 200)])
-def test_what_is_too_short_for_its_time_has_no_error(n_samples, time):
-    found = [mean_error(row) for row in of_time(100, n_samples, time)]
+@pytest.mark.parametrize(
+    ("n_samples", "time", "least"), [(200, 20, 0.8), (200, 100, 0.94), (2000, 2000, 0.94)]
+)
+def test_what_is_too_short_for_its_time_mostly_has_no_error(n_samples, time, least):
+    """Worth 5, 1 and 1 independent samples; what comes out small by chance is taken for longer."""
+    found = [mean_error(row) for row in of_time(REPETITIONS, n_samples, time)]
     unknown = [estimate for estimate in found if math.isnan(estimate.sem)]
-    assert len(unknown) >= 97
-    assert all("an error needs at least 20" in estimate.reason for estimate in unknown)
-    assert all(math.isfinite(estimate.mean) and estimate.n_eff < 20 for estimate in unknown)
+    assert len(unknown) >= least * len(found)
+    assert all("an error needs at least 12" in estimate.reason for estimate in unknown)
+    assert all(math.isfinite(estimate.mean) and estimate.n_eff < 12 for estimate in unknown)
 
 
 @pytest.mark.parametrize("time", [2, 8])
@@ -108,8 +121,9 @@ def test_errors_are_those_of_pymbar(time):
 @pytest.mark.parametrize("time", [0.2, 2, 8])
 def test_correlation_time(time):
     expected = 0.5 / math.tanh(0.5 / time)  # the sum of its geometric series
-    found = [correlation_time(row) for row in of_time(20, 10000, time)]
-    assert np.mean(found) == pytest.approx(expected, rel=0.12)
+    found = [correlation_time(row) for row in of_time(200, 10000, time)]
+    assert np.mean(found) == pytest.approx(expected, rel=0.15)
+    assert np.std(found) < 0.5 * expected
 
 
 def test_a_trend_has_no_error():
@@ -174,47 +188,48 @@ def of_fluid(repetitions, n_samples, control_time=3, rest_time=2):
     return pressures, temperatures
 
 
-@pytest.mark.parametrize(("n_samples", "times"), [(500, (3, 2)), (2000, (5, 5)), (2000, (2, 10))])
+@pytest.mark.parametrize(
+    ("n_samples", "times"), [(200, (10, 2)), (500, (3, 2)), (2000, (5, 5)), (2000, (2, 10))]
+)
 def test_a_control_makes_errors_smaller_and_no_less_honest(n_samples, times):
-    pairs = list(zip(*of_fluid(3 * REPETITIONS, n_samples, *times), strict=True))
+    """The first is as a short simulation: its control is worth ten independent samples."""
+    pairs = list(zip(*of_fluid(REPETITIONS, n_samples, *times), strict=True))
     found = [control_variate(*pair, 1.0) for pair in pairs]
     used = [estimate for estimate in found if not estimate.reason]
     assert len(used) > 0.95 * len(found)
     coverage, ratio = covered(used, 5.0)
-    assert 0.93 <= coverage <= 0.985
-    assert 0.9 < ratio < 1.15
-    plain = np.mean([mean_error(pressures).sem for pressures, _ in pairs])
+    assert 0.93 <= coverage <= 0.98
+    assert 0.93 < ratio < 1.12
+    plain = np.std([np.mean(pressures) for pressures, _ in pairs])
     rest = 0.05 * math.sqrt(1 / math.tanh(0.5 / times[1]) / n_samples)  # what a control leaves
-    assert np.mean([estimate.sem for estimate in used]) == pytest.approx(rest, rel=0.12)
-    assert rest < plain
+    assert np.std([estimate.mean for estimate in used]) == pytest.approx(rest, rel=0.15)
+    assert 1.2 * rest < plain
 
 
 def test_a_control_that_has_nothing_to_do_with_it_does_no_harm():
-    rows = of_time(3 * REPETITIONS, 1000, 2, 5), of_time(3 * REPETITIONS, 1000, 2, 6)
+    rows = of_time(REPETITIONS, 1000, 2, 5), of_time(REPETITIONS, 1000, 2, 6)
     coverage, ratio = covered([control_variate(*pair, 0.0) for pair in zip(*rows, strict=True)])
-    assert 0.93 <= coverage <= 0.985
-    assert 0.9 < ratio < 1.15
+    assert 0.93 <= coverage <= 0.98
+    assert 0.92 < ratio < 1.12
 
 
-@pytest.mark.parametrize(("time", "least"), [(20, 0.93), (50, 0.91)])
-def test_what_a_control_leaves_may_be_about_as_slow_as_the_blocks(time, least):
-    """They are 83 samples long; by their scatter alone it were .91 and .84."""
-    slow, quick = of_time(3 * REPETITIONS, 2000, time), of_time(3 * REPETITIONS, 2000, 2, 9)
+@pytest.mark.parametrize("time", [20, 50])
+def test_what_a_control_leaves_may_be_slow(time):
+    slow, quick = of_time(REPETITIONS, 2000, time), of_time(REPETITIONS, 2000, 2, 9)
     found = [control_variate(*pair, 0.0) for pair in zip(slow + quick, quick, strict=True)]
     known = [estimate for estimate in found if not estimate.reason]
-    assert len(known) > 0.6 * len(found)
+    assert len(known) > 0.9 * len(found)
     coverage, ratio = covered(known)
-    assert least <= coverage <= 0.985
-    assert 0.85 < ratio < 1.15
+    assert 0.93 <= coverage <= 0.98
+    assert 0.92 < ratio < 1.12
 
 
 def test_a_control_may_leave_what_has_two_time_scales():
-    """By the scatter of blocks alone it were .88, and .75 of the error."""
-    rows, quick = of_two_times(3 * REPETITIONS, 2000), of_time(3 * REPETITIONS, 2000, 2, 9)
+    rows, quick = of_two_times(REPETITIONS, 2000), of_time(REPETITIONS, 2000, 2, 9)
     found = [control_variate(*pair, 0.0) for pair in zip(rows + quick, quick, strict=True)]
     coverage, ratio = covered([estimate for estimate in found if not estimate.reason])
-    assert 0.90 <= coverage <= 0.985
-    assert 0.84 < ratio < 1.15
+    assert 0.93 <= coverage <= 0.98
+    assert 0.92 < ratio < 1.12
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
@@ -244,7 +259,7 @@ def test_a_control_does_not_mind_units(scale):
         (
             lambda p, t: (p, np.linspace(0.5, 1.5, len(t))),
             1.0,
-            "plain mean: the control.s samples are worth 1 ",
+            "plain mean: the control.s samples are worth 5 ",
         ),
         (lambda p, t: (p, t), math.nan, "plain mean: the control's mean is 1.0.*not nan"),
     ],
@@ -278,7 +293,7 @@ def test_a_drift_is_seen_over_replicas_that_is_not_in_one():
 
 @pytest.mark.parametrize("time", [1, 5])
 def test_pooled_intervals_cover_as_often_as_they_say(time):
-    found = [mean_error(row)[:3] for row in of_time(4 * REPETITIONS, 100 * time, time)]
+    found = [mean_error(row)[:3] for row in of_time(2 * REPETITIONS, 100 * time, time)]
     for n_replicas in (1, 2, 4, 8, 16):
         groups = np.reshape(found, (-1, n_replicas, 3)).transpose(0, 2, 1)
         pooled = [pool_replicas(*group) for group in groups]
@@ -366,6 +381,18 @@ def test_scatter_between_replicas_counts():
     assert error == pytest.approx(np.std([1, 2, 3, 4], ddof=1) / 2)
 
 
+@pytest.mark.parametrize(("sigmas", "counts"), [(1.9, False), (2.05, True)])
+def test_scatter_counts_where_chance_seldom_gives_as_much(sigmas, counts):
+    """Of two replicas with errors that are well known: where they are 1.96 of them apart."""
+    apart = sigmas * math.sqrt(2)
+    found = pool_replicas([0.0, apart], [1.0, 1.0], [1e6, 1e6]).sem
+    assert found == pytest.approx(apart / 2 if counts else math.sqrt(0.5))
+
+
+def test_a_mean_that_is_not_known_has_no_error():
+    assert all(math.isnan(value) for value in pool([math.nan, 1.0], [0.1, 0.1]))
+
+
 def test_replicas_that_agree_by_chance_keep_their_own_errors():
     mean, error = pool([2.0, 2.0], [0.3, 0.4])
     assert mean == 2.0
@@ -376,11 +403,11 @@ def test_unknown_errors_leave_the_scatter():
     assert pool([2.0, 4.0], [math.nan, 0.1]) == (3.0, 1.0)
 
 
-@pytest.mark.parametrize(("n_replicas", "excess"), [(2, 1.17), (4, 1.12), (8, 1.09), (32, 1.05)])
+@pytest.mark.parametrize(("n_replicas", "excess"), [(2, 1.09), (4, 1.05), (8, 1.03), (32, 1.01)])
 def test_pooled_error_is_as_conservative_as_documented(n_replicas, excess):
     means = np.random.default_rng(2).normal(size=(4000, n_replicas))
-    pooled = [pool(row, np.ones(n_replicas))[1] for row in means]
-    assert np.mean(pooled) * math.sqrt(n_replicas) == pytest.approx(excess, abs=0.02)
+    pooled = np.array([pool(row, np.ones(n_replicas))[1] for row in means])
+    assert np.mean(pooled**2) ** 0.5 * math.sqrt(n_replicas) == pytest.approx(excess, abs=0.02)
 
 
 def test_no_replicas_give_nan():

@@ -555,7 +555,7 @@ def test_a_confidence_as_a_fraction_is_told_from_a_percentage(with_errors):
 
 # ---- errors that are not known, and replicas that differ -----------------------------------------
 
-FEW = "200 samples are worth about {} that are independent, but an error needs at least 20"
+FEW = "200 samples are worth about {} that are independent, but an error needs at least 12"
 
 
 def notes(path, *arguments):
@@ -572,14 +572,14 @@ def test_why_an_error_is_not_known_is_summed_up(store):
     def result(one):
         x = one.parameters["x"]
         if x == 1:
-            why = FEW.format(11 + one.replica) if one.replica < 3 else "sample 3 is nan"
+            why = FEW.format(8 + one.replica) if one.replica < 3 else "sample 3 is nan"
             return {"e": 1.0, "e_sem": None, "e_dof": None, "e_n_eff": None, "e_reason": why}
         return {"e": 1.0, "e_sem": 0.1, "e_dof": 9.0, "e_n_eff": 50.0}
 
     path = store({"x": [1, 2]}, result, replicas=4)
     lines = show(path)
     assert lines[:2] == [["x", "done", "e"], ["1", "4/4", "1"]]
-    assert notes(path) == [f"e: no error in 4 of 8 simulations: {FEW.format(11)}; "
+    assert notes(path) == [f"e: no error in 4 of 8 simulations: {FEW.format(8)}; "
                            "1 more reason in others"]  # fmt: skip
     assert "not shown" not in invoke("show", path)
 
