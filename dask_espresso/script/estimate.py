@@ -4,7 +4,7 @@ from typing import Any, Dict, NamedTuple, Tuple, Union
 
 import numpy as np
 
-from .spectrum import density_of_error
+from .spectrum import density_of_error, density_of_memory
 
 # What stands behind the name of a mean, to say how good it is; and, for what else is to be said:
 OF_ERRORS = {
@@ -165,16 +165,19 @@ def correlation_time(samples: Any) -> float:
     -------
     float
         In units of the time between samples, half of one for independent samples: N samples are
-        worth ``N / (2 * correlation_time)`` independent ones. Itself uncertain by a half to a
-        quarter of it, the former of series worth fewer than 100. nan where it is not known.
+        worth about ``N / (2 * correlation_time)`` independent ones. nan where it is not known.
+        Windows are ten times as long, and not as long as those of :func:`mean_error`: it is less
+        uncertain than the effective samples there, and misses more of what is slow and small.
 
     Raises
     ------
     ValueError
         If the samples are not one-dimensional.
     """
-    found = mean_error(samples)
-    return len(samples) / (2 * found.n_eff) if found.sem > 0 else _NAN
+    if not mean_error(samples).sem > 0:
+        return _NAN
+    series, _ = scaled(one_dimensional(samples))
+    return density_of_memory(series) / (2 * float(np.var(series, ddof=1)))
 
 
 def one_dimensional(samples: Any) -> Any:

@@ -122,8 +122,8 @@ def test_errors_are_those_of_pymbar(time):
 def test_correlation_time(time):
     expected = 0.5 / math.tanh(0.5 / time)  # the sum of its geometric series
     found = [correlation_time(row) for row in of_time(200, 10000, time)]
-    assert np.mean(found) == pytest.approx(expected, rel=0.15)
-    assert np.std(found) < 0.5 * expected
+    assert np.mean(found) == pytest.approx(expected, rel=0.1)
+    assert np.std(found) < 0.2 * expected
 
 
 def test_a_trend_has_no_error():
