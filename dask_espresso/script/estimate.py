@@ -125,7 +125,7 @@ def mean_error(samples: Any) -> Estimate:
     density, dof = density_of_error(of_one)
     n_eff = n_samples * float(np.var(of_one, ddof=1)) / density
     if n_eff < FEWEST:
-        said = f"{n_samples} samples are worth about {n_eff:.0f} that are independent"
+        said = f"{n_samples} samples are worth about {int(n_eff)} that are independent"
         return Estimate(mean, _NAN, _NAN, n_eff, f"{said}, but an error needs at least {FEWEST}")
     return Estimate(mean, float(np.ldexp((density / n_samples) ** 0.5, exponent)), dof, n_eff)
 

@@ -103,6 +103,7 @@ def test_what_is_too_short_for_its_time_mostly_has_no_error(n_samples, time, lea
     unknown = [estimate for estimate in found if math.isnan(estimate.sem)]
     assert len(unknown) >= least * len(found)
     assert all("an error needs at least 12" in estimate.reason for estimate in unknown)
+    assert not any("about 12" in estimate.reason for estimate in unknown)
     assert all(math.isfinite(estimate.mean) and estimate.n_eff < 12 for estimate in unknown)
 
 
