@@ -267,6 +267,7 @@ def install(options):
         jumps = np.random.default_rng(options.at)
         time.time = lambda: clock() + options.clock * int(jumps.integers(-1, 2))
     if options.file_size:
+        sys.dont_write_bytecode = True  # or it may be cut, and then nothing can import it any more
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.file_size, resource.RLIM_INFINITY))
     if options.as_user:
         _give_up_power()

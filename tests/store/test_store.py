@@ -818,7 +818,8 @@ except OSError:
 def test_full_disk_while_publishing(tmp_path, size):
     """The HDF5 library itself would crash."""
     done = subprocess.run(
-        [sys.executable, "-c", FULL, str(tmp_path / "s.h5"), str(size)],
+        # nor may bytecode be cut, which then nothing could import any more
+        [sys.executable, "-B", "-c", FULL, str(tmp_path / "s.h5"), str(size)],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (75, "")
