@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..outcome import Outcome
 from ..record import pack
 from ..views.texts import literal
 
+_Numbers: TypeAlias = np.ndarray[Any, Any]
 _SHOWN = 60  # characters of a value
 
 
@@ -36,7 +37,17 @@ def differences_of_results(before: dict[str, Any], now: dict[str, Any]) -> Itera
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Say whether two values are the same bit for bit: type, shape, zeros' signs, NaN and all."""
+    """Say whether two values are the same bit for bit: type, shape, zeros' signs, NaN and all.
+
+    What a store does not keep is no difference: the sequence of a dict's keys, and that a whole
+    number was one, where other simulations gave a float. `one` is from a store.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and type(one) is type(other):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    if type(one) is float and type(other) is int:
+        return one == other and _packed(one) == _packed(float(other))
     return _packed(one) == _packed(other)
 
 
@@ -51,25 +62,33 @@ def _difference(one: Any, other: Any) -> str:
     if ours.shape != theirs.shape:
         return f"shape {ours.shape} then, {theirs.shape} now"
     values = f"{_short(one)} then, {_short(other)} now" if not ours.shape else f"{ours.size} values"
-    with np.errstate(all="ignore"):
-        off = np.abs(ours - theirs)
-        off = np.where((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)), 0.0, off)
-        scale = np.maximum(np.abs(ours), np.finfo(float).tiny)
-        relative = off / scale
+    off, relative = _distances(ours, theirs)
     if not np.any(off):
-        return f"{values}; equal as numbers, but of another type, or sign of zero"
+        return f"{values}; equal as numbers, but not in type, sign of zero, or bits of a NaN"
     if np.isnan(off).any():
         return f"{values}; {int(np.isnan(off).sum())} are NaN or infinite in one only"
     places = f" in {int(np.count_nonzero(off))} of them" if ours.shape else ""
     return f"{values}; they differ{places} by {off.max():.3g}, relative {relative.max():.3g}"
 
 
-def _array(value: Any) -> np.ndarray[Any, Any] | None:
+def _distances(ours: _Numbers, theirs: _Numbers) -> tuple[_Numbers, _Numbers]:
+    """Give how far numbers are apart, and that relative to ours; NaN where only one is NaN."""
+    one, other = (array.astype(np.result_type(array, float)) for array in (ours, theirs))
+    with np.errstate(all="ignore"):
+        if {ours.dtype.kind, theirs.dtype.kind} <= {"i", "u"}:  # no float holds all of these
+            off = np.asarray(np.abs(ours.astype(object) - theirs.astype(object)), float)
+        else:
+            is_same_number = (ours == theirs) | (np.isnan(one) & np.isnan(other))
+            off = np.where(is_same_number, 0.0, np.abs(one - other))
+        return off, off / np.maximum(np.abs(one), np.finfo(float).tiny)
+
+
+def _array(value: Any) -> _Numbers | None:
     """Give numbers as an array; None for what is none."""
     try:
         array = np.asarray(value)
         if array.dtype.kind in "biufc":
-            return array.astype(complex if array.dtype.kind == "c" else float)
+            return array
     except (ValueError, TypeError, OverflowError):
         pass
     return None
