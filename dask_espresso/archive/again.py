@@ -10,9 +10,11 @@ from pathlib import Path
 from ..analyses import own_result
 from ..engines import engine_command
 from ..errors import InputError
+from ..files import file_hash
 from ..identity import matching, not_one
 from ..inputs.engine_settings import EngineSettings
 from ..inputs.profile import Profile, load_profile
+from ..inputs.program import found_words
 from ..inputs.script_file import ScriptFile, with_program
 from ..inputs.study import Study, load_study
 from ..kept import files_path, prepared_for
@@ -23,7 +25,7 @@ from ..process.simulator import Simulator
 from ..store.contents import StoreContents
 from ..store.reading import read_store
 from .compare import differences_of_files, differences_of_results
-from .layout import elsewhere, version_folder
+from .layout import elsewhere, placed_command, version_folder
 from .opened import OpenedCrate
 from .study_file import NAME as STUDY
 
@@ -102,6 +104,8 @@ def again_of(crate: OpenedCrate, name: str, profile_name: str | None, command: s
     outcome = _chosen(crate, contents, name)
     version = outcome.code_hash or contents.code_hash
     study = load_study(crate.folder / STUDY)
+    if study.program:
+        study = _with_program_of(crate, study, version, contents)
     script = _script(crate, outcome, version)
     if study.script and script is None:
         raise InputError(
@@ -152,6 +156,19 @@ def _script(crate: OpenedCrate, outcome: Outcome, version: str) -> str | None:
         return crate.scripts[version]
     same = [s for s in crate.scripts.values() if crate.hashes.get(s) == outcome.script_hash]
     return same[0] if same and not outcome.code_hash else None
+
+
+def _with_program_of(
+    crate: OpenedCrate, study: Study, version: str, contents: StoreContents[Outcome]
+) -> Study:
+    """Give the study with the files that the program's command named then."""
+    about = contents.provenance.get(version, {})
+    words = placed_command(contents.study.get("program") or (), version, about, crate.hashes)
+    study = study.model_copy(update={"program": words})
+    path = Path(found_words(words, crate.folder)[0])
+    if study.script or not path.is_file():
+        return study
+    return study.with_script(ScriptFile(path, file_hash(path)))
 
 
 def _profile(

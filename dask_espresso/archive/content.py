@@ -14,7 +14,7 @@ from ..outcome import Outcome
 from ..store.contents import StoreContents
 from ..store.provenance import Version
 from ..views.report import write_report
-from .layout import places_of, script_place, version_folder
+from .layout import placed_command, places_of, script_place, version_folder
 from .readme import readme_text
 from .study_file import NAME as STUDY
 from .study_file import write_study
@@ -82,10 +82,11 @@ def fill(content: Content, original: Path) -> None:
     if current not in content.scripts and not contents.study.get("program"):
         raise InputError(_no_script(original, contents))
     script = content.scripts.get(current)
-    files = {PurePosixPath(place).name: place for place in content.files}
+    about = contents.provenance.get(current, {})
+    program = placed_command(contents.study.get("program") or (), current, about, content.files)
     place = content.put(STUDY, "the study: which parameters, replicas, seeds")
     content.notes += write_study(
-        place, contents.study, PurePosixPath(script) if script else None, files
+        place, contents.study, PurePosixPath(script) if script else None, program
     )
     _write_profiles(content)
     _bring_kept(content, original)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -52,6 +53,34 @@ def places_of(version: str, about: dict[str, Any]) -> dict[str, PurePosixPath]:
 def script_place(version: str, about: dict[str, Any]) -> PurePosixPath | None:
     """Give the place of a version's script; None where the store does not have one."""
     return places_of(version, about).get(str(about.get("script", "")))
+
+
+def placed_command(
+    words: Sequence[str], version: str, about: dict[str, Any], there: Container[str]
+) -> list[str]:
+    """Give the words of a program's command, in a crate.
+
+    Parameters
+    ----------
+    words : sequence of str
+        As the study has them.
+    version : str
+        Of which the files are to be.
+    about : dict
+        What the store says of it.
+    there : container of str
+        The files of the crate.
+    """
+    names = about.get("command", [PurePosixPath(str(word)).name for word in words])
+    if not isinstance(names, list) or len(names) != len(words):
+        return list(words)  # it was another command, of a profile
+    places = places_of(version, about)
+    found = [str(places.get(str(name), "")) for name in names]
+    is_in_path = [number == 0 and "/" not in word for number, word in enumerate(words)]
+    return [
+        f"./{place}" if place in there and not is_found else word
+        for word, place, is_found in zip(words, found, is_in_path, strict=True)
+    ]
 
 
 def _ups(path: str) -> int:

@@ -16,7 +16,7 @@ _PLACED = ("script", "program")  # keys whose texts depend on where the files ar
 
 
 def write_study(
-    path: Path, snapshot: dict[str, Any], script: PurePosixPath | None, files: dict[str, str]
+    path: Path, snapshot: dict[str, Any], script: PurePosixPath | None, program: list[str]
 ) -> list[str]:
     """Write a study into a crate.
 
@@ -28,8 +28,8 @@ def write_study(
         The study, as the store has it.
     script : PurePosixPath or None
         Of the script, in the crate.
-    files : dict of str to str
-        Places in the crate of files that a program's command may name, by their names.
+    program : list of str
+        Its command, in the crate.
 
     Returns
     -------
@@ -43,20 +43,13 @@ def write_study(
     if not given.get("script"):
         given.pop("script", None)
     if given.get("program"):
-        first, *rest = given["program"]
-        first = _word(first, files) if "/" in first else first  # else it is in PATH
-        given["program"] = [first, *(_word(word, files) for word in rest)]
+        given["program"] = program
     if given.get("time_limit") is not None:
         given["time_limit"] = f"{given['time_limit']} s"
     if given.get("until"):
         given.pop("replicas", None)
     path.write_text("".join(study_lines(given)), encoding="utf-8")
     return _differences(path, snapshot)
-
-
-def _word(word: Any, files: dict[str, str]) -> Any:
-    place = files.get(Path(str(word)).name)
-    return f"./{place}" if place else word
 
 
 def _differences(path: Path, snapshot: dict[str, Any]) -> list[str]:

@@ -39,6 +39,23 @@ def found_words(words: Sequence[str], directory: Path) -> tuple[str, ...]:
     return (os.path.normpath(first), *(located(word, [directory]) for word in rest))
 
 
+def command_files(command: Sequence[str], script: Path) -> dict[str, Path]:
+    """Give the files that a command names beside the script, by names that tell them apart.
+
+    These are as short as can be: ``in.txt``, but ``a/in.txt`` where there is another one.
+    """
+    known = [path for path in dict.fromkeys(map(Path, command)) if path.is_absolute()]
+    files = [path for path in known if path != script and path.is_file()]
+    names = {}
+    for path in files:
+        others = [other for other in (*files, script) if other != path]
+        count = 1
+        while any(other.parts[-count:] == path.parts[-count:] for other in others):
+            count += 1
+        names["/".join(path.parts[-count:]).lstrip("/")] = path
+    return names
+
+
 def engine_of(study: Study, profile: Profile) -> Engine:
     """Give what runs a study's script, or its program.
 

@@ -16,6 +16,7 @@ from ..engines import Engine
 from ..files import file_hash
 from ..identity import canonical_json
 from ..inputs.engine_settings import says_where
+from ..inputs.program import command_files
 from ..script.engine_table import ENGINES
 from .environment import simulation_environment
 
@@ -60,9 +61,7 @@ def find_code(study: Study, engine: Engine) -> tuple[Module, ...]:
     spoken += find_variables(engine)
     if not engine.is_program:
         return (*find_modules(study.script_path, engine), *spoken)
-    files = {Path(word).name: Path(word) for word in engine.command if Path(word).is_absolute()}
-    is_file = {name: path for name, path in files.items() if path.is_file()}
-    return (*_hashed({n: p for n, p in is_file.items() if p != study.script_path}), *spoken)
+    return (*_hashed(command_files(engine.command, study.script_path)), *spoken)
 
 
 def find_variables(engine: Engine) -> list[Module]:

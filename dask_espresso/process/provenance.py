@@ -48,7 +48,11 @@ def code_of(workload: Workload) -> dict[str, Any]:
         room -= len(about.get("text", "").encode())
         files.append(about)
     paths = [about["path"] for about in files if "path" in about]
-    code = {"script": script.name, "folder": str(folder) if paths else "", "files": files}
+    code: dict[str, Any] = {"script": script.name, "folder": str(folder) if paths else ""}
+    code["files"] = files
+    if workload.engine.is_program:
+        names = {str(path): name for name, path, _ in known}
+        code["command"] = [names.get(word) for word in workload.engine.command]
     state = state_of(folder, paths) if paths else {}
     return code | ({"git": state} if state else {})
 

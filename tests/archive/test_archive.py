@@ -389,6 +389,31 @@ def test_any_program_and_the_files_that_it_names_run_again(tmp_path, monkeypatch
     assert "double.sh  SHA-256" in said
 
 
+def test_each_version_runs_with_the_files_that_its_command_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "join.sh"
+    program.write_text('#!/bin/sh\necho "E = $(cat "$1")$(cat "$2")$3"\n')
+    program.chmod(0o755)
+    study = (
+        "name: p\nprogram: [./join.sh, a/in.txt, b/in.txt]\narguments: ['{x}']\n"
+        "parameters: {x: [%s]}\ncollect: {log: 'E = (?P<E>.+)'}\n"
+    )
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        Path(folder, "in.txt").write_text("7" if folder == "a" else "8")
+    for x, seven in (("1", "7"), ("1, 2", "6")):
+        Path("a/in.txt").write_text(seven)
+        Path("study.yaml").write_text(study % x)
+        dask_espresso("run", "study.yaml", "--changed-script", "keep")
+    results = {name: outcome.result["E"] for name, outcome in read_store("p.h5").outcomes.items()}
+    assert sorted(results.values()) == [682, 781]
+    dask_espresso("archive", "p.h5", "-o", "p.zip")
+    for name in results:
+        said = dask_espresso("reproduce", "p.zip", "--id", name)
+        assert "equal: 1 result, bit for bit" in said
+        assert "not as then" not in said
+
+
 def test_places_stay_inside_whatever_a_store_says():
     names = {
         "a.py": "a.py", "b.py": "../lib/b.py", "c.py": "/etc/c.py", "d.py": "x/../../../d.py",

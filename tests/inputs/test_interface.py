@@ -13,7 +13,7 @@ from dask_espresso.errors import BadValueError, InputError
 from dask_espresso.files import file_hash
 from dask_espresso.inputs.engine_settings import EngineSettings
 from dask_espresso.inputs.profile import Profile
-from dask_espresso.inputs.program import engine_of
+from dask_espresso.inputs.program import command_files, engine_of
 from dask_espresso.inputs.script_file import with_program
 from dask_espresso.inputs.stored_study import stored_study
 from dask_espresso.inputs.study import Study
@@ -148,6 +148,19 @@ def test_a_program_in_place_of_an_engine(study_file, tmp_path):
     assert (alone.engine, alone.script, alone.script_path.name) == ("shell", "", "sh")
     assert alone.script_hash == file_hash(alone.script_path)
     assert stored_study(alone.snapshot()).count == 1
+
+
+def test_files_of_the_same_name_in_a_command_are_told_apart(tmp_path):
+    names = ["md", "in.lj", "a/in.lj", "b/a/in.lj", "c/x.dat", "run/in.lj"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    *command, script = [tmp_path / name for name in names]
+    words = [*map(str, command), str(command[1]), str(script), "-in", "/no/in.lj"]
+    assert command_files(words, script) == {
+        "md": command[0], f"{tmp_path.name}/in.lj": command[1], "x.dat": command[4],
+        f"{tmp_path.name}/a/in.lj": command[2], "b/a/in.lj": command[3],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
