@@ -12,6 +12,7 @@ _LIMIT = 10.0  # seconds for one question, of a large repository on a slow file 
 _SHOWN = 50  # names of files
 # nothing that a repository names is run, and nothing in it changes
 _SETTINGS = ("-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false")
+_STATUS = ("status", "--porcelain", "-z", "--untracked-files=no", "--no-renames")
 
 
 def state_of(folder: Path, files: Sequence[str]) -> dict[str, Any]:
@@ -37,9 +38,9 @@ def state_of(folder: Path, files: Sequence[str]) -> dict[str, Any]:
             return {} if b"not a git repository" in said.stderr else {"error": _error(said)}
         head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
         found = {"commit": head.stdout.decode().strip()}
-        changed = _git(folder, "status", "--porcelain", "-z", "--untracked-files=no", "--", ".")
         top = Path(os.fsdecode(said.stdout.rstrip(b"\n"))).resolve()
         inside = [name for name in files if (folder / name).resolve().is_relative_to(top)]
+        changed = _git(folder, *_STATUS, "--", ".", *inside)
         tracked = _git(folder, "ls-files", "-z", "--full-name", "--", *inside)
     except FileNotFoundError:
         return {}
@@ -50,7 +51,7 @@ def state_of(folder: Path, files: Sequence[str]) -> dict[str, Any]:
     for said in (changed, tracked):
         if said.returncode:
             return {**found, "error": _error(said)}
-    names = [entry[3:] for entry in _names(changed.stdout) if entry[2:3] == " "]
+    names = [entry[3:] for entry in _names(changed.stdout)]
     known = {top / name for name in _names(tracked.stdout)}
     untracked = [name for name in files if (folder / name).resolve() not in known]
     return {
