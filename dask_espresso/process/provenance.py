@@ -7,7 +7,6 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from .. import __version__
 from ..files import open_file
 from .git import state_of
 from .machine import machine, user_name
+from .secret import without_secrets
 
 if TYPE_CHECKING:
     from ..inputs.profile import Profile
@@ -26,12 +26,6 @@ MOST_OF_FILE = 256 << 10  # bytes of a text that is kept
 MOST_OF_ALL = 1 << 20  # bytes of all of them
 _MOST_OF_PROFILE = 64 << 10
 _PACKAGES = ("dask", "distributed", "numpy", "h5py")
-# `API_TOKEN: …`, `export DB_PASSWORD=…`, `--password …`
-_SECRET = re.compile(
-    r"(?im)^(.*?(?:token|passw(?:or)?d|passphrase|secret|credential|(?:api|access|private)_?key)"
-    r"[\w-]*[\"']?(?:\s*[:=]\s*|[ \t]+)[\"']?)([^\s\"'][^\"'\n]*)"
-)
-HIDDEN = "LEFT_OUT"
 
 
 def code_of(workload: Workload) -> dict[str, Any]:
@@ -104,22 +98,3 @@ def _profile(profile: Profile) -> dict[str, Any]:
     if len(content) > _MOST_OF_PROFILE:
         return about | {"without_text": "too large"}
     return about | {"text": without_secrets(content.decode("utf-8", "replace"))}
-
-
-def without_secrets(text: str) -> str:
-    """Leave out what stands behind names such as ``API_TOKEN`` or ``password``.
-
-    Examples
-    --------
-    >>> without_secrets("environment: {WANDB_API_KEY: 0a1b, X: 1}")
-    'environment: {WANDB_API_KEY: LEFT_OUT, X: 1}'
-    """
-    return _SECRET.sub(_hidden, text)
-
-
-def _hidden(found: re.Match[str]) -> str:
-    """Leave out a value; in braces it ends where the next one begins."""
-    before, value = found.groups()
-    ends = re.search(r"[,}\]]", value) if before.count("{") > before.count("}") else None
-    rest = value[ends.start() :] if ends else ""
-    return f"{before}{HIDDEN}{without_secrets(rest)}"

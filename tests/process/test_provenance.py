@@ -14,7 +14,8 @@ from dask_espresso.process import git, provenance
 from dask_espresso.process.modules import Module
 from dask_espresso.process.order import Workload
 from dask_espresso.process.probe import Probe
-from dask_espresso.process.provenance import code_of, run_of, without_secrets
+from dask_espresso.process.provenance import code_of, run_of
+from dask_espresso.process.secret import without_secrets
 
 
 def workload(script, *modules):
@@ -95,6 +96,11 @@ def test_the_commit_is_told_and_what_is_not_in_it(tmp_path, monkeypatch):
     assert not code_of(given)["git"]["is_changed"]
     Path(given.script).write_text("# other\n")
     assert code_of(given)["git"]["changed"] == ["run/sim.py"]
+    run_git(tmp_path, "commit", "-qam", "three")
+    (tmp_path / "up.py").write_text("# other, though outside of the script's folder\n")
+    run_git(tmp_path, "mv", "run/helpers/f.py", "run/up dated.py")
+    assert code_of(given)["git"]["changed"] == ["run/helpers/f.py", "run/up dated.py", "up.py"]
+    assert code_of(given)["git"]["is_changed"]
 
 
 def test_a_repository_starts_no_program(tmp_path):
@@ -154,6 +160,38 @@ def test_what_looks_like_a_secret_is_left_out():
     assert "module load gcc/12" in shown
     assert len(shown.splitlines()) == len(SECRETS.splitlines())
     assert without_secrets(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A_PRIVATE_KEY: |\n  -----BEGIN\n  hunter2\n\nx: 1\n",
+        "A_TOKEN: >-\n    hunter2\n    hunter2\nx: 1\n",
+        'password: "ab\'hunter2"\nx: 1\n',
+        "password: ab'hunter2\nx: 1\n",
+        "password: 'it''s hunter2'\nx: 1\n",
+        'password: "a\\"hunter2"\nx: 1\n',
+        "{'API_TOKEN' : 'a,b}hunter2', x: 1}",
+        "A_TOKENS:\n  - one\n  - hunter2\nx: 1\n",
+        "command: [x, --password, hunter2, 'x: 1']",
+        "a: ['export A_TOKEN=hunter2', \"export PASS=hunter2\", 'x: 1']",
+        "a: \"curl -H 'Authorization: Bearer hunter2'\"\nx: 1\n",
+        "url: https://me:hunter2@example.org/x: 1\n",
+        "A_TOKEN: hunter2\r\nx: 1\r\n",
+        "\ufeffssh_key: hunter2\nx: 1\n",
+        "A_TOKEN: 'no YAML: hunter2\n}\nx: 1\n",
+    ],
+)
+def test_secrets_in_quotes_blocks_lists_and_addresses(text):
+    shown = without_secrets(text)
+    assert "hunter2" not in shown
+    assert "x: 1" in shown
+    assert without_secrets(shown) == shown
+
+
+def test_what_is_no_secret_stays():
+    text = "author: me\nkey: 3\nkeyboard: 2\nbypass: 1\nat: https://example.org:80/@x\n"
+    assert without_secrets(text) == text
 
 
 def test_no_environment_is_kept(tmp_path, monkeypatch):
