@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .inputs.simulations import Simulations
 
 
-_AHEAD = 1000  # simulations of which those that take longest are run first
+_AHEAD = 10_000  # simulations that are compared, where there are as many points
 _UNKNOWN = -math.inf  # goes before everything that is known
 
 
@@ -76,9 +76,9 @@ class LongestFirst(Plan):
     """Orders of several replicas of each point, those first that take longest.
 
     What a point takes is known from the first of its replicas that is done; points of which nothing
-    is known go before all others. Those that take about the same stay in the study's sequence. Only
-    the next thousand simulations are compared, so that points get their replicas at about the same
-    time; of them, what takes little is left for the end, when it keeps all slots busy.
+    is known go before all others. Those that take about the same stay in the study's sequence. All
+    points get one more replica before any gets two; of the last ones, what takes little is left for
+    the end, when it keeps all slots busy.
 
     Parameters
     ----------
@@ -102,19 +102,19 @@ class LongestFirst(Plan):
         self._n_points = study.n_points
         self._simulations = iter(simulations)
         self._ranks = {point: _rank(time) for point, time in known.items()}
-        self._waiting: list[tuple[float, int, Order]] = []  # a heap: rank, place
+        self._waiting: list[tuple[int, float, int, Order]] = []  # a heap: replica, rank, place
         self._points: dict[str, int] = {}  # of what was taken, where nothing is known of it
 
     def take(self, count: int) -> Sequence[Order]:
         """Give what is to be run next: what takes longest of what is at hand."""
-        missing = _AHEAD + count - len(self._waiting)
+        missing = min(self._n_points, _AHEAD) + count - len(self._waiting)
         for place, order in itertools.islice(self._simulations, max(missing, 0)):
-            heapq.heappush(self._waiting, (self._rank_of(place), place, order))
+            self._wait(place, order)
         orders: list[Order] = []
         while self._waiting and len(orders) < count:
-            rank, place, order = heapq.heappop(self._waiting)
-            if rank != (now := self._rank_of(place)):  # its point has become known meanwhile
-                heapq.heappush(self._waiting, (now, place, order))
+            _, rank, place, order = heapq.heappop(self._waiting)
+            if rank != self._rank_of(place):  # its point has become known meanwhile
+                self._wait(place, order)
                 continue
             if rank == _UNKNOWN:
                 self._points[order.id] = place % self._n_points
@@ -126,6 +126,9 @@ class LongestFirst(Plan):
         point = self._points.pop(order_id, None)
         if point is not None:
             self._ranks.setdefault(point, _rank(elapsed_time))
+
+    def _wait(self, place: int, order: Order) -> None:
+        heapq.heappush(self._waiting, (order.replica, self._rank_of(place), place, order))
 
     def _rank_of(self, place: int) -> float:
         return self._ranks.get(place % self._n_points, _UNKNOWN)

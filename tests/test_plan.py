@@ -116,7 +116,7 @@ def takes_x_squared(order):
 
 @pytest.fixture
 def uneven():
-    return Study(name="s", script="s.py", parameters={"x": list(range(1, 11))}, replicas=7, seed=7)
+    return Study(name="s", script="s.py", parameters={"x": list(range(1, 41))}, replicas=3, seed=7)
 
 
 def orders_of(study):
@@ -140,10 +140,19 @@ def test_points_of_which_nothing_is_known_go_first_and_equal_ones_as_they_are_wr
     assert taken == orders[:7]
     for order in taken:
         plan.took(order.id, 50.0)
-    rest = plan.take(100)
-    places = [orders.index(order) for order in rest]
-    slow, fast = ([p for p in range(7, 70) if p % 10 in kind] for kind in ((8, 9), (7,)))
-    assert places == [*slow, *(p for p in range(10, 70) if p % 10 < 7), *fast]
+    rest = plan.take(33)
+    unknown, fast = [*range(10, 40)], 7
+    assert [orders.index(order) for order in rest[:33]] == [*unknown, 8, 9, fast]
+    for order in rest[:30]:
+        plan.took(order.id, 52.0)  # about as long as the first seven
+    places = [orders.index(order) % 40 for order in plan.take(40)]
+    assert places == [8, 9, *range(7), *unknown, fast]
+
+
+def test_points_get_their_replicas_at_about_the_same_time(uneven):
+    orders = orders_of(uneven)
+    _, sequence = timed(LongestFirst(uneven, enumerate(orders), 120, {}), 2, takes_x_squared)
+    assert [order.replica for order in sequence] == sorted(order.replica for order in orders)
 
 
 def test_a_study_that_goes_on_knows_what_its_points_took(tmp_path):
@@ -160,5 +169,5 @@ def test_a_study_that_goes_on_knows_what_its_points_took(tmp_path):
             entries.append(Entry(order.id, outcome.status, pack(outcome)))
         store.record(entries)
         plan = plan_of(uneven, store)
-        assert [o.parameters["x"] for o in plan.take(50)[::5]] == list(range(10, 0, -1))
+        assert [o.parameters["x"] for o in plan.take(50)] == [*range(10, 0, -1)] * 5
         assert (plan.count, plan.total) == (50, 70)
