@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from ..errors import InputError
 from ..files import aside_of, describe_error, open_file, sync_directory
@@ -65,7 +67,9 @@ def write_crate(
     """
     store = store_path(store)
     _check_output(output, store, force)
-    aside = aside_of(output.absolute())
+    # no `..` behind a folder that is renamed, such as the one in which we are
+    place = output.absolute().parent.resolve() / output.name
+    aside = aside_of(place)
     aside_zip = aside.with_name(f"{aside.name}.zip")
     try:
         aside.mkdir()
@@ -77,14 +81,15 @@ def write_crate(
         fill(content, store)
         write_metadata(content, about)
         made = _zipped(aside, aside_zip) if output.suffix == ".zip" else aside
-        _publish(made, output.absolute())
+        _publish(made, place)
         return [*content.notes, *about.missing()]
     except OSError as error:
-        place = error.filename or output
-        raise InputError(f"{place}: {describe_error(error)}; nothing was written") from error
+        at = error.filename or output
+        raise InputError(f"{at}: {describe_error(error)}; nothing was written") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-        aside_zip.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # as where nothing can be written
+            aside_zip.unlink()
 
 
 def _copied(store: Path, target: Path) -> StoreContents[Outcome]:
@@ -127,6 +132,11 @@ def _check_output(output: Path, store: Path, force: bool) -> None:
         raise InputError(f"{output}: is there already; name another one, or replace it by --force")
     if not _is_crate(output):
         raise InputError(f"{output}: is no crate, and --force replaces only these; move it away")
+    if output.is_dir() and (strange := _strange_file(output)):
+        raise InputError(
+            f"{output}: holds {strange}, which is not of the crate, and --force would remove it; "
+            "move it away"
+        )
 
 
 def _is_crate(path: Path) -> bool:
@@ -139,6 +149,21 @@ def _is_crate(path: Path) -> bool:
             return METADATA in file.namelist()
     except (OSError, zipfile.BadZipFile):
         return False
+
+
+def _strange_file(crate: Path) -> str:
+    """Name a file in the folder of a crate that is not of it, such as results of a run in there."""
+    try:
+        graph = json.loads((crate / METADATA).read_text(encoding="utf-8"))["@graph"]
+        known = {unquote(str(entity.get("@id"))) for entity in graph} | {METADATA}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return METADATA  # which we did not write
+    for path in sorted(path for path in crate.rglob("*") if not path.is_dir()):
+        name = path.relative_to(crate)
+        is_kept = len(name.parts) > 1 and f"{name.parts[0]}/" in known
+        if not is_kept and str(name) not in known and path.suffix != ".pyc":
+            return str(name)
+    return ""
 
 
 def _zipped(folder: Path, target: Path) -> Path:

@@ -1,5 +1,6 @@
 """A store as a crate: what is in it, what is missing, when it is refused; and run again from it."""
 
+import errno
 import json
 import os
 import shutil
@@ -309,6 +310,30 @@ def test_nothing_of_others_is_overwritten(here):
     assert "ends in .crate, or a .zip" in " ".join(said.split())
     assert "no such store" in dask_espresso("archive", "none.h5", "-o", "n.zip", status=2)
     assert not [path for path in here.iterdir() if path.name.endswith(".tmp")]
+
+
+def test_a_crate_is_replaced_out_of_itself_but_not_what_was_run_in_it(here, monkeypatch):
+    crate = here / "s.crate"
+    monkeypatch.chdir(crate)
+    before = crate.stat().st_ino
+    dask_espresso("archive", here / "s.h5", "-o", "../s.crate", "--force")
+    assert crate.stat().st_ino != before
+    monkeypatch.chdir(here)
+    assert not list(here.glob(".*"))
+    (crate / "again.h5").write_text("results")
+    said = " ".join(dask_espresso("archive", "s.h5", "--force", status=2).split())
+    assert "holds again.h5, which is not of the crate" in said
+    assert (crate / "again.h5").read_text() == "results"
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_named(here, monkeypatch):
+    def refuse(path, *_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    for name in ("mkdir", "unlink"):
+        monkeypatch.setattr(Path, name, refuse)
+    said = " ".join(dask_espresso("archive", "s.h5", "-o", "n.zip", status=2).split())
+    assert "Read-only file system; make it writable; nothing was written" in said
 
 
 def test_a_store_at_work_is_refused_and_a_journal_is_folded_in(here):
