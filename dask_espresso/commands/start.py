@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from ..starter import ENGINES, TEMPLATES, start_directory
 from ..streams import check_output
 from .options import PATH
 
 
 @click.command()
 @click.argument("directory", type=PATH)
-@click.option("--engine", type=click.Choice(["espresso", "lammps"]),
-              help="Default: ESPResSo where it is found, else LAMMPS.")  # fmt: skip
-def init(directory: Path, engine: str | None) -> None:
+@click.option("--template", type=click.Choice(TEMPLATES), metavar="NAME",
+              help=f"What it begins with: {', '.join(TEMPLATES)}. Default: pressure.")  # fmt: skip
+@click.option("--engine", type=click.Choice(ENGINES),
+              help="For pressure. Default: ESPResSo where it is found, else LAMMPS.")  # fmt: skip
+def init(directory: Path, template: str | None, engine: str | None) -> None:
     """Make DIRECTORY with a study, a profile and a script to start from.
 
     \b
     Example:
       dask-espresso init my_study
+      dask-espresso init my_curve --template curve
     """
-    from ..starter import start_directory
+    start = start_directory(directory, template, engine)
+    click.echo("made")
+    _say({str(path): what for path, what in start.made.items()}, indent="  ")
+    _say(start.reasons)
+    click.echo("next")
+    _say(start.next, indent="  ")
 
-    start = start_directory(directory, engine)
-    click.echo(f"made {', '.join(str(path) for path in start.made)}")
-    click.echo(start.reason)
-    place = f"./{directory}" if str(directory).startswith("-") else str(directory)
-    place = shlex.quote(place)
-    click.echo(f"next: cd {place}; dask-espresso try study.yaml")
+
+def _say(lines: Mapping[str, str], indent: str = "") -> None:
+    """Print two columns."""
+    width = max(map(len, lines))
+    for left, right in lines.items():
+        click.echo(f"{indent}{left:{width}}  {right}".rstrip())
 
 
 @click.command("job-script")
