@@ -145,10 +145,10 @@ class Feed:
         for order, (status, elapsed_time) in zip(task, results, strict=False):
             self._longest = max(self._longest, elapsed_time)
             self._mean += (elapsed_time - self._mean) / min(_RECENT, self.n_ended + 1)
-            if status is Status.DONE:
-                self._plan.took(order.id, elapsed_time)
             ends.append(status is not Status.FAILED or not self._tries_again(order))
-            self.n_ended += ends[-1]
+            if ends[-1]:
+                self.n_ended += 1
+                self._plan.took(order.id, elapsed_time if status is Status.DONE else math.nan)
         for order in task[len(results) :]:
             self._put(order)
         return ends

@@ -62,7 +62,7 @@ class Plan:
         return list(itertools.islice(self._orders, count))
 
     def took(self, order_id: str, elapsed_time: float) -> None:
-        """Take note of how long a simulation that is done has taken, in seconds."""
+        """Take note of how long a simulation has taken, in seconds; NaN if it is not done."""
 
     def note(self, entries: Sequence[Entry]) -> None:
         """Take note of outcomes that are recorded."""
@@ -124,7 +124,7 @@ class LongestFirst(Plan):
     def took(self, order_id: str, elapsed_time: float) -> None:
         """Take note of how long a point takes, when the first of its replicas is done."""
         point = self._points.pop(order_id, None)
-        if point is not None:
+        if point is not None and not math.isnan(elapsed_time):
             self._ranks.setdefault(point, _rank(elapsed_time))
 
     def _wait(self, place: int, order: Order) -> None:

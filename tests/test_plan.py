@@ -155,6 +155,38 @@ def test_points_get_their_replicas_at_about_the_same_time(uneven):
     assert [order.replica for order in sequence] == sorted(order.replica for order in orders)
 
 
+def test_each_simulation_comes_to_one_end_whatever_fails_dies_or_comes_back(uneven):
+    for seed in range(20):
+        rng = random.Random(seed)
+        orders = [pair for pair in enumerate(orders_of(uneven)) if rng.random() < 0.8]
+        known = {point: rng.choice([0.0, 5.0, 1e9]) for point in range(10) if rng.random() < 0.3}
+        plan = LongestFirst(uneven, orders, len(orders), known)
+        feed, flying, ended = Feed(plan, retries=1), [], []
+        while feed.n_left:
+            while task := feed.next_task(slots=rng.randint(1, 8)):
+                flying.append(task)
+            task = flying.pop(rng.randrange(len(flying)))
+            if rng.random() < 0.1:
+                ended += [order.id for order, _ in feed.killed(task)]
+                continue
+            status = [Status.FAILED if o.parameters["x"] == 3 else Status.DONE for o in task]
+            results = [(one, rng.choice([0.0, 1e-4, 20.0])) for one in status[: rng.randint(0, 9)]]
+            ends = feed.ran(task, results)
+            ended += [order.id for order, is_end in zip(task, ends, strict=False) if is_end]
+        assert sorted(ended) == sorted(order.id for _, order in orders)
+        assert not flying
+
+
+def test_what_fails_costs_no_memory(uneven):
+    orders = orders_of(uneven)
+    plan = LongestFirst(uneven, enumerate(orders), len(orders), {})
+    feed = Feed(plan)
+    while task := feed.next_task(1):
+        feed.ran(task, [(Status.FAILED, 1.0)] * len(task))
+    assert feed.n_ended == len(orders)
+    assert not plan._points
+
+
 def test_a_study_that_goes_on_knows_what_its_points_took(tmp_path):
     (tmp_path / "s.py").touch()
     written = "{name: s, script: s.py, parameters: {x: {start: 1, stop: 10, step: 1}}, replicas: 7}"
