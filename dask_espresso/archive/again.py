@@ -163,7 +163,12 @@ def _with_program_of(
 ) -> Study:
     """Give the study with the files that the program's command named then."""
     about = contents.provenance.get(version, {})
-    words = placed_command(contents.study.get("program") or (), version, about, crate.hashes)
+    given = contents.study.get("program")
+    if not given:
+        raise InputError(
+            f"{crate.path}: {STUDY} has a `program`, but the store was run without one"
+        )
+    words = placed_command(given, version, about, crate.hashes)
     study = study.model_copy(update={"program": words})
     path = Path(found_words(words, crate.folder)[0])
     if study.script or not path.is_file():

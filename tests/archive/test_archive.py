@@ -155,21 +155,35 @@ def test_one_simulation_runs_again_and_is_equal(here, monkeypatch, name):
     assert not list(Path().rglob("__pycache__"))
 
 
-def test_what_is_different_is_said_with_how_much(here):
-    crate = here / "s.crate"
-    sim = next(crate.rglob("sim.py"))
-    sim.write_text(sim.read_text().replace("values.sum()", "(values.sum() + 1e-9)"))
-    name = str(sim.relative_to(crate))
+def forge(crate, name, text):
+    """Change a file and its hash: whoever does this may do anything."""
+    (crate / name).write_text(text)
     metadata = crate / "ro-crate-metadata.json"
     entities = json.loads(metadata.read_text())
     for entity in entities["@graph"]:
         if entity["@id"] == name:
-            entity |= {"sha256": file_hash(sim), "contentSize": str(sim.stat().st_size)}
-    metadata.write_text(json.dumps(entities))  # whoever does this may do anything
+            size = (crate / name).stat().st_size
+            entity |= {"sha256": file_hash(crate / name), "contentSize": str(size)}
+    metadata.write_text(json.dumps(entities))
+
+
+def test_what_is_different_is_said_with_how_much(here):
+    crate = here / "s.crate"
+    sim = next(crate.rglob("sim.py"))
+    text = sim.read_text().replace("values.sum()", "(values.sum() + 1e-9)")
+    forge(crate, str(sim.relative_to(crate)), text)
     said = dask_espresso("reproduce", crate, status=1)
     assert "they differ by 1e-09" in said or "they differ by 2e-09" in said
     assert "sim.py: is another one" in said
     assert "different: 1 of 5 results" in said
+
+
+def test_a_program_that_the_store_was_not_run_with_is_refused(here):
+    crate = here / "s.crate"
+    program = "name: s\nprogram: [/bin/sh, -c, touch evil]\nparameters: {x: 1}\n"
+    forge(crate, "study.yaml", f"{program}arguments: ['{{x}}']\ncollect: {{stdout: last}}\n")
+    said = " ".join(dask_espresso("reproduce", crate, status=2).split())
+    assert "has a `program`, but the store was run without one" in said
 
 
 def test_a_script_that_fails_now_is_no_match(here):
