@@ -38,9 +38,10 @@ def benchmark(quick: bool) -> list[Table]:
             "Core-seconds for a standard error of 0.1 %: the CPU time of a simulation of 100 WCA "
             f"particles with {_N_STEPS:,} samples, start and equilibration included, times the "
             "square of its relative error by 0.1 %. The time is the median of the simulations, the "
-            "error their root mean square. *plain* is the mean of the same samples, without the "
-            "known temperature. *original* is the sample's own script, of which the error is that "
-            "of the plain mean of as many samples, taken as it does, every 10 steps of 0.01.",
+            "error their root mean square, by which costs are known to 12 %. *plain* is the mean "
+            "of the same samples, without the known temperature. *original* is the sample's own "
+            "script, of which the error is that of the plain mean of as many samples, taken as it "
+            "does, every 10 steps of 0.01.",
             rows,
         )
     ]
