@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from ..process.simulator import Simulator
 from ..store.contents import StoreContents
 from ..store.reading import read_store
 from .compare import differences_of_files, differences_of_results
-from .layout import elsewhere, placed_command, version_folder
+from .layout import module_folders, placed_command, version_folder
 from .opened import OpenedCrate
 from .study_file import NAME as STUDY
 
@@ -116,7 +117,9 @@ def again_of(crate: OpenedCrate, name: str, profile_name: str | None, command: s
     if study.script and script:
         file = crate.folder / script
         study = study.with_script(ScriptFile(file, crate.hashes[script]))
-    profile = _profile(study, outcome, profile_name, command, crate.folder / elsewhere(version))
+    folders = module_folders(version, contents.provenance.get(version, {}))
+    modules = [str(crate.folder / folder) for folder in folders]
+    profile = _profile(study, outcome, profile_name, command, modules)
     study = with_program(study, profile)
     workload = Workload.of(study, profile, str(files_path(crate.folder / "again.h5")))
     _check_modules(crate, workload)
@@ -177,7 +180,7 @@ def _with_program_of(
 
 
 def _profile(
-    study: Study, outcome: Outcome, name: str | None, command: str | None, modules: Path
+    study: Study, outcome: Outcome, name: str | None, command: str | None, modules: list[str]
 ) -> Profile:
     """Give how the engine is started here: nothing of it is the crate's but the number of ranks."""
     profile = load_profile(name)
@@ -188,8 +191,9 @@ def _profile(
         settings = settings.model_copy(update={"command": words})
     if not name and outcome.n_ranks and outcome.n_ranks > 1:
         settings = settings.model_copy(update={"ranks": outcome.n_ranks})
-    if modules.is_dir():
-        path = ":".join(filter(None, [str(modules), settings.environment.get("PYTHONPATH", "")]))
+    if modules and not study.program:
+        ours = settings.environment.get("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+        path = ":".join(filter(None, [*modules, ours]))
         environment = {**settings.environment, "PYTHONPATH": path}
         settings = settings.model_copy(update={"environment": environment})
     if settings == (known or EngineSettings()):

@@ -21,6 +21,7 @@ from .study_file import write_study
 
 _Contents = StoreContents[Outcome]
 _LISTED = 5  # files of a message
+_PROGRAMS = (b"#!", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")  # the last are macOS's
 
 
 @dataclass
@@ -150,7 +151,7 @@ def _write_code(content: Content, version: str, about: Version) -> None:
 
 def make_runnable(path: Path, content: bytes) -> None:
     """Let a file that begins as a program be one, as it was; nothing else is."""
-    if content.startswith(b"#!"):
+    if content.startswith(_PROGRAMS):
         path.chmod(path.stat().st_mode | 0o111)
 
 

@@ -16,11 +16,6 @@ def version_folder(version: str) -> PurePosixPath:
     return PurePosixPath(CODE, _plain(version))
 
 
-def elsewhere(version: str) -> PurePosixPath:
-    """Give the folder in it that is to be on the module path."""
-    return version_folder(version) / _ELSEWHERE
-
-
 def places_of(version: str, about: dict[str, Any]) -> dict[str, PurePosixPath]:
     """Give the place of each file of a version, by its name in the store.
 
@@ -46,8 +41,24 @@ def places_of(version: str, about: dict[str, Any]) -> dict[str, PurePosixPath]:
             places[name] = base.joinpath(*parts[up:])
         else:
             inside = [part for part in PurePosixPath(name).parts if part not in ("..", "/")]
-            places[name] = elsewhere(version).joinpath(*inside or ["module"])
+            places[name] = version_folder(version).joinpath(_ELSEWHERE, *inside or ["module"])
     return places
+
+
+def module_folders(version: str, about: dict[str, Any]) -> list[PurePosixPath]:
+    """Give the folders in a crate that are to be on the module path.
+
+    From there modules are imported by the names that they have in the store; those beside the
+    script are found without.
+    """
+    places = places_of(version, about)
+    script = places.get(str(about.get("script", "")))
+    folders = []
+    for name, place in places.items():
+        parts = PurePosixPath(name).parts
+        if place != script and parts and place.parts[-len(parts) :] == parts:
+            folders.append(place.parents[len(parts) - 1])
+    return [folder for folder in dict.fromkeys(folders) if not script or folder != script.parent]
 
 
 def script_place(version: str, about: dict[str, Any]) -> PurePosixPath | None:

@@ -114,7 +114,7 @@ class OpenedCrate:
                     copy.write(piece)
         if is_needed:
             with target.open("rb") as copied:
-                make_runnable(target, copied.read(2))
+                make_runnable(target, copied.read(4))
         return digest.hexdigest()
 
 

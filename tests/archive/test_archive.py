@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from environments import new_environment
 
+from dask_espresso.archive.content import make_runnable
 from dask_espresso.archive.layout import places_of
 from dask_espresso.cli import main
 from dask_espresso.driver import run_study
@@ -451,6 +452,39 @@ def test_each_version_runs_with_the_files_that_its_command_named(tmp_path, monke
         said = dask_espresso("reproduce", "p.zip", "--id", name)
         assert "equal: 1 result, bit for bit" in said
         assert "not as then" not in said
+
+
+def test_modules_on_the_module_path_near_the_script_are_found_again(tmp_path, monkeypatch):
+    for name, text in {"lib/near.py": "K = 3\n", "lib/pack/deep.py": "L = 5\n"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "lib"))
+    Path("sim.py").write_text(
+        "import dask_espresso, near\nfrom pack import deep\n"
+        "x = dask_espresso.get_data_from_stdin()['x']\n"
+        "print(dask_espresso.encode_transport_data({'y': x * near.K * deep.L}))\n"
+    )
+    Path("s.yaml").write_text("{name: s, engine: python, script: sim.py, parameters: {x: 2}}")
+    dask_espresso("run", "s.yaml")
+    dask_espresso("archive", "s.h5")
+    monkeypatch.delenv("PYTHONPATH")
+    shutil.rmtree(tmp_path / "lib")
+    said = dask_espresso("reproduce", "s.crate")
+    assert "equal: 1 result" in said
+    assert "not as then" not in said
+
+
+def test_a_compiled_program_may_be_run_again(tmp_path):
+    program = tmp_path / "md"
+    program.write_bytes(b"\x7fELF\2")
+    make_runnable(program, program.read_bytes()[:4])
+    assert os.access(program, os.X_OK)
+    text = tmp_path / "in.txt"
+    text.write_text("ELF")
+    make_runnable(text, b"ELF")
+    assert not text.stat().st_mode & 0o111
 
 
 def test_places_stay_inside_whatever_a_store_says():
