@@ -135,13 +135,32 @@ def surroundings(tmp_path, monkeypatch, workers):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
 
+def has_arguments(block):
+    return "argparse" in block.values[0]
+
+
 def is_script(block):
     return "get_data_from_stdin" in block.values[0]
 
 
-@pytest.mark.parametrize("text", [b for b in blocks("python") if not is_script(b)])
+@pytest.mark.parametrize(
+    "text", [b for b in blocks("python") if not is_script(b) and not has_arguments(b)]
+)
 def test_programs_run(surroundings, text):
     exec(compile(text, "block", "exec"), {"__name__": "__main__"})
+
+
+def test_the_script_of_a_job_array_runs_as_it_is(tmp_path, monkeypatch, workers):
+    monkeypatch.chdir(tmp_path)
+    pages = [ROOT / "docs/howto/coming-from.md"]
+    (script,) = (block for block in blocks("python", pages) if has_arguments(block))
+    (tmp_path / "walk.py").write_text(script.values[0])
+    (tmp_path / "study.yaml").write_text(blocks("yaml", pages)[0].values[0])
+    assert run_study("study.yaml", workers).exit_status == 0
+    rows = dask_espresso.pooled("walk.h5", "squared_distance")
+    for row in rows:  # a walk of n steps comes sqrt(n) far
+        assert row.mean == pytest.approx(row.parameters["length"], rel=0.25)
+    assert len(rows) == 4
 
 
 def is_analysis(block):
