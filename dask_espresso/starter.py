@@ -39,6 +39,7 @@ class Template:
 
 
 ENGINES = ("espresso", "lammps")
+PROFILES = ("local", "slurm", "htcondor")
 TEMPLATES = {
     "pressure": Template("a complete simulation, whose results have honest errors"),
     "sweep": Template("a script made for this package, with two parameters swept", "python"),
@@ -69,7 +70,10 @@ class Start:
 
 
 def start_directory(
-    directory: Path, template: str | None = None, engine: str | None = None
+    directory: Path,
+    template: str | None = None,
+    engine: str | None = None,
+    profile: str = "local",
 ) -> Start:
     """Make a directory with a study, a profile and a script to start from.
 
@@ -81,6 +85,8 @@ def start_directory(
         One of `TEMPLATES`, by default ``pressure``.
     engine : {'espresso', 'lammps'}, optional
         Of the template that there is for both; by default ESPResSo where it is found, else LAMMPS.
+    profile : {'local', 'slurm', 'htcondor'}
+        Where simulations are to run; of a cluster it has what the cluster's programs say of it.
 
     Raises
     ------
@@ -92,26 +98,26 @@ def start_directory(
     _check(name, engine)
     used, reason = _engine(TEMPLATES[name].engine, engine)
     study, script = _texts(name, used)
+    where, whence = _profile(profile)
     texts = {
         directory / "study.yaml": study,
         directory / _OWN_SCRIPT: script,
-        directory / "profile.yaml": _local_profile(),
+        directory / "profile.yaml": where,
     }
     _write(directory, texts)
     others = ", ".join(other for other in TEMPLATES if other != name)
-    cores = len(os.sched_getaffinity(0))
     by = "" if template else ", the default"
     reasons = {
         "template": f"{name}{by}: {TEMPLATES[name].is_what}; others: {others}",
         "engine": reason,
-        "profile": f"this machine, one simulation on every core, of which there are {cores}",
+        "profile": whence,
     }
     purposes = (
         "what to simulate",
         f"one simulation; {script.count(chr(10))} lines to read, or put your own in its place",
         "where it runs",
     )
-    return Start(dict(zip(texts, purposes, strict=True)), reasons, _next(directory, name))
+    return Start(dict(zip(texts, purposes, strict=True)), reasons, _next(directory, name, profile))
 
 
 def _check(template: str, engine: str | None) -> None:
@@ -147,8 +153,15 @@ def _own_study(name: str) -> str:
     return text
 
 
-def _local_profile() -> str:
-    return template("configs", "local").read_text(encoding="utf-8")
+def _profile(cluster: str) -> tuple[str, str]:
+    """Give the text of the profile, and what was chosen."""
+    if cluster == "local":
+        cores = len(os.sched_getaffinity(0))
+        said = f"this machine, one simulation on every core, of which there are {cores}"
+        return template("configs", "local").read_text(encoding="utf-8"), said
+    from .inputs.surveyed import surveyed_profile  # late, as dask-jobqueue comes with it
+
+    return surveyed_profile(cluster)
 
 
 def _write(directory: Path, texts: dict[Path, str]) -> None:
@@ -163,12 +176,19 @@ def _write(directory: Path, texts: dict[Path, str]) -> None:
         raise InputError(f"{directory}: cannot be written ({error.strerror})") from error
 
 
-def _next(directory: Path, template: str) -> dict[str, str]:
+def _next(directory: Path, template: str, profile: str) -> dict[str, str]:
     place = f"./{directory}" if str(directory).startswith("-") else str(directory)
+    with_profile = "study.yaml --profile profile.yaml"
+    run = {f"dask-espresso run {with_profile}": "all of them; again, to go on"}
+    submit = {
+        "dask-espresso job-script profile.yaml": "the job of a worker, to be read",
+        f"dask-espresso check {with_profile}": "one simulation in a job, to see whether that works",
+        f"dask-espresso submit {with_profile}": "all of them; again, to go on",
+    }
     return {
         f"cd {shlex.quote(place)}": "",
-        "dask-espresso try study.yaml --profile profile.yaml": "one simulation, here and now",
-        "dask-espresso run study.yaml --profile profile.yaml": "all of them; again, to go on",
+        f"dask-espresso try {with_profile}": "one simulation, here and now",
+        **(run if profile == "local" else submit),
         f"dask-espresso plot {_OWN_NAME}.h5{TEMPLATES[template].plot}": "also while it runs",
     }
 

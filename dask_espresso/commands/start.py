@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..starter import ENGINES, TEMPLATES, start_directory
+from ..starter import ENGINES, PROFILES, TEMPLATES, start_directory
 from ..streams import check_output
 from .options import PATH
 
@@ -18,15 +18,19 @@ from .options import PATH
               help=f"What it begins with: {', '.join(TEMPLATES)}. Default: pressure.")  # fmt: skip
 @click.option("--engine", type=click.Choice(ENGINES),
               help="For pressure. Default: ESPResSo where it is found, else LAMMPS.")  # fmt: skip
-def init(directory: Path, template: str | None, engine: str | None) -> None:
+@click.option("--profile", type=click.Choice(PROFILES), default="local",
+              help="Where it runs. Of a cluster, the profile says what its own programs "
+                   "tell. Default: this machine.")  # fmt: skip
+def init(directory: Path, template: str | None, engine: str | None, profile: str) -> None:
     """Make DIRECTORY with a study, a profile and a script to start from.
 
     \b
     Example:
       dask-espresso init my_study
       dask-espresso init my_curve --template curve
+      dask-espresso init my_study --profile slurm
     """
-    start = start_directory(directory, template, engine)
+    start = start_directory(directory, template, engine, profile)
     click.echo("made")
     _say({str(path): what for path, what in start.made.items()}, indent="  ")
     _say(start.reasons)

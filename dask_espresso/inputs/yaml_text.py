@@ -1,4 +1,4 @@
-"""Studies as YAML text that comes back as the same values."""
+"""Values, and studies, as YAML text that comes back as the same values."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ def study_lines(data: dict[str, Any]) -> Iterator[str]:
     for key, value in data.items():
         names = value if isinstance(value, dict) and key == "parameters" and value else None
         if names is None:
-            yield f"{key}: {_value(value)}\n"
+            yield f"{key}: {value_text(value)}\n"
             continue
         yield f"{key}:\n"
-        yield from (f"  {_value(name)}: {_value(of_name)}\n" for name, of_name in names.items())
+        yield from (
+            f"  {value_text(name)}: {value_text(of_name)}\n" for name, of_name in names.items()
+        )
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Write a value on one line."""
     text = yaml.dump(
         value, Dumper=_Dumper, default_flow_style=True, width=float("inf"), sort_keys=False,
         allow_unicode=True,

@@ -13,12 +13,14 @@ from typing import Any, ClassVar
 
 from ..errors import BadValueError, InputError, describe
 from ..walltime import parse_duration
+from . import htcondor_survey
 from .batch import BatchError, call
 from .directives import JOBS, LOGS, for_option
 from .driver_job import WRITTEN_BY, DriverJob, DriverRequest, filled
 from .jobqueue import HTCondorJob, WorkerJob
 from .kinds import CONTROL, check_characters, check_collection
 from .queue import ListedQueue, Queue, QueuedJob
+from .survey import Choice
 from .system import System
 
 # why a submit command has no place in a profile
@@ -202,6 +204,10 @@ class HTCondor(System):
 
     def write_options(self, job: dict[str, Any]) -> None:
         """Leave options as they are: no walltime is among them."""
+
+    def survey(self) -> dict[str, Choice]:
+        """Find out what worker jobs can ask for here."""
+        return htcondor_survey.survey()
 
     def walltime(self, job: Mapping[str, Any]) -> float | None:
         """Give what a pool lets a job run, in seconds, as far as its directives say it."""

@@ -14,13 +14,14 @@ from typing import Any, ClassVar
 from dask.utils import parse_bytes
 
 from ..errors import BadValueError, describe
-from . import sbatch
+from . import sbatch, slurm_survey
 from .batch import call
 from .directives import Setting, for_option
 from .driver_job import WRITTEN_BY, DriverJob, DriverRequest, filled
 from .jobqueue import SLURMJob, WorkerJob
 from .kinds import CONTROL, SCALAR, WHOLE, check_collection
 from .queue import ListedQueue, Queue, QueuedJob
+from .survey import Choice
 from .system import System
 
 
@@ -175,6 +176,10 @@ class Slurm(System):
         """Say whose the walltime is, where nobody has written it into the profile."""
         origin = super().origin_of_walltime(own)
         return " (SBATCH_TIMELIMIT)" if origin and sbatch.time_limit() else origin
+
+    def survey(self) -> dict[str, Choice]:
+        """Find out what worker jobs can ask for here."""
+        return slurm_survey.survey()
 
     def job_class(self, own: Mapping[str, Any]) -> type[WorkerJob]:
         """Make the class of the worker jobs of one profile."""

@@ -16,6 +16,7 @@ from .driver_job import DriverJob, DriverRequest
 from .jobqueue import WorkerJob
 from .kinds import CONTROL, Kind, check_characters, check_collection
 from .queue import Queue
+from .survey import Choice
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -150,6 +151,14 @@ class System(abc.ABC):
         """Write options as the batch system reads them; raises a BadValueError."""
         if "walltime" in job:
             job["walltime"] = for_option("walltime", self.clock.format, job["walltime"])
+
+    def survey(self) -> dict[str, Choice]:
+        """Find out what worker jobs can ask for here, for options of a profile.
+
+        By programs of the batch system that print for other programs, with timeouts. An option that
+        nothing was found for has a note that says why. Empty where nobody has written how.
+        """
+        return {}
 
     # ---- worker jobs -------------------------------------------------------------------------
 
