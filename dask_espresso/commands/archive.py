@@ -10,7 +10,7 @@ import click
 
 from ..errors import InputError
 from ..streams import check_output
-from .options import PATH, PROFILE, STORE
+from .options import PATH, PROFILE, STORE, complete_files
 from .terminal import agrees, is_watched, quiet_dask, warn
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
               help="An SPDX identifier, such as CC-BY-4.0, or an address.")  # fmt: skip
 @click.option("--title", default="", help="Default: made of the study's name.")
 @click.option("--description", default="", help="What it is about, in a sentence or two.")
-@click.option("--study", metavar="STUDY",
+@click.option("--study", metavar="STUDY", shell_complete=complete_files,
               help="Has the script, where an old store does not hold its text.")  # fmt: skip
 @PROFILE
 @click.option("--force", is_flag=True, help="Replace a crate that is there already.")

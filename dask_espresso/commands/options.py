@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InputError
 from ..paths import expand
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class _ExpandedPath(click.Path):
@@ -25,6 +28,18 @@ class _ExpandedPath(click.Path):
 
 
 PATH = _ExpandedPath(path_type=Path)
+
+
+def complete_files(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Have the shell complete the names of files."""
+    from click.shell_completion import CompletionItem  # late: only a shell needs it
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+STUDY = click.argument("study", shell_complete=complete_files)
 
 
 def _check_name(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
@@ -62,8 +77,9 @@ CONFIDENCE = click.option(
     help="Give intervals of this confidence, such as 95. Default: one standard error.",
 )  # fmt: skip
 PROFILE = click.option(
-    "--profile", metavar="PROFILE", help="Where to run: a profile's file. Default: this machine."
-)
+    "--profile", metavar="PROFILE", shell_complete=complete_files,
+    help="Where to run: a profile's file. Default: this machine.",
+)  # fmt: skip
 SET = click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE",
     help="Replace a parameter of the study, such as n_steps=200 or volume_fraction=[0.1,0.3], "

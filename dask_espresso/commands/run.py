@@ -18,6 +18,7 @@ from .options import (
     RETRY_FAILED,
     RUN_STORE,
     SET,
+    STUDY,
     WHERE,
     YES,
     overrides,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("study")
+@STUDY
 @PROFILE
 @click.option(
     "--dry-run", is_flag=True, help="Say what would run, or why nothing would, and run nothing."
@@ -129,7 +130,7 @@ def say_summary(path: Path, summary: Summary, *, is_all: bool) -> None:
 
 
 @click.command()
-@click.argument("study")
+@STUDY
 @PROFILE
 @click.option("--dry-run", is_flag=True, help="Show the job, and neither write nor submit it.")
 @RUN_STORE

@@ -9,7 +9,7 @@ import click
 
 from ..starter import ENGINES, PROFILES, TEMPLATES, start_directory
 from ..streams import check_output
-from .options import PATH
+from .options import PATH, complete_files
 
 
 @click.command()
@@ -46,7 +46,7 @@ def _say(lines: Mapping[str, str], indent: str = "") -> None:
 
 
 @click.command("job-script")
-@click.argument("profile")
+@click.argument("profile", shell_complete=complete_files)
 def job_script(profile: str) -> None:
     """Show the job that would be submitted for each worker of PROFILE.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import InputError
-from .options import PATH, PROFILE, SET, overrides
+from .options import PATH, PROFILE, SET, STUDY, complete_files, overrides
 from .terminal import quiet_dask
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("study", required=False)
+@click.argument("study", required=False, shell_complete=complete_files)
 @PROFILE
 @SET
 @click.option("--timeout", metavar="DURATION", default="10 min", show_default=True,
@@ -69,7 +69,7 @@ def _say_finding(mark: str, text: str) -> None:
 
 
 @click.command("try")
-@click.argument("study")
+@STUDY
 @PROFILE
 @SET
 @click.option("--id", "name", metavar="ID", default="",

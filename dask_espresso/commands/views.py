@@ -8,7 +8,7 @@ import click
 
 from ..errors import InputError
 from ..streams import check_output
-from .options import CONFIDENCE, NOT_DONE, PATH, SET, STORE, STORES, WHERE, overrides
+from .options import CONFIDENCE, NOT_DONE, PATH, SET, STORE, STORES, STUDY, WHERE, overrides
 from .terminal import key_waiter, output_console, warn
 
 
@@ -104,7 +104,7 @@ def log(store: Path, simulation: str) -> None:
 
 
 @click.command()
-@click.argument("study")
+@STUDY
 @click.option("--store", metavar="FILE.h5", type=PATH,
               help="Say what of them is there. Default: the study's, if there is one.")  # fmt: skip
 @SET
