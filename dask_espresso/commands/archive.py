@@ -124,7 +124,7 @@ def _run_again(again: Again, folder: Path) -> int:
     now = again.run(folder)
     click.echo(f"{now.status.label} in {format_duration(now.elapsed_time)}")
     if now.error:
-        click.echo(brief(now.error))
+        click.echo(literal(brief(now.error)))
     said = compare(again, now)
     for line in said.others:
         click.echo(literal(f"not as then   {line}"))
