@@ -50,9 +50,11 @@ def completed(typed, directory):
         ("dask-espresso run my_s", "dask-espresso run my_study.yaml"),
         ("dask-espresso run my_study.yaml --profile clu", "… --profile cluster.yaml"),
         ("dask-espresso run my_study.yaml --changed-script k", "… --changed-script keep"),
+        ("dask-espresso failures results.h5 --status tim",
+         "dask-espresso failures results.h5 --status 'timed out'"),
         ("dask-espresso status re", "dask-espresso status results.h5"),
     ],
-)
+)  # fmt: skip
 def test_bash_completes(tmp_path, typed, line):
     for name in ("my_study.yaml", "cluster.yaml", "results.h5"):
         (tmp_path / name).touch()

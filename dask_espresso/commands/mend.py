@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import InputError
-from .options import CHANGED_SCRIPT, PATH, PROFILE, STORE
+from .options import CHANGED_SCRIPT, PATH, PROFILE, STORE, Words
 from .terminal import agrees, console, is_watched, quiet_dask, warn
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ _ENDED = ("done", "failed", "timed out", "lost", "not finite")
 @click.option("--where", multiple=True, metavar="CONDITION",
               help="Those of which this is true, such as 'phi > 0.3 and replica >= 4'. Given more "
               "than once, all of it.")  # fmt: skip
-@click.option("--status", "ended", multiple=True, type=click.Choice(_ENDED),
+@click.option("--status", "ended", multiple=True, type=Words(_ENDED),
               help="Those that ended like this; may be given more than once.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would be forgotten, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

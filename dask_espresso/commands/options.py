@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,20 @@ class _ExpandedPath(click.Path):
 
 
 PATH = _ExpandedPath(path_type=Path)
+
+
+class Words(click.Choice[str]):
+    """A choice whose values may be several words, which a shell is to take for one."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Give what the value may be; other shells than bash quote it by themselves."""
+        items = super().shell_complete(ctx, param, incomplete)
+        if os.environ.get("_DASK_ESPRESSO_COMPLETE", "").startswith("bash"):
+            for item in items:
+                item.value = shlex.quote(item.value)
+        return items
 
 
 def complete_files(
@@ -108,7 +124,7 @@ WHERE = click.option(
 )  # fmt: skip
 NOT_DONE = click.option(
     "--status", "ended", multiple=True,
-    type=click.Choice(("failed", "timed out", "lost", "not finite")),
+    type=Words(("failed", "timed out", "lost", "not finite")),
     help="Only those that ended like this; may be given more than once.",
 )  # fmt: skip
 
