@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figures import keep_figure
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "howto/plots.md").read_text(encoding="utf-8")
@@ -55,4 +56,4 @@ if __name__ == "__main__":
         for _ in run_page(folder):
             pass
         for figure in FIGURES:
-            shutil.copy(Path(folder) / figure, DOCS / "plots" / figure)
+            keep_figure(Path(folder) / figure, DOCS / "plots" / figure)

@@ -19,7 +19,14 @@ from .drawing import Drawing, Picture, drawing_of
 from .export import check_free, write_output
 from .heatmap import Heatmap, plot_heatmap
 from .intervals import meaning
-from .plot import Curve, plot_band, plot_curves, plot_reference, plot_residuals
+from .plot import (
+    Curve,
+    log_formatter,
+    plot_band,
+    plot_curves,
+    plot_reference,
+    plot_residuals,
+)
 from .reference import residuals
 from .texts import literal
 from .together import together
@@ -151,6 +158,10 @@ def _axes(figure: Figure, drawing: Drawing, picture: Picture, log: str) -> tuple
         ax.grid(color="0.9", linewidth=0.8)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set(**{f"{axis}scale": "log" for axis in log})
+    for name in log:
+        axis = axes[0].xaxis if name == "x" else axes[0].yaxis
+        for set_formatter in (axis.set_major_formatter, axis.set_minor_formatter):
+            set_formatter(log_formatter())
     return axes[0], axes[1] if picture.residuals else None
 
 

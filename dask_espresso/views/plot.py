@@ -13,9 +13,18 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.ticker import Formatter
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["MAX_LEGEND", "Curve", "plot_band", "plot_curves", "plot_reference", "plot_residuals"]
+__all__ = [
+    "MAX_LEGEND",
+    "Curve",
+    "log_formatter",
+    "plot_band",
+    "plot_curves",
+    "plot_reference",
+    "plot_residuals",
+]
 
 MAX_LEGEND = 10  # curves; more cannot be told apart, and a legend has no more room
 _MAX_TICKS = 7  # of the colour bar
@@ -148,7 +157,20 @@ def plot_residuals(ax: Axes, curves: Sequence[Curve]) -> None:
     ax.axhspan(-1, 1, color="0.85", linewidth=0, zorder=0)
     ax.axhline(0, color="0.3", linewidth=0.8, zorder=1)
     plot_curves(ax, curves, None, are_joined=False)
+    ax.margins(y=0.15)  # in so low a panel, markers at the edge would be cut
     ax.set_ylabel(r"residual / $\sigma$")
+
+
+def log_formatter() -> Formatter:
+    """Make what writes the numbers of a logarithmic axis: those near 1 as they are, such as 20."""
+    from matplotlib.ticker import LogFormatterSciNotation
+
+    class Plain(LogFormatterSciNotation):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            written = str(super().__call__(x, pos))
+            return f"{x:g}" if written and 1e-3 < x < 1e4 else written
+
+    return Plain()
 
 
 def plot_reference(

@@ -774,6 +774,6 @@ def test_a_parameter_in_its_logarithm_has_such_an_axis_and_short_labels(store):
     texts = plot(path, "-x", "kappa")
     labels = [text for text in texts if text.startswith("beta = ")]
     assert [label[7:] for label in labels] == ["0.1", "0.251", "0.631", "1.58", "3.98", "10"]
-    assert any("mathdefault{10^{-1}}" in text for text in texts)
+    assert {"0.1", "1", "10"} <= {*texts}
     linear = store({"kappa": [0.1, 1.0, 10.0]}, lambda one: {"y": 1.0})
     assert not any("10^" in text for text in plot(linear, "-x", "kappa"))
