@@ -3,6 +3,7 @@
 import base64
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -36,7 +37,9 @@ def text_of(cell):
     return printed + "\n".join(outputs(cell, "text/plain"))
 
 
-def test_the_first_study_comes_to_its_figure_and_shows_what_it_did(tmp_path):
+def test_the_first_study_comes_to_its_figure_and_shows_what_it_did(tmp_path, monkeypatch):
+    programs = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     shown, notebook = (nbformat.read(NOTEBOOK, as_version=4) for _ in range(2))
     for cell in notebook.cells:
         cell.pop("outputs", None)
