@@ -531,6 +531,7 @@ def test_validators_find_nothing_wrong(here, tmp_path):
     assert any("report.html" in line for line in issues("bare.crate"))
 
 
+@pytest.mark.slow
 def test_a_real_lammps_gives_the_same_to_the_last_bit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = ["--set", "n_steps=50", "--set", "volume_fraction=0.1"]

@@ -456,6 +456,7 @@ def test_an_allocation_is_needed(monkeypatch, study):
         run_study(study(), profile(cluster="slurm-allocation"))
 
 
+@pytest.mark.slow
 def test_a_study_inside_an_allocation(slurm, study, monkeypatch):
     srun = slurm / "programs" / "srun"
     srun.write_text(

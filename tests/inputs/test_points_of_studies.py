@@ -587,6 +587,7 @@ print(none, memory() - before)
 """
 
 
+@pytest.mark.slow
 def test_ten_million_points_cost_no_memory():
     done = subprocess.run(
         [sys.executable, "-c", MILLION], check=True, capture_output=True, text=True

@@ -109,6 +109,7 @@ def test_parameters_in_a_file(run, suffix):
         }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_large_file_of_parameters(run):
     """Which no command line and no message of a warm process would hold."""
     values = list(range(50_000))

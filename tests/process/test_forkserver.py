@@ -463,6 +463,7 @@ def test_nothing_outlives_the_worker(script, tmp_path, monkeypatch, number, with
     assert wait_until(lambda: not list(scratch.iterdir()))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow():
     def run(count):
         for _ in range(count):

