@@ -203,16 +203,17 @@ class StudyRun:
         known = {path for kind in kinds for path in self.directory.glob(kind)}
         assert set(self.directory.iterdir()) == known | self.files
 
-    def processes(self):
-        """Find all processes of this study."""
-        return [process for process in psutil.process_iter() if self._is_ours(process)]
+    def processes(self, name=None):
+        """Find all processes of this study, or those of a program."""
+        return [process for process in psutil.process_iter() if self._is_ours(process, name)]
 
-    def _is_ours(self, process):
+    def _is_ours(self, process, name):
         try:
             words = [*process.cmdline(), process.cwd()]
-        except psutil.Error:
+            is_named = name in (None, process.name())
+        except psutil.Error:  # it may end while it is looked at
             return False
-        return any(str(self.directory) in word for word in words)
+        return is_named and any(str(self.directory) in word for word in words)
 
     def describe(self):
         """Give the logs and the queue, for the report of a failed test."""

@@ -80,7 +80,7 @@ def test_what_is_submitted_late_is_not_left(batch, make_study, site):
     slow = 'late=$TMPDIR/late; cp "${@: -1}" $late; sleep 22; exec $real "${@:1:$#-1}" $late'
     study = make_study(count=4)
     study.start(PATH=site(slow))
-    wait_for("a submission", lambda: [p for p in study.processes() if p.name() == batch.program])
+    wait_for("a submission", lambda: study.processes(batch.program))
     study.driver.send_signal(signal.SIGTERM)
     assert study.driver.wait(30) == 75
     wait_for("the end of all processes", lambda: not study.processes(), 5)
