@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from selection import leave_out
 
 from dask_espresso.engines import Engine
 
@@ -87,9 +88,7 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: item.path.stem not in _LONGEST)
     if os.environ.get("PYPRESSO"):
         return
-    deselected = [item for item in items if item.get_closest_marker("espresso")]
-    config.hook.pytest_deselected(items=deselected)
-    items[:] = [item for item in items if item not in deselected]
+    leave_out(config, items, lambda item: item.get_closest_marker("espresso"))
 
 
 def pytest_collection_finish():
@@ -138,6 +137,15 @@ def script(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def here(request, tmp_path, monkeypatch, script, study_file):
+    """Go to a directory with the script and the study that the test's module has."""
+    script(request.module.SCRIPT)
+    study_file(request.module.STUDY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

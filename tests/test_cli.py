@@ -36,14 +36,6 @@ SCRIPT = """
 """
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch, script, study_file):
-    script(SCRIPT)
-    study_file(STUDY)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def once(tmp_path_factory, workers):
     """Run the study with a script, or give the directory in which that was done."""

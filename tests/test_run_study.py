@@ -34,14 +34,6 @@ STUDY = """
 """
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch, script, study_file):
-    script(SCRIPT)
-    study_file(STUDY)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def interrupt_when(path):
     """Send this process what Ctrl-C sends, once the file is there."""
 

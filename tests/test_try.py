@@ -37,14 +37,6 @@ BY_FILE = """
 """
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch, script, study_file):
-    script(SCRIPT)
-    study_file(STUDY)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def attempt(*arguments, status=0):
     ended = CliRunner().invoke(main, ["try", "study.yaml", *arguments])
     assert ended.exit_code == status, ended.output

@@ -77,9 +77,10 @@ class Again:
         """The version of the code that is recorded."""
         return self.outcome.code_hash or self.contents.code_hash
 
-    def run(self, folder: Path) -> Outcome:
-        """Run it; files that it keeps stay in the folder."""
-        with prepared_for(files_path(folder / "again.h5"), self.workload.call.keep):
+    def run(self) -> Outcome:
+        """Run it; files that it keeps stay in the folder of the opened crate."""
+        keep = self.workload.call.keep
+        with prepared_for(Path(keep.place), keep):
             return self.simulator.simulate(self.workload, self.order)
 
 

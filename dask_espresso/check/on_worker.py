@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 import time
 from dataclasses import replace
@@ -20,6 +19,7 @@ from ..errors import BadValueError
 from ..files import file_hash
 from ..inputs.keep import Keep
 from ..process.keeping import keep_files
+from ..process.machine import host_name
 from ..process.probe import Probe
 from ..process.task import probe_engine
 
@@ -70,7 +70,7 @@ def look_at_machine() -> Machine:
     """Say what the machine has."""
     worker = get_worker()
     return Machine(
-        host=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        host=host_name(),
         slots=worker.state.nthreads,
         cores=len(os.sched_getaffinity(0)),
         memory=worker.memory_manager.memory_limit or MEMORY_LIMIT,

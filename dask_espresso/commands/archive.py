@@ -104,14 +104,14 @@ def reproduce(crate: Path, name: str, command: str | None, profile: str | None, 
                 click.echo(literal(line))
             if not yes and is_watched() and not agrees():
                 sys.exit(1)
-            status = _run_again(again, opened.folder)
+            status = _run_again(again)
         finally:
             again.simulator.close()
     check_output()
     sys.exit(status)
 
 
-def _run_again(again: Again, folder: Path) -> int:
+def _run_again(again: Again) -> int:
     """Run it, and say how it compares; give the exit status."""
     from ..archive.again import compare
     from ..process.cause import brief
@@ -121,7 +121,7 @@ def _run_again(again: Again, folder: Path) -> int:
     found = again.simulator.probe(again.workload.engine)
     if found.error:
         raise InputError(found.error)
-    now = again.run(folder)
+    now = again.run()
     click.echo(f"{now.status.label} in {format_duration(now.elapsed_time)}")
     if now.error:
         click.echo(literal(brief(now.error)))

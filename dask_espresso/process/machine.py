@@ -13,11 +13,16 @@ from pathlib import Path
 def machine() -> dict[str, object]:
     """Give host, processor and system of this machine, and the environment modules loaded here."""
     return {
-        "host": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        "host": host_name(),
         "cpu": cpu_model(),
         "system": platform.platform(),
         "modules": list(filter(None, os.environ.get("LOADEDMODULES", "").split(":"))),
     }
+
+
+def host_name() -> str:
+    """Name this machine as its batch system does."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
 
 
 def cpu_model() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from ..outcome import Outcome, Status
 from ..values import named, not_finite, storable
 from .code import CodeFiles
 from .curves import unfold
+from .machine import host_name
 from .memo import Memo
 from .order import Order, Workload
 from .probe import Probe, probe
@@ -79,7 +79,7 @@ class Simulator:
             If script or modules are not those that the run began with; nothing was run.
         """
         outcome = order.outcome(workload)
-        outcome.host = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+        outcome.host = host_name()
         outcome.job_id = next(filter(None, map(os.environ.get, _JOB_ID_VARIABLES)), "")
         self.probe(workload.engine)  # which says whether it is forked
         outcome.started = time.time()

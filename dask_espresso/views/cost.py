@@ -40,7 +40,7 @@ def times_of_points(path: Path, study: Study) -> dict[int, float]:
     ----------
     path : Path
         The store.
-    study : Simulations
+    study : Study
         Whose points are meant; they may be others than when it was run last.
     """
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from selection import leave_out
 
 pytest.register_assert_rewrite("batch_systems", "study_run")
 
@@ -22,13 +23,11 @@ DASK_CONFIG = "dask-espresso: {keeper: {interval: 1s, hung-after: 5s}}\n"
 def pytest_collection_modifyitems(config, items):
     """Without a batch system these tests are not part of the suite, nor ever another one's own."""
     foreign = {f"test_{name}.py" for name in SYSTEMS if name != SYSTEM}
-    deselected = [
-        item
-        for item in items
-        if item.path.parent == HERE and (not SYSTEM or item.path.name in foreign)
-    ]
-    config.hook.pytest_deselected(items=deselected)
-    items[:] = [item for item in items if item not in deselected]
+
+    def is_foreign(item):
+        return item.path.parent == HERE and (not SYSTEM or item.path.name in foreign)
+
+    leave_out(config, items, is_foreign)
 
 
 @pytest.hookimpl(trylast=True)

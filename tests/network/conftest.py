@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from selection import leave_out
 
 pytest.register_assert_rewrite("hosts", "network_run")
 
@@ -19,9 +20,7 @@ def pytest_collection_modifyitems(config, items):
     """Elsewhere these tests are not part of the suite."""
     if os.environ.get("DASK_ESPRESSO_HOSTS"):
         return
-    deselected = [item for item in items if item.path.parent == HERE]
-    config.hook.pytest_deselected(items=deselected)
-    items[:] = [item for item in items if item not in deselected]
+    leave_out(config, items, lambda item: item.path.parent == HERE)
 
 
 @pytest.fixture(scope="session")

@@ -29,14 +29,6 @@ CODE = {"script": "s.py", "folder": "/there", "files": [{"name": "s.py", "sha256
 OLD = Path(__file__).parent / "stores" / "1.h5"
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch, script, study_file):
-    script(SCRIPT)
-    study_file(STUDY)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_what_is_known_is_not_written_again():
     later = {**RUN, "first": "2026-01-02T00:00:00Z"}
     known = united({}, {"v": {**CODE, "runs": [RUN]}})
