@@ -8,7 +8,17 @@ from pathlib import Path
 
 import click
 
-from . import cost, efficiency, lennard_jones, memory, pressure, recording, scale, startup
+from . import (
+    cost,
+    efficiency,
+    lennard_jones,
+    memory,
+    pressure,
+    recording,
+    scale,
+    scale_out,
+    startup,
+)
 from .measure import FailedError
 from .report import describe_machine, markdown, write_json, write_page
 from .rounds import say
@@ -24,6 +34,7 @@ BENCHMARKS = {
     "efficiency": efficiency.benchmark,
     "memory": memory.benchmark,
     "scale": scale.benchmark,
+    "scale-out": scale_out.benchmark,
 }
 
 

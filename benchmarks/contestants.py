@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import yaml
 import dask_espresso
 from dask_espresso.errors import InputError
 
-from .measure import Cost, FailedError, measure
+from .measure import Cost, FailedError, Look, measure
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = Path(dask_espresso.__file__).resolve().parent
@@ -124,7 +125,15 @@ class Package:
         path.write_text(yaml.safe_dump(profile))
         return path
 
-    def run(self, task: Task, count: int, *, look_at_memory: bool = False) -> Run:
+    def run(
+        self,
+        task: Task,
+        count: int,
+        *,
+        look_at_memory: bool = False,
+        environment: Mapping[str, str] | None = None,
+        look: Look | None = None,
+    ) -> Run:
         """Run so many simulations, and check their outcomes."""
         with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
             directory = Path(name)
@@ -141,7 +150,9 @@ class Package:
             profile = self._write_profile(directory, task)
             command = [sys.executable, "-m", "dask_espresso", "run", "study.yaml"]
             command += ["--profile", profile.name]
-            cost = measure(command, directory, look_at_memory=look_at_memory)
+            cost = measure(
+                command, directory, environment, look_at_memory=look_at_memory, look=look
+            )
             store = directory / "benchmark.h5"
             with h5py.File(store) as file:
                 if len(file["status"]) != count or file["status"][:].any():

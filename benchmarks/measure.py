@@ -10,7 +10,7 @@ import resource
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PATIENCE = 10  # seconds that what a command has left behind may take to end by itself
 _WORKER = re.compile(r"spawn_main|dask worker")  # the latter once it has named itself
 _INTERVAL = 0.5  # seconds between looks at memory
+
+
+Look = Callable[[psutil.Process], object]
 
 
 class FailedError(RuntimeError):
@@ -71,13 +74,13 @@ class Memory:
     def look(self, root: psutil.Process) -> None:
         """Look at all processes once, and keep what is larger than before."""
         self.driver = max(self.driver, _peak_resident(root.pid))
-        direct = {child.pid for child in root.children()}
+        direct = {worker.pid for worker in workers_of(root)}
         workers = below = n_workers = 0
         for process in root.children(recursive=True):
             with contextlib.suppress(psutil.Error, OSError):
                 size = process.memory_full_info().pss
                 below += size
-                if process.pid in direct and _WORKER.search(" ".join(process.cmdline())):
+                if process.pid in direct:
                     workers += size
                     n_workers += 1
                     self.largest_worker = max(self.largest_worker, _peak_resident(process.pid))
@@ -98,6 +101,7 @@ def measure(
     environment: Mapping[str, str] | None = None,
     *,
     look_at_memory: bool = False,
+    look: Look | None = None,
     time_limit: float = 4 * 3600,
 ) -> Cost:
     """Run a command to its end, and whatever it leaves behind.
@@ -112,6 +116,8 @@ def measure(
         Variables on top of this process's own.
     look_at_memory : bool
         Costs some CPU time, though not in the tree that is measured.
+    look : callable, optional
+        Called with the command's process every half a second.
     time_limit : float
         In seconds; then it is killed.
 
@@ -129,6 +135,7 @@ def measure(
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     output = directory / "output.txt"
     memory = Memory() if look_at_memory else None
+    looks = [one for one in (memory and memory.look, look) if one]
     over = threading.Event()
     cpu = _cpu_of_children()
     with output.open("wb") as stream:
@@ -143,7 +150,7 @@ def measure(
         )
         watch = threading.Timer(time_limit, process.kill)
         watch.start()
-        looker = threading.Thread(target=_look_until, args=(over, memory, process.pid))
+        looker = threading.Thread(target=_look_until, args=(over, looks, process.pid))
         looker.start()
         status = process.wait()  # without a timeout: with one, Python looks every 50 ms only
         wall = time.perf_counter() - started
@@ -157,13 +164,24 @@ def measure(
     return Cost(wall, _cpu_of_children() - cpu, memory)
 
 
-def _look_until(over: threading.Event, memory: Memory | None, pid: int) -> None:
-    if memory is None:
+def _look_until(over: threading.Event, looks: Sequence[Look], pid: int) -> None:
+    if not looks:
         return
     with contextlib.suppress(psutil.Error, OSError):
         root = psutil.Process(pid)
         while not over.wait(_INTERVAL):
-            memory.look(root)
+            for look in looks:
+                look(root)
+
+
+def workers_of(root: psutil.Process) -> list[psutil.Process]:
+    """Give the Dask workers that a driver has started on this machine."""
+    found = []
+    for process in root.children():
+        with contextlib.suppress(psutil.Error, OSError):
+            if _WORKER.search(" ".join(process.cmdline())):
+                found.append(process)
+    return found
 
 
 def _cpu_of_children() -> float:

@@ -72,6 +72,40 @@ def test_impossible_figures_are_not_shown():
     assert occupancy(Series([0.5 / CORES], [0.1]), 1.0) == "too noisy"
 
 
+def test_slots_and_waits_of_a_driver_that_is_known():
+    """Two slots, each idle for 0.25 s after a simulation of 1 s, of which each costs 10 ms."""
+    import numpy as np
+
+    from benchmarks.scale_out import Combination, Use, shown
+    from benchmarks.stand_in import TIMES
+
+    starts = np.repeat(100 + 1.25 * np.arange(20), 2)
+    times = np.array(list(zip(starts, starts + 1, strict=True)), TIMES)
+    use = Use([(90 + t, 10 + 0.016 * t, 0.008 * t, t) for t in range(60)], memory=2**20)
+    found = shown(Combination(2, 1.0), [(2, times)], use)
+    assert found.rate == pytest.approx(1.6)
+    assert found.busy == pytest.approx(80)
+    assert (found.driver, found.workers) == pytest.approx((10, 5))
+    assert found.latency == pytest.approx((250, 250))
+    assert found.row()["driver in MiB"] == 1
+
+
+def test_real_workers_with_stand_ins(tmp_path):
+    """Done outcomes of all simulations; no slot is busy more than all the time."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scale_out", "8", "0.2", "160"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    figures = dict(
+        cell.rsplit(" ", 1) for cell in done.stdout.strip().split("; ") if "lim" not in cell
+    )
+    assert figures["simulations"] == "160"
+    assert 0 < float(figures["slots busy in %"]) <= 100
+    assert float(figures["simulations a second"]) <= 8 / 0.2
+    assert float(figures["driver in CPU ms a simulation"]) > 0
+    assert float(figures["workers in CPU ms a simulation"]) > 0
+
+
 CONTESTANTS = """
 from benchmarks.contestants import ECHO, ORIGINAL, OURS
 
