@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import random
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,12 +78,17 @@ class Run:
         Their results.
     store_size : int
         In bytes; zero where there is no store.
+    first_start, first_end : float
+        From the command to the start and to the end of what was simulated first, in seconds;
+        NaN where that is not known.
     """
 
     count: int
     cost: Cost
     values: list[float]
     store_size: int = 0
+    first_start: float = math.nan
+    first_end: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -150,6 +157,7 @@ class Package:
             profile = self._write_profile(directory, task)
             command = [sys.executable, "-m", "dask_espresso", "run", "study.yaml"]
             command += ["--profile", profile.name]
+            began = time.time()
             cost = measure(
                 command, directory, environment, look_at_memory=look_at_memory, look=look
             )
@@ -158,7 +166,11 @@ class Package:
                 if len(file["status"]) != count or file["status"][:].any():
                     raise FailedError("not all simulations are done")
                 values = file[task.wanted][:].astype(float).tolist()
-            return Run(count, cost, values, store.stat().st_size)
+                starts = file["started"][:] - began
+                ends = starts + file["elapsed_time"][:]
+            return Run(
+                count, cost, values, store.stat().st_size, float(starts.min()), float(ends.min())
+            )
 
 
 @dataclass(frozen=True)

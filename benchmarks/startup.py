@@ -1,4 +1,4 @@
-"""How long the command line takes to say what it can do."""
+"""How long the command line takes to say what it can do, and a run to its first simulation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from .contestants import ECHO, OURS, Run
 from .measure import Cost, measure
 from .report import Table
 
@@ -29,6 +30,8 @@ def benchmark(quick: bool) -> list[Table]:
                 cost = measure(command, Path(directory))
                 if number >= 0:  # the first round fills the page cache
                     costs[name].append(cost)
+    few = 1 if quick else 5
+    runs = [OURS.run(ECHO, 100 if quick else 1000) for _ in range(few)]
     wall = {name: statistics.median(cost.wall for cost in costs[name]) for name in costs}
     nothing, distributed, *_ = wall.values()
     return [
@@ -45,5 +48,27 @@ def benchmark(quick: bool) -> list[Table]:
                 }
                 for name in costs
             ],
-        )
+        ),
+        _first_simulation(runs, nothing, distributed),
     ]
+
+
+def _first_simulation(runs: list[Run], nothing: float, distributed: float) -> Table:
+    seconds = {
+        "its first simulation starts": statistics.median(run.first_start for run in runs),
+        "its first simulation has ended": statistics.median(run.first_end for run in runs),
+    }
+    return Table(
+        "Start-up of a run",
+        f"From `dask-espresso run`, of {runs[0].count:,} simulations that do nothing, on this "
+        f"machine. Medians of {len(runs)} rounds.",
+        [
+            {
+                "until": name,
+                "wall in ms": 1e3 * wall,
+                "ratio to `python -c pass`": wall / nothing,
+                "ratio to import distributed": wall / distributed,
+            }
+            for name, wall in seconds.items()
+        ],
+    )

@@ -17,6 +17,7 @@ from ..paths import expand
 from ..signals import signals_stay_here
 from .dashboard import make_pages_when_asked, no_word_on_pages, page_on_loopback
 from .refused_options import refusals, tell_of_another_port
+from .reserve import taken_from_reserve
 from .safe_worker import safe_children
 
 
@@ -27,6 +28,7 @@ def local_workers(profile: Profile, ranks: int) -> Iterator[LocalCluster]:
         _no_workers_left(),
         _main_stays_here(),
         safe_children(),
+        taken_from_reserve(),
         _local_cluster(profile, ranks) as cluster,
     ):
         yield cluster

@@ -77,6 +77,7 @@ def run(
     from ..inputs.study import load_study
 
     loaded, chosen = load_study(study, overrides(settings)), load_profile(profile)
+    from ..cluster.reserve import workers_ahead
     from ..driver import InterruptedRunError, run_study  # they take longest, and may not be needed
     from ..views.progress import display_for
 
@@ -93,7 +94,7 @@ def run(
 
         refuse_as_run_would(loaded, chosen, to_run)
         return
-    with display_for(console) as display:
+    with workers_ahead(chosen), display_for(console) as display:
         try:
             summary = run_study(loaded, chosen, path, display=display, **options)
         except InterruptedRunError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import socket
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from .run import (
     process_environment,
 )
 from .warm_server import NoWarmStartError
+from .warm_start import WarmStart
 
 _IMPORTS = SIMULATIONS / "imports.py"
 _ODD_LIMIT = 15.0  # seconds, where a launcher hardly fits
@@ -94,17 +96,32 @@ class _EngineError(RuntimeError):
 
 
 def _probe_one(runner: Runner, engine: Engine) -> Probe:
-    found = _found(engine, runner.run_probe(replace(engine, start="spawn")))
-    version, about = str(found["version"]), _about(engine, found)
+    fresh = replace(engine, start="spawn")
     if not engine.may_fork:
-        return Probe(version=version, about=about)
-    reason = _difference(runner, engine, found)
+        found = _found(engine, runner.run_probe(fresh))
+        return Probe(version=str(found["version"]), about=_about(engine, found))
+    with ThreadPoolExecutor(1) as beside:  # both do their imports at the same time
+        trial = beside.submit(_try_forked, runner, engine)
+        report = runner.run_probe(fresh)
+        if report.failure():
+            _abandon(trial, runner.warm_start(engine))
+        found = _found(engine, report)
+        reason = _difference(runner, engine, found, trial)
     if reason and engine.start == "fork":
         raise _EngineError(f"start: fork: {reason}; write `start: auto`")
     if reason:
         runner.warm_start(engine).give_up(reason)
     start = "spawn" if reason else "fork"
-    return Probe(version=version, start=start, reason=reason, about=about)
+    return Probe(
+        version=str(found["version"]), start=start, reason=reason, about=_about(engine, found)
+    )
+
+
+def _abandon(trial: Future[_Forked], warm_start: WarmStart) -> None:
+    """End what would be waited for in vain, which may take minutes."""
+    while not trial.done():
+        warm_start.close()
+        wait([trial], timeout=0.1)
 
 
 def _found(engine: Engine, report: ProcessReport) -> dict[str, Any]:
@@ -161,21 +178,45 @@ def _misfit(runner: Runner, engine: Engine, launcher: str) -> str:
     return f"{said}; write the `launcher` of the same MPI, with all that it needs, or `ranks: 1`"
 
 
-def _difference(runner: Runner, engine: Engine, fresh: dict[str, Any]) -> str:
-    """Say in what a forked process is not like a fresh one; empty if they are the same."""
+@dataclass(frozen=True)
+class _Forked:
+    """What forking the engine has shown: why it cannot be forked, or what was found."""
+
+    reason: str
+    found: dict[str, Any] = field(default_factory=dict)
+    imports: ProcessReport = field(default_factory=ProcessReport)
+
+
+def _try_forked(runner: Runner, engine: Engine) -> _Forked:
     try:
         forked = runner.run_forked(engine, PROBE, probe_parameters(engine), PROBE_LIMIT)
         if failure := forked.failure():
-            return f"a forked process fails: {brief(failure)}"
+            return _Forked(f"a forked process fails: {brief(failure)}")
         if runner.run_forked(engine, _ABORT, {}, _ABORT_LIMIT).exit_code != _ABORT_CODE:
-            return "MPI_Abort does not end a forked process"
-        found = forked.output.payload()
-        for name, value in fresh.items():
-            if (other := found.get(name)) != value:
-                return f"a forked process has other {name}{_which(value, other)} than a fresh one"
-        return _difference_of_imports(runner, engine)
+            return _Forked("MPI_Abort does not end a forked process")
+        imports = runner.run_forked(engine, _IMPORTS, {"preload": engine.preload}, PROBE_LIMIT)
     except (NoWarmStartError, NoScratchError) as error:
-        return str(error)
+        return _Forked(str(error))
+    return _Forked("", forked.output.payload(), imports)
+
+
+def _difference(
+    runner: Runner, engine: Engine, fresh: dict[str, Any], trial: Future[_Forked]
+) -> str:
+    """Say in what a forked process is not like a fresh one; empty if they are the same."""
+    is_known = KNOWN.issuperset(map(top_of, engine.preload))
+    fresh_imports = _import_afresh(runner, engine) if is_known else None
+    forked = trial.result()
+    if forked.reason:
+        return forked.reason
+    for name, value in fresh.items():
+        if (other := forked.found.get(name)) != value:
+            return f"a forked process has other {name}{_which(value, other)} than a fresh one"
+    if not fresh_imports:
+        # what is made from the time in seconds is to differ as well
+        done = None if forked.imports.failure() else forked.imports.output.payload()["time"]
+        fresh_imports = _import_afresh(runner, engine, after=done)
+    return _difference_of_imports(fresh_imports, forked.imports)
 
 
 def _which(one: Any, other: Any) -> str:
@@ -186,14 +227,17 @@ def _which(one: Any, other: Any) -> str:
     return f" ({', '.join(names[:_MAX_NAMES])})"
 
 
-def _difference_of_imports(runner: Runner, engine: Engine) -> str:
-    """Say what importing the engine's modules makes anew in each process; empty if nothing."""
+def _import_afresh(runner: Runner, engine: Engine, after: float | None = None) -> ProcessReport:
+    """Import the engine's modules in a fresh process, in a later second than that of a time."""
     parameters: dict[str, Any] = {"preload": engine.preload}
-    forked = runner.run_forked(engine, _IMPORTS, parameters, PROBE_LIMIT)
-    if not forked.failure() and not KNOWN.issuperset(map(top_of, engine.preload)):
-        # what is made from the time in seconds is to differ as well
-        parameters["after"] = math.floor(forked.output.payload()["time"]) + 1 + _CLOCK_LAG
-    fresh = runner.run(replace(engine, start="spawn"), _IMPORTS, parameters, time_limit=PROBE_LIMIT)
+    if after is not None:
+        parameters["after"] = math.floor(after) + 1 + _CLOCK_LAG
+    fresh = replace(engine, start="spawn")
+    return runner.run(fresh, _IMPORTS, parameters, time_limit=PROBE_LIMIT)
+
+
+def _difference_of_imports(fresh: ProcessReport, forked: ProcessReport) -> str:
+    """Say what importing the engine's modules makes anew in each process; empty if nothing."""
     for report in (fresh, forked):
         if failure := report.failure():
             return f"what its modules hold cannot be compared: {brief(failure)}"

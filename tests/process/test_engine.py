@@ -72,6 +72,16 @@ def test_engine_that_does_not_start(command):
     assert command in probe(engine).error
 
 
+def test_engine_that_fails_is_not_waited_for_where_it_would_be_forked(tmp_path):
+    """The two are tried side by side, and a warm process may take minutes to start."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\ncase $* in *forkserver.py*) exec sleep 200;; esac\nexit 3\n")
+    program.chmod(0o755)
+    started = time.monotonic()
+    assert "exit code 3" in probe(Engine(name="python", command=(str(program),))).error
+    assert time.monotonic() - started < 100
+
+
 def test_engine_that_cannot_import_its_module():
     found = probe(Engine(name="x", command=(sys.executable,), module="no_such_engine"))
     assert "has to import no_such_engine" in found.error
