@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,11 @@ _HALF = 15  # bits: all seeds are below 2**30
 
 def canonical_json(value: Any) -> str:
     """Write a value in the one way that ids are computed from: equal values have equal texts."""
+    kind = type(value)
+    if kind is int:  # most values are numbers, of which there may be a million
+        return str(value)
+    if kind is float and math.isfinite(value):
+        return str(int(value) if value.is_integer() else value)
     return json.dumps(
         _canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )

@@ -222,7 +222,7 @@ def plan_of(
             return TargetPlan(study, Standing(study.targets, study.n_points))
         standing = standing_at(store.path, study, lambda name: not is_wanted(name))
         return TargetPlan(study, standing)
-    count = sum(map(is_wanted, set(study.ids())))
+    count = sum(map(is_wanted, study.ids()))
     simulations = enumerate(study.simulations())
     orders = ((place, Order.of(s)) for place, s in simulations if is_wanted(s.id))
     if study.replicas == 1:

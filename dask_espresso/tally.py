@@ -123,8 +123,8 @@ class Tally:
     def __init__(self, study: Wanted, store: Recorder, plan: Plan) -> None:
         self.store, self.plan = store, plan
         self._started = 0
-        ids = set(plan.asked.ids if plan.asked else study.ids())
-        recorded = collections.Counter(s for i, s in store.statuses.items() if i in ids)
+        found = map(store.statuses.get, plan.asked.ids if plan.asked else study.ids())
+        recorded = collections.Counter(status for status in found if status is not None)
         self.counts = Counts(total=plan.total, recorded=dict(recorded), targets=plan.describe())
         self.counts.before = self.counts.n_recorded
         self._done_before = recorded[Status.DONE]

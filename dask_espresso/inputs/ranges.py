@@ -43,6 +43,8 @@ class Numbers(Sequence[Number]):
     @overload
     def __getitem__(self, index: slice) -> list[Number]: ...
     def __getitem__(self, index: int | slice) -> Number | list[Number]:
+        if isinstance(index, int) and 0 <= index < self._count:
+            return self._number(index)
         places = range(self._count)[index]
         if isinstance(places, range):
             return [self._number(i) for i in places]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +21,7 @@ from .until import Until, until_of
 
 _T = TypeVar("_T")
 _PIECE = 1 << 14  # points whose parameters are there at a time
+ID_TYPE = "S16"  # of ids in an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,25 @@ class Simulations:
 
         They are those that :func:`~dask_espresso.identity.simulation_id` gives.
         """
+        for start in range(0, self.count, _PIECE):
+            yield from self.id_array[start : start + _PIECE].astype(str).tolist()
+
+    @functools.cached_property
+    def id_array(self) -> np.ndarray[Any, Any]:
+        """The ids in an array, as text of one length: a tenth of the memory of strings."""
+        return np.fromiter(self._hashed_ids(), ID_TYPE, self.count)
+
+    def places_of(self, ids: Collection[str]) -> Places:
+        """Give the places of simulations by their ids, -1 for those that are not in the study."""
+        if not self.count:
+            return np.full(len(ids), -1)
+        there = np.fromiter(ids, ID_TYPE, len(ids))
+        by_id = np.argsort(self.id_array)
+        found = by_id[np.searchsorted(self.id_array, there, sorter=by_id) % self.count]
+        return np.where(self.id_array[found] == there, found, -1)
+
+    def _hashed_ids(self) -> Iterator[str]:
+        """Work out the ids, one after the other."""
         names = sorted(self.names, key=self.lineage.first)
         writers = {name: self.lineage.writer(name) for name in names}
         for replica in range(self.replicas):

@@ -19,7 +19,6 @@ from ..inputs.stored_study import StoredStudy
 from .arrays import Values
 from .columns import ABSENT
 from .reading import look_at_rows
-from .table import ID_TYPE, places_of
 
 Recorded = Callable[[str, Values], Sequence[Any]]
 
@@ -70,8 +69,7 @@ def disagreement(study: Simulations, ids: Sequence[str], recorded: Recorded) -> 
     """
     if not ids or not study.count:
         return ""
-    order = np.fromiter(study.ids(), ID_TYPE, study.count)
-    places = places_of(np.array(ids, ID_TYPE), order)
+    places = study.places_of(ids)
     inside = np.flatnonzero(places >= 0)
     for name in study.names:
         values, codes = study.coded(name, places[inside])

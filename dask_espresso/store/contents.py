@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+import functools
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..outcome import Outcome, Status
@@ -11,18 +11,22 @@ from .provenance import Provenance
 
 
 class Head(NamedTuple):
-    """As much of an outcome as a driver has to know."""
+    """As much of an outcome as a driver has to know; equal ones are one object."""
 
     status: Status
-    sequence: int
     script_hash: str
     code_hash: str
 
     @classmethod
     def of(cls, outcome: Outcome) -> Head:
         """Give what a driver has to know of an outcome."""
-        hashes = map(sys.intern, (outcome.script_hash, outcome.code_hash))
-        return cls(outcome.status, outcome.sequence, *hashes)
+        return cls.made(int(outcome.status), outcome.script_hash, outcome.code_hash)
+
+    @classmethod
+    @functools.lru_cache(maxsize=1024)
+    def made(cls, status: int, script_hash: str, code_hash: str) -> Head:
+        """Make one."""
+        return cls(Status(status), script_hash, code_hash)
 
 
 Row = TypeVar("Row", Outcome, Head)
@@ -55,6 +59,8 @@ class StoreContents(Generic[Row]):
         file.
     n_published, n_unpublished : int
         Outcomes in the HDF5 file, and records of outcomes in the journal.
+    last_sequence : int
+        The largest number of an outcome.
     """
 
     study: dict[str, Any]
@@ -67,3 +73,4 @@ class StoreContents(Generic[Row]):
     published_as: dict[str, Any] | None = None
     n_published: int = 0
     n_unpublished: int = 0
+    last_sequence: int = 0

@@ -169,9 +169,13 @@ class Published:
 
     def heads(self) -> dict[str, Head]:
         """Read what a driver has to know of the outcomes."""
-        columns = [self.plain_field(name) for name in Head._fields]
+        statuses = self.field("status").tolist()
+        hashes = [
+            map(values.__getitem__, codes.tolist())
+            for values, codes in map(self.coded_field, ("script_hash", "code_hash"))
+        ]
         with self._reading():
-            heads = (Head(Status(status), *rest) for status, *rest in zip(*columns, strict=True))
+            heads = map(Head.made, statuses, *hashes)
             return dict(zip(self.ids, heads, strict=True))
 
     def outcomes(self) -> dict[str, Outcome]:

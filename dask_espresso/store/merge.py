@@ -9,8 +9,6 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from ..analyses import analyses_of, own_result, owners_of, said_axes, united
 from ..errors import InputError
 from ..files import aside_of, describe_error, sync_directory
@@ -26,7 +24,7 @@ from .contents import StoreContents
 from .hdf5 import write_hdf5
 from .provenance import all_of, of_versions
 from .reading import claim_path, differences, is_same, journal_path, read_store, store_path
-from .table import ID_TYPE, Table
+from .table import Table
 
 _Contents = StoreContents[Outcome]
 _LISTED = 5  # files of a message
@@ -256,7 +254,7 @@ def _write(
     table = Table()
     for outcome in rows.values():
         table.add(outcome)
-    table.sort(np.fromiter(study.ids(), ID_TYPE, study.count))
+    table.sort(study)
     if any(store.study.get(key) for store in stores for key in ("defaults", "rename")):
         table.take_parameters(study)
     used = {outcome.code_hash for outcome in rows.values()} | {first.code_hash}

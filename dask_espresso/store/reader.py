@@ -19,7 +19,6 @@ from .leaves import Leaves
 from .rows import Rows
 from .selection import meeting
 from .silence import silent_names
-from .table import ID_TYPE, places_of
 
 if TYPE_CHECKING:
     from ..inputs.stored_study import StoredStudy
@@ -95,9 +94,8 @@ class Reader:
         """Give the places of rows in the study, -1 for none."""
         if (places := self._published_places()) is not None:
             return places[rows]
-        ids = np.array(self._all.ids, ID_TYPE)
-        order = np.fromiter(self.study.ids(), ID_TYPE, self.study.count)
-        return places_of(ids[rows], order)
+        ids = self._all.ids
+        return self.study.places_of([ids[row] for row in rows.tolist()])
 
     def _published_places(self) -> Values | None:
         published = self._all.published

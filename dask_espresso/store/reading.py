@@ -180,27 +180,46 @@ def _read_once(
     with open_hdf5(path) as published:
         outcomes = published_rows(published) if published else {}
         contents = _contents_of(path, published, outcomes, recorded, description)
-    for name, row in recorded.rows.items():
-        put_latest(contents.outcomes, name, row)
+        for name, row in recorded.latest(published):
+            outcomes[name] = row
     return contents
 
 
 class _Recorded(Generic[Row]):
-    """What is in the journal beside a store."""
+    """What is in the journal beside a store: of each simulation its latest outcome."""
 
     def __init__(self, path: Path, keep: Callable[[Outcome], Row]) -> None:
         self.descriptions: list[Description] = []
         self.rows: dict[str, Row] = {}
         self.count = 0
         self.provenance: Provenance = {}
+        self._sequences: dict[str, int] = {}
         for record in _read_records(path):
             if isinstance(record, Outcome):
                 self.count += 1
-                put_latest(self.rows, record.id, keep(record))
+                if self._sequences.get(record.id, 0) <= record.sequence:
+                    self._sequences[record.id] = record.sequence
+                    self.rows[record.id] = keep(record)
             elif isinstance(record, Description):
                 self.descriptions.append(record)
             else:
                 self.provenance = united(self.provenance, record)
+
+    def latest(self, published: Published | None) -> Iterator[tuple[str, Row]]:
+        """Give those that are later than what the HDF5 file has of the simulation."""
+        before: dict[str, int] = {}
+        if published and self.rows:
+            sequences = published.field("sequence")
+            numbers = (at for at, name in enumerate(published.ids) if name in self.rows)
+            before = {published.ids[at]: int(sequences[at]) for at in numbers}
+        for name, row in self.rows.items():
+            if before.get(name, 0) <= self._sequences[name]:
+                yield name, row
+
+    @property
+    def last_sequence(self) -> int:
+        """The largest number of an outcome."""
+        return max(self._sequences.values(), default=0)
 
 
 def _contents_of(
@@ -231,6 +250,7 @@ def _contents_of(
         contents.versions = {**contents.versions, **described.versions}
     contents.provenance = united(contents.provenance, recorded.provenance)
     contents.n_unpublished = recorded.count
+    contents.last_sequence = max(contents.last_sequence, recorded.last_sequence)
     contents.owner = holder(claim_path(path))
     return contents
 
@@ -250,14 +270,8 @@ def _published_contents(published: Published, outcomes: dict[str, Row]) -> Store
         },
         provenance=published.provenance,
         n_published=published.size,
+        last_sequence=int(published.field("sequence").max(initial=0)),
     )
-
-
-def put_latest(rows: dict[str, Row], name: str, row: Row) -> None:
-    """Keep the latest of a simulation's rows."""
-    before = rows.get(name)
-    if before is None or before.sequence <= row.sequence:
-        rows[name] = row
 
 
 class Description(NamedTuple):

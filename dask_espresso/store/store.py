@@ -8,14 +8,11 @@ misses nothing that is published while it reads.
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from ..errors import DaskEspressoError, ResumableError
 from ..files import describe_error, file_number, remove_leftovers
@@ -40,7 +37,6 @@ from .reading import (
     read_rows,
 )
 from .reading import read_store as read_store
-from .table import ID_TYPE
 
 if TYPE_CHECKING:
     from ..files import Record
@@ -89,7 +85,7 @@ class Store:
         self.statuses = {name: outcome.status for name, outcome in keep.outcomes.items()}
         self.provenance = keep.provenance
         self._study, self._claim = study, claim
-        self._sequence = max((o.sequence for o in keep.outcomes.values()), default=0)
+        self._sequence = keep.last_sequence
         self._file_number = file_number(path)
         self._published, self._unpublished = keep.n_published, keep.n_unpublished
         self._description = described
@@ -227,7 +223,7 @@ class Store:
         with open_hdf5(self.path) as published:
             table = all_recorded(self.path, published, self.statuses.keys())
             table.remove(forgotten)
-            table.sort(self._order)
+            table.sort(self._study)
             if self._study.lineage or (published and published.has_names_of_study):
                 table.take_parameters(self._study)
             known = of_versions(self.provenance, self._description["versions"])
@@ -236,11 +232,6 @@ class Store:
                 may_replace=self._may_publish,
             )  # fmt: skip
             return len(table)
-
-    @functools.cached_property
-    def _order(self) -> np.ndarray[Any, Any]:
-        """The study's ids in its order; as an array, for a tenth of the memory of strings."""
-        return np.fromiter(self._study.ids(), ID_TYPE, self._study.count)
 
     def _is_in_place(self) -> bool:
         try:

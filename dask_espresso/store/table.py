@@ -28,15 +28,6 @@ UNKNOWN = {
 # HDF5 attaches no more than about 4000 columns to a dimension; those in fewest rows share one
 _MAX_COLUMNS = 1000
 
-ID_TYPE = "S16"  # of ids in an array
-
-
-def places_of(ids: np.ndarray[Any, Any], order: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Give the place of each id in an order of ids, -1 where it has none."""
-    by_id = np.argsort(order)
-    found = by_id[np.searchsorted(order, ids, sorter=by_id) % len(order)]
-    return np.where(order[found] == ids, found, -1)
-
 
 def own_columns(there: Sequence[Path], count: Callable[[Path], int]) -> list[Path]:
     """Give the leaves that have columns of their own; with REST last, where some have none.
@@ -132,11 +123,11 @@ class Table:
         for name in ids:
             self._rows.pop(name, None)
 
-    def sort(self, order: np.ndarray[Any, Any]) -> None:
-        """Put the rows in this order of their ids, and those of other ids behind them."""
+    def sort(self, study: Simulations) -> None:
+        """Put the rows in the order of a study, and those that are not in it behind them."""
         ids = list(self._rows)
-        places = places_of(np.array(ids, ID_TYPE), order)
-        in_order = np.argsort(np.where(places < 0, len(order), places), kind="stable")
+        places = study.places_of(ids)
+        in_order = np.argsort(np.where(places < 0, study.count, places), kind="stable")
         self._rows = {ids[i]: self._rows[ids[i]] for i in in_order.tolist()}
         self.places = places[in_order]
 

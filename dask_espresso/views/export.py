@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import logging
@@ -37,7 +36,7 @@ logger = logging.getLogger(__name__)
 _Table = dict[str, Column]
 _TO_QUOTE = re.compile(r'[,"\r\n]')
 _PIECE = 10_000  # rows that are written together
-_TEXTS = {"error", "host", "job_id", *CODED}  # fields that are no numbers
+_TEXTS = {"error", "kept_files"}  # fields that are no numbers, and of many values
 _NUMBERS = ("float", "int", "bool")
 
 
@@ -146,8 +145,7 @@ def export_table(rows: Rows, _contents: StoreContents[Outcome]) -> _Table:
     table = {DIMENSION: Column("str", objects(rows.ids)[order], np.zeros(len(order), np.uint8))}
     for role, columns in leaves.items():
         table |= {names[role, path]: _with_plain_texts(c) for path, c in columns.items()}
-    fields = {name: _field(rows, name, order) for name in OUTCOME_FIELDS if name != "log"}
-    return table | {name: _with_plain_texts(column) for name, column in fields.items()}
+    return table | {name: _field(rows, name, order) for name in OUTCOME_FIELDS if name != "log"}
 
 
 def _leaves(rows: Rows, role: str, order: Values) -> dict[ColumnPath, Column]:
@@ -175,15 +173,22 @@ def _shared(columns: list[tuple[ColumnPath, list[Any]]], size: int) -> Column:
 
 def _field(rows: Rows, name: str, order: Values) -> Column:
     """Give a field of the outcomes; None where it is not known, in every row."""
+    unknown = UNKNOWN.get(name, ABSENT)
     if name == "status":
-        labels = [Status(number).label for number in rows.field(name)[order].tolist()]
-        return column_of(labels)
+        labels = [status.label for status in Status]  # their numbers are their places
+        return column_of(labels).take(rows.field(name)[order])
+    if name in CODED:
+        few, codes = rows.coded(name)
+        column = _with_plain_texts(column_of([None if v == unknown else v for v in few]))
+        return column.take(codes[order])
     if name in _TEXTS:
         values = rows.objects(name)[order].tolist()
     else:
-        values = rows.field(name)[order].tolist()
-    unknown = UNKNOWN.get(name, ABSENT)
-    return column_of([None if v == unknown or v != v else v for v in values])
+        numbers = rows.field(name)[order]
+        if numbers.dtype.kind == "i" and name not in UNKNOWN:
+            return Column("int", numbers, np.zeros(len(numbers), np.uint8))
+        values = numbers.tolist()
+    return _with_plain_texts(column_of([None if v == unknown or v != v else v for v in values]))
 
 
 def _with_plain_texts(column: Column) -> Column:
@@ -243,7 +248,12 @@ def _csv(table: _Table) -> Iterator[bytes]:
 
 def _cells(column: Column) -> list[str]:
     """Write a column of cells: nothing for what is missing."""
-    cells = list(map(str if column.kind in _NUMBERS else _cell, _values(column)))
+    values = _values(column)
+    if column.kind in _NUMBERS:
+        cells = list(map(str, values))
+    else:
+        written: dict[int, str] = {}  # by the identity of what is mostly one object in many rows
+        cells = [written.get(id(v)) or written.setdefault(id(v), _cell(v)) for v in values]
     for row in np.flatnonzero(column.states).tolist():
         cells[row] = ""
     return cells
@@ -251,11 +261,7 @@ def _cells(column: Column) -> list[str]:
 
 def _cell(value: Any) -> str:
     """Write one cell, and an empty text in quotes."""
-    return _quoted(_json_text(value) if isinstance(value, list | dict) else str(value))
-
-
-@functools.lru_cache(maxsize=1024)
-def _quoted(text: str) -> str:
+    text = _json_text(value) if isinstance(value, list | dict) else str(value)
     return text if text and not _TO_QUOTE.search(text) else '"' + text.replace('"', '""') + '"'
 
 
@@ -295,10 +301,16 @@ def _parquet(table: _Table) -> Iterator[bytes]:
         raise InputError(
             "parquet needs pyarrow: pip install 'dask-espresso[analysis]', or write .csv"
         ) from error
-    arrays = {name: _arrow_array(pyarrow, _values(c)) for name, c in table.items()}
+    arrays = {name: _arrow_column(pyarrow, column) for name, column in table.items()}
     stream = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(arrays), stream)
     yield stream.getvalue()
+
+
+def _arrow_column(pyarrow: Any, column: Column) -> Any:
+    if column.kind in _NUMBERS and not column.states.all():
+        return pyarrow.array(column.values, mask=column.states > 0, from_pandas=False)
+    return _arrow_array(pyarrow, _values(column))
 
 
 def _arrow_array(pyarrow: Any, values: list[Any]) -> Any:

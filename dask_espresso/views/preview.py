@@ -79,22 +79,22 @@ def preview(
     :func:`~dask_espresso.store.admission.check_store`.
     """
     contents = check_store(path, study, changed_script=changed_script, modules=modules)
-    ids = set(study.ids())
-    there = {name: head for name, head in contents.outcomes.items() if name in ids}
-    asked, left_out = ids, 0
+    recorded = contents.outcomes
+    there = {name: recorded[name] for name in study.ids() if name in recorded}
+    n_asked, left_out = study.count, 0
     if choice:
         meant = choice.ask(study, {name: head.status for name, head in there.items()})
-        asked, left_out, retry_failed = set(meant.ids), meant.left_out, True
-        there = {name: head for name, head in there.items() if name in asked}
+        n_asked, left_out, retry_failed = len(meant.ids), meant.left_out, True
+        there = {name: there[name] for name in meant.ids if name in there}
     again = {
         name
         for name, head in there.items()
         if (retry_failed and head.status is not Status.DONE)
         or (changed_script == "rerun" and not is_of(head, study, modules))
     }
-    dropped, reasons, said = _dropped(contents, study, ids)
+    dropped, reasons, said = _dropped(contents, study)
     found = Preview(
-        len(asked) - len(there), len(again), len(there) - len(again),
+        n_asked - len(there), len(again), len(there) - len(again),
         dropped, tuple(reasons), sum(there[name].status is Status.DONE for name in again),
         tuple(said), left_out=left_out,
     )  # fmt: skip
@@ -108,18 +108,16 @@ def preview(
     return replace(found, new=max(0, new), at_most=at_most)
 
 
-def _dropped(
-    contents: StoreContents[Head], study: Study, ids: set[str]
-) -> tuple[int, list[str], list[str]]:
+def _dropped(contents: StoreContents[Head], study: Study) -> tuple[int, list[str], list[str]]:
     """Count what would no longer be part of the study, and say why, and what to do if it may be."""
     if contents.study == study.snapshot():
         return 0, [], []
     try:
         before = Study.from_snapshot(contents.study)
     except InputError:  # of a version with other studies
-        gone = contents.outcomes.keys() - ids
+        gone = contents.outcomes.keys() - {*study.ids()}
         return len(gone), ["the study was another one"], []
-    gone = (contents.outcomes.keys() & set(before.ids())) - ids
+    gone = (contents.outcomes.keys() & {*before.ids()}) - {*study.ids()}
     if not gone:
         return 0, [], []
     reasons = list(changes(before, study)) or ["its values are combined in another way"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import operator
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ..inputs.stored_study import StoredStudy
 
 _GAP = "  "  # between columns
+_PIECE = 1000  # lines that are printed together
 
 
 class _Table(NamedTuple):
@@ -263,11 +265,16 @@ def _how_many_fit(columns: Sequence[Sequence[str]], console: Console) -> int:
 
 def _lines(columns: Sequence[Sequence[str]]) -> Iterator[str]:
     """Give the lines of a table, the heading first; numbers are right-justified."""
-    widths = [max(map(_width, column)) for column in columns]
-    for row in zip(*columns, strict=True):
-        yield _GAP.join(
-            [" " * (width - _width(text)) + text for text, width in zip(row, widths, strict=True)]
-        )
+    for row in zip(*map(_justified, columns), strict=True):
+        yield _GAP.join(row)
+
+
+def _justified(column: Sequence[str]) -> Iterator[str]:
+    """Give the cells of a column, all as wide as the widest."""
+    width = max(map(_width, column))
+    if all(map(str.isascii, column)):
+        return (text.rjust(width) for text in column)
+    return (" " * (width - _width(text)) + text for text in column)
 
 
 def _width(text: str) -> int:
@@ -277,9 +284,9 @@ def _width(text: str) -> int:
 class _Lines:
     """Lines that are printed as they are, without a look at each of their characters."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in self._lines:
-            yield Segment(line + "\n")
+        for lines in iter(lambda: list(itertools.islice(self._lines, _PIECE)), []):
+            yield Segment("\n".join(lines) + "\n")

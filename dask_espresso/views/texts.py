@@ -21,6 +21,8 @@ def literal(text: str) -> str:
     >>> literal(chr(0xD800)) == chr(92) + "ud800"
     True
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
@@ -38,6 +40,8 @@ def some_of(names: Sequence[str]) -> str:
 
 def told_apart(values: Sequence[Any]) -> list[str]:
     """Write values with as few digits as tell them apart, and in quotes where 1 and "1" differ."""
+    if set(map(type, values)) == {int}:
+        return list(map(str, values))
     distinct = len(set(map(repr, values)))
     for digits in (6, 9, 12, 15):
         texts = [f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in values]

@@ -7,12 +7,13 @@ import re
 import numpy as np
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dask_espresso import load_study
 from dask_espresso.errors import InputError
 from dask_espresso.identity import LARGEST_SEED, canonical_json, simulation_seed
+from dask_espresso.inputs import simulations
 from dask_espresso.inputs.parameters import swept_values
 from dask_espresso.inputs.script_file import shipped_simulations
 from dask_espresso.inputs.shipped import SIMULATIONS, folder, study_names
@@ -260,6 +261,28 @@ def test_numbers_are_the_same_simulation_where_python_says_that_they_are_equal(o
         same = canonical_json(one) == canonical_json(value)
         assert same == (one == value)
     assert (canonical_json(other) == canonical_json(float(other))) == (other == float(other))
+
+
+@given(st.one_of(st.floats(), st.integers(), st.booleans(), st.text()))
+@example(1e308)
+@example(-0.0)
+def test_ids_are_made_of_json(value):
+    same = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(value, float) and not math.isfinite(value):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            canonical_json(value)
+    else:
+        assert canonical_json(value) == json.dumps(same)
+
+
+def test_ids_are_worked_out_once(monkeypatch):
+    study = make(parameters={"x": {"start": 0, "stop": 40_000, "step": 1}})
+    wanted = [simulation.id for simulation in study.simulations()]
+    monkeypatch.setattr(simulations, "id_of", None)
+    assert list(study.ids()) == wanted
+    places = [0, 40_000, 17]
+    assert study.places_of([wanted[at] for at in places]).tolist() == places
+    assert study.places_of(["0" * 16, wanted[3]]).tolist() == [-1, 3]
 
 
 def test_replicas_have_different_seeds_and_points_have_equal_ones_by_chance():

@@ -16,7 +16,6 @@ from dask_espresso.store.columns import ABSENT
 from dask_espresso.store.hdf5 import open_hdf5, write_hdf5
 from dask_espresso.store.reader import Reader
 from dask_espresso.store.rows import Rows
-from dask_espresso.store.table import ID_TYPE
 from dask_espresso.views.export import _json, _values, export_table
 from dask_espresso.views.numbers import Numbers
 from dask_espresso.views.points import Points
@@ -75,7 +74,7 @@ def test_columns_are_those_of_outcomes(tmp_path_factory, data):
     ]
     table = filled_table(before)
     if data.draw(st.booleans()):
-        table.sort(np.fromiter(study.ids(), ID_TYPE, study.count))
+        table.sort(study)
     write_hdf5(path, table, study.snapshot(), "hash")
     now = study
     if data.draw(st.booleans()):  # it has become another one

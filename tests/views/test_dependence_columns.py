@@ -12,7 +12,6 @@ from dask_espresso.outcome import Outcome, Status
 from dask_espresso.store.hdf5 import open_hdf5, write_hdf5
 from dask_espresso.store.reader import Reader
 from dask_espresso.store.rows import Rows
-from dask_espresso.store.table import ID_TYPE
 from dask_espresso.views.dependence import find_missing
 
 NAMES = ("y", "y_sem", "n", "time", "seed", "x", "e")
@@ -76,7 +75,7 @@ def test_columns_say_what_outcomes_say(tmp_path_factory, data):
     cut = data.draw(st.integers(0, len(there)))
     before = [*there[:cut], *(Outcome(o.id, o.parameters, sequence=-1) for o in there[cut:][:2])]
     table = filled_table(before)
-    table.sort(np.fromiter(study.ids(), ID_TYPE, study.count))
+    table.sort(study)
     write_hdf5(path, table, study.snapshot(), "hash")
     with open_hdf5(path) as published:
         mixed = find_missing(Reader(study, Rows(published, there[cut:])))

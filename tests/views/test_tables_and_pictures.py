@@ -721,7 +721,7 @@ def put_study(path, **changed):
     contents = read_store(path)
     study = Study.from_snapshot(contents.study | changed)
     table = filled_table(contents.outcomes.values())
-    table.sort(np.fromiter(study.ids(), "S16", study.count))
+    table.sort(study)
     write_hdf5(path, table, study.snapshot(), "hash")
 
 
