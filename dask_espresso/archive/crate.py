@@ -19,7 +19,8 @@ from ..process.order import Workload
 from ..process.provenance import code_of
 from ..store.claim import describe_owner, holder
 from ..store.contents import StoreContents
-from ..store.reading import claim_path, journal_path, read_store, store_path
+from ..store.journal import journal_path
+from ..store.reading import claim_path, read_store, store_path
 from ..store.store import mend_store
 from .content import Content, fill, take_code
 from .metadata import About, write_metadata

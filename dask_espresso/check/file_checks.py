@@ -19,8 +19,8 @@ from ..inputs.program import engine_of
 from ..kept import kept_files, prepared, what_is_wrong
 from ..process.modules import find_code
 from ..store.claim import Claim
-from ..store.journal import Journal
-from ..store.reading import claim_path, journal_path
+from ..store.journal import Journal, journal_path
+from ..store.reading import claim_path
 from . import on_worker
 from .findings import FaultError
 from .worker import Worker

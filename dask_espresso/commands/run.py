@@ -268,7 +268,7 @@ def say_preview(
 
 def _cost(path: Path, found: Preview, ranks: int) -> str:
     """Say what the run may cost; nothing where nothing was measured, or nothing would run."""
-    from ..store.reading import journal_path
+    from ..store.journal import journal_path
     from ..views.cost import expected_cost, measured_times
 
     if not path.exists() and not journal_path(path).exists():

@@ -138,7 +138,7 @@ def _order(
     """Give the simulation that is asked for, and say which one that is."""
     from ..inputs.choice import Choice
     from ..process.order import Order
-    from ..store.reading import journal_path
+    from ..store.journal import journal_path
 
     try:
         place = int(Choice((name,) if name else (), where).places(study)[0])

@@ -120,7 +120,7 @@ def points(study: str, store: Path | None, settings: tuple[str, ...], file: Path
       dask-espresso points lj_pressure.yaml
     """
     from ..inputs.study import load_study, store_name
-    from ..store.reading import journal_path
+    from ..store.journal import journal_path
     from ..views.listing import print_points, recorded, write_points
 
     loaded = load_study(study, overrides(settings))

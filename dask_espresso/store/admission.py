@@ -14,8 +14,9 @@ from ..process.modules import Module, code_hash
 from .agreement import check_rows
 from .contents import Head, StoreContents
 from .hdf5 import Published
-from .journal import read_journal
-from .reading import differences, is_same, journal_path, read_rows, store_path
+from .journal import journal_path, read_journal
+from .reading import read_rows, store_path
+from .recorded import differences, is_same
 
 if TYPE_CHECKING:
     from ..inputs.study import Study

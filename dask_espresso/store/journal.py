@@ -34,6 +34,11 @@ _MARKER = b"\xc1REC"
 _HEAD = struct.Struct("<4sII")
 
 
+def journal_path(path: Path) -> Path:
+    """Give the path of the journal beside a store."""
+    return path.with_suffix(".journal")
+
+
 def _frame(record: Record) -> Iterator[Buffer]:
     """Give what stands in the file for a record, in pieces."""
     size = sum(memoryview(part).nbytes for part in record)

@@ -22,8 +22,10 @@ from .claim import Claim, describe_owner
 from .columns import ABSENT
 from .contents import StoreContents
 from .hdf5 import write_hdf5
+from .journal import journal_path
 from .provenance import all_of, of_versions
-from .reading import claim_path, differences, is_same, journal_path, read_store, store_path
+from .reading import claim_path, read_store, store_path
+from .recorded import differences, is_same
 from .table import Table
 
 _Contents = StoreContents[Outcome]

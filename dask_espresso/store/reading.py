@@ -6,41 +6,25 @@ What is published while somebody reads is then in the file.
 from __future__ import annotations
 
 import errno
-import json
 import os
-import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from ..errors import InputError, ResumableError
+from ..errors import InputError
 from ..files import aside_of, followed
-from ..identity import IDS, simulation_id
 from ..inputs.stored_study import stored_study
 from ..outcome import Outcome
-from ..record import unpack
 from .claim import holder
 from .contents import Row, StoreContents
 from .hdf5 import Published, open_hdf5
-from .journal import read_journal
-from .provenance import Provenance, checked, united
+from .journal import journal_path
+from .provenance import united
 from .reader import Reader
+from .recorded import Description, Recorded, check_same_study
 from .rows import Rows
-from .table import Table
 
 T = TypeVar("T")
-
-# a journal record begins with one of these; an outcome's sequence number follows. Those that a
-# reader does not know it passes over
-DESCRIPTION, OUTCOME, PROVENANCE = b"D", b"O", b"P"
-SEQUENCE = struct.Struct("<Q")
-# What every simulation of one store has in common; the script's hash is compared separately.
-_IDENTITY = ("name", "engine", "seed")
-
-
-def journal_path(path: Path) -> Path:
-    """Give the path of the journal beside a store."""
-    return path.with_suffix(".journal")
 
 
 def claim_path(path: Path) -> Path:
@@ -163,7 +147,7 @@ def _again_if_stale(path: Path, read: Callable[[], T]) -> T:
 
 
 def _look_once(path: Path, view: Callable[[Rows, StoreContents[Outcome]], T]) -> T:
-    recorded = _Recorded(path, lambda outcome: outcome)
+    recorded = Recorded(path, lambda outcome: outcome)
     with open_hdf5(path) as published:
         contents = _contents_of(path, published, {}, recorded, None)
         return view(Rows(published, recorded.rows.values()), contents)
@@ -176,7 +160,7 @@ def _read_once(
     description: dict[str, Any] | None,
 ) -> StoreContents[Row]:
     # the journal first: what is published meanwhile is then in the file
-    recorded = _Recorded(path, keep)
+    recorded = Recorded(path, keep)
     with open_hdf5(path) as published:
         outcomes = published_rows(published) if published else {}
         contents = _contents_of(path, published, outcomes, recorded, description)
@@ -185,48 +169,11 @@ def _read_once(
     return contents
 
 
-class _Recorded(Generic[Row]):
-    """What is in the journal beside a store: of each simulation its latest outcome."""
-
-    def __init__(self, path: Path, keep: Callable[[Outcome], Row]) -> None:
-        self.descriptions: list[Description] = []
-        self.rows: dict[str, Row] = {}
-        self.count = 0
-        self.provenance: Provenance = {}
-        self._sequences: dict[str, int] = {}
-        for record in _read_records(path):
-            if isinstance(record, Outcome):
-                self.count += 1
-                if self._sequences.get(record.id, 0) <= record.sequence:
-                    self._sequences[record.id] = record.sequence
-                    self.rows[record.id] = keep(record)
-            elif isinstance(record, Description):
-                self.descriptions.append(record)
-            else:
-                self.provenance = united(self.provenance, record)
-
-    def latest(self, published: Published | None) -> Iterator[tuple[str, Row]]:
-        """Give those that are later than what the HDF5 file has of the simulation."""
-        before: dict[str, int] = {}
-        if published and self.rows:
-            sequences = published.field("sequence")
-            numbers = (at for at, name in enumerate(published.ids) if name in self.rows)
-            before = {published.ids[at]: int(sequences[at]) for at in numbers}
-        for name, row in self.rows.items():
-            if before.get(name, 0) <= self._sequences[name]:
-                yield name, row
-
-    @property
-    def last_sequence(self) -> int:
-        """The largest number of an outcome."""
-        return max(self._sequences.values(), default=0)
-
-
 def _contents_of(
     path: Path,
     published: Published | None,
     outcomes: dict[str, Row],
-    recorded: _Recorded[Row],
+    recorded: Recorded[Row],
     description: dict[str, Any] | None,
 ) -> StoreContents[Row]:
     """Say what the file holds, and what the journal says of the store."""
@@ -271,86 +218,4 @@ def _published_contents(published: Published, outcomes: dict[str, Row]) -> Store
         provenance=published.provenance,
         n_published=published.size,
         last_sequence=int(published.field("sequence").max(initial=0)),
-    )
-
-
-class Description(NamedTuple):
-    """What a driver says of the store when it opens the journal."""
-
-    study: dict[str, Any]
-    script_hash: str
-    ids: int = 1
-    code_hash: str = ""
-    versions: dict[str, dict[str, str]] = {}  # noqa: RUF012
-
-
-def all_recorded(path: Path, published: Published | None, wanted: Collection[str]) -> Table:
-    """Give all outcomes of file and journal.
-
-    Raises
-    ------
-    ResumableError
-        If one of those that are wanted is not there any more.
-    """
-    table = Table(published)
-    for record in _read_records(path):
-        if isinstance(record, Outcome):
-            table.add(record)
-        elif published and isinstance(record, Description):
-            check_same_study(path, published.study, record)
-    if missing := set(wanted) - table.ids:
-        raise ResumableError(
-            f"{journal_path(path)}: {len(missing)} outcomes that were recorded cannot be "
-            "read back: it was damaged during the run; nothing was published; run again to "
-            "run those again"
-        )
-    return table
-
-
-def _read_records(path: Path) -> Iterator[Outcome | Description | Provenance]:
-    """Read what the journal beside a store holds, one after the other."""
-    ids = 1
-    for record in read_journal(journal_path(path)):
-        try:
-            if record[:1] == DESCRIPTION:
-                described = Description(**json.loads(record[1:]))
-                described.study.keys()
-                ids = described.ids
-                yield described
-            elif record[:1] == OUTCOME:
-                outcome = unpack(memoryview(record)[1 + SEQUENCE.size :])
-                (outcome.sequence,) = SEQUENCE.unpack_from(record, 1)
-                if ids < IDS:
-                    outcome.id = simulation_id(outcome.parameters, outcome.replica)
-                yield outcome
-            elif record[:1] == PROVENANCE:
-                yield checked(json.loads(record[1:]))
-        except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
-            raise InputError(
-                f"{journal_path(path)}: holds what no driver wrote ({error}); move it away"
-            ) from error
-
-
-def check_same_study(path: Path, study: dict[str, Any], described: Description) -> None:
-    """Refuse file and journal that are not of the same study."""
-    if not is_same(study, described.study):
-        how = differences(study, described.study, ("in the file", "in the journal"))
-        raise InputError(
-            f"{path}: holds another study than the journal beside it ({how}): one of them "
-            f"was put there; move the wrong one away, and mind that {journal_path(path).name} may "
-            "hold the only copy of what is in it"
-        )
-
-
-def is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Say whether two studies may have one store."""
-    return all(one.get(key) == other.get(key) for key in _IDENTITY)
-
-
-def differences(one: dict[str, Any], other: dict[str, Any], places: tuple[str, str]) -> str:
-    """Say in which way the studies in two places are not the same."""
-    return ", ".join(
-        f"{key} {one.get(key)!r} {places[0]} and {other.get(key)!r} {places[1]}"
-        for key in _IDENTITY
-        if one.get(key) != other.get(key)
     )

@@ -24,19 +24,12 @@ from .admission import check_contents, check_place, description, is_of
 from .claim import Claim
 from .contents import Head, StoreContents
 from .hdf5 import Published, open_hdf5, write_hdf5
-from .journal import Journal
+from .journal import Journal, journal_path
 from .provenance import Provenance, news, of_versions, united
-from .reading import (
-    DESCRIPTION,
-    OUTCOME,
-    PROVENANCE,
-    SEQUENCE,
-    all_recorded,
-    claim_path,
-    journal_path,
-    read_rows,
-)
+from .publishing import all_recorded
+from .reading import claim_path, read_rows
 from .reading import read_store as read_store
+from .recorded import DESCRIPTION, OUTCOME, PROVENANCE, SEQUENCE
 
 if TYPE_CHECKING:
     from ..files import Record

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
-import math
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -27,6 +25,8 @@ from ..store.names import column_names
 from ..store.reading import look_at_rows
 from ..store.rows import Rows
 from ..store.table import OUTCOME_FIELDS, UNKNOWN, own_columns
+from .parquet import parquet
+from .plain_values import json_text, plain, plain_values, without_nan
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -60,7 +60,7 @@ def export_store(path: Path, file: Path) -> int:
     InputError
         If the kind of file is unknown, or cannot be written.
     """
-    writers = {".csv": _csv, ".json": _json, ".parquet": _parquet}
+    writers = {".csv": _csv, ".json": _json, ".parquet": lambda table: [parquet(table)]}
     writer = writers.get(file.suffix.lower())
     if writer is None:
         raise InputError(f"{file}: write to one of {', '.join(writers)}")
@@ -141,7 +141,7 @@ def export_table(rows: Rows, _contents: StoreContents[Outcome]) -> _Table:
     order = rows.latest()
     leaves = {role: _leaves(rows, role, order) for role in ("parameter", "result")}
     paths = {"outcome": [(name,) for name in OUTCOME_FIELDS]}
-    names = column_names({**paths, **leaves}, _plain)
+    names = column_names({**paths, **leaves}, plain)
     table = {DIMENSION: Column("str", objects(rows.ids)[order], np.zeros(len(order), np.uint8))}
     for role, columns in leaves.items():
         table |= {names[role, path]: _with_plain_texts(c) for path, c in columns.items()}
@@ -197,29 +197,11 @@ def _with_plain_texts(column: Column) -> Column:
         return column
     known: dict[str, str] = {}
     values = [
-        known.get(value) or known.setdefault(value, _plain(value)) if type(value) is str
-        else _plain(value)
+        known.get(value) or known.setdefault(value, plain(value)) if type(value) is str
+        else plain(value)
         for value in column.plain()
     ]  # fmt: skip
     return column._replace(values=objects(values))
-
-
-def _plain(value: Any) -> Any:
-    """Give a value in the types that JSON has, and text that every encoding of Unicode has."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        named = {_plain(str(key)): _plain(item) for key, item in value.items()}
-        if len(named) == len(value):
-            return named
-        return [[_plain(key), _plain(item)] for key, item in value.items()]  # such as 1 and "1"
-    if isinstance(value, complex):
-        return [value.real, value.imag]
-    return value
 
 
 def _size(table: _Table) -> int:
@@ -233,12 +215,6 @@ def _pieces(table: _Table) -> Iterator[_Table]:
         yield {name: column.take(rows) for name, column in table.items()}
 
 
-def _values(column: Column) -> list[Any]:
-    """Give the values, or ABSENT, in the types that JSON has."""
-    values = column.plain()
-    return [*map(_plain, values)] if column.kind in ("array", "complex") else values
-
-
 def _csv(table: _Table) -> Iterator[bytes]:
     yield (",".join(map(_cell, table)) + "\r\n").encode()
     for piece in _pieces(table):
@@ -248,7 +224,7 @@ def _csv(table: _Table) -> Iterator[bytes]:
 
 def _cells(column: Column) -> list[str]:
     """Write a column of cells: nothing for what is missing."""
-    values = _values(column)
+    values = plain_values(column)
     if column.kind in _NUMBERS:
         cells = list(map(str, values))
     else:
@@ -261,86 +237,18 @@ def _cells(column: Column) -> list[str]:
 
 def _cell(value: Any) -> str:
     """Write one cell, and an empty text in quotes."""
-    text = _json_text(value) if isinstance(value, list | dict) else str(value)
+    text = json_text(value) if isinstance(value, list | dict) else str(value)
     return text if text and not _TO_QUOTE.search(text) else '"' + text.replace('"', '""') + '"'
 
 
 def _json(table: _Table) -> Iterator[bytes]:
     before = "["
     for piece in _pieces(table):
-        rows = zip(*map(_values, piece.values()), strict=True)
+        rows = zip(*map(plain_values, piece.values()), strict=True)
         found = [
-            {name: _without_nan(v) for name, v in zip(table, row, strict=True) if v is not ABSENT}
+            {name: without_nan(v) for name, v in zip(table, row, strict=True) if v is not ABSENT}
             for row in rows
         ]
         yield (before + json.dumps(found, indent=1, allow_nan=False)[1:-2]).encode()
         before = ","
     yield b"\n]" if before == "," else b"[]"
-
-
-def _json_text(value: Any) -> str:
-    return json.dumps(_without_nan(value), allow_nan=False)
-
-
-def _without_nan(value: Any) -> Any:
-    """Replace what JSON has no number for by null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return value
-
-
-def _parquet(table: _Table) -> Iterator[bytes]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InputError(
-            "parquet needs pyarrow: pip install 'dask-espresso[analysis]', or write .csv"
-        ) from error
-    arrays = {name: _arrow_column(pyarrow, column) for name, column in table.items()}
-    stream = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(arrays), stream)
-    yield stream.getvalue()
-
-
-def _arrow_column(pyarrow: Any, column: Column) -> Any:
-    if column.kind in _NUMBERS and not column.states.all():
-        return pyarrow.array(column.values, mask=column.states > 0, from_pandas=False)
-    return _arrow_array(pyarrow, _values(column))
-
-
-def _arrow_array(pyarrow: Any, values: list[Any]) -> Any:
-    there = [None if value is ABSENT else value for value in values]
-    try:
-        try:
-            array = pyarrow.array(there)
-        except OverflowError:
-            array = pyarrow.array(there, _unsigned(pyarrow, there))
-        if not _has_struct(pyarrow, array.type):
-            return array
-    except (pyarrow.ArrowException, OverflowError):  # values of several kinds
-        pass
-    # dicts too: Arrow would give all of them the keys of each
-    return pyarrow.array([None if v is None else _json_text(v) for v in there])
-
-
-def _unsigned(pyarrow: Any, values: list[Any]) -> Any:
-    """Give the type of whole numbers that int64 does not hold, in lists or not; None of others."""
-    kind = pyarrow.uint64()
-    items = [value for value in values if value is not None]
-    while any(isinstance(item, list) for item in items):
-        if not all(isinstance(item, list) for item in items):
-            return None
-        kind = pyarrow.list_(kind)
-        items = [inner for item in items for inner in item]
-    return kind if all(type(item) is int for item in items) else None
-
-
-def _has_struct(pyarrow: Any, kind: Any) -> bool:
-    while pyarrow.types.is_list(kind):
-        kind = kind.value_type
-    return bool(pyarrow.types.is_struct(kind))

@@ -20,7 +20,8 @@ from ..outcome import Outcome, Status
 from ..store.arrays import Values
 from ..store.contents import StoreContents
 from ..store.reader import Reader
-from ..store.reading import differences, is_same, look_at_rows
+from ..store.reading import look_at_rows
+from ..store.recorded import differences, is_same
 from .export import check_free, write_output
 from .texts import literal, say, told_apart
 

@@ -21,7 +21,8 @@ from ..errors import InputError
 from ..files import close_file
 from ..outcome import Status
 from ..store.claim import describe_owner
-from ..store.reading import claim_path, journal_path, store_path
+from ..store.journal import journal_path
+from ..store.reading import claim_path, store_path
 from .outlook import describe_needs, describe_pace
 from .standing import describe
 from .status import status_report

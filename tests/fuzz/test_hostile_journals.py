@@ -14,8 +14,8 @@ from dask_espresso.errors import InputError
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.record import pack, unpack
-from dask_espresso.store.journal import Journal, read_journal
-from dask_espresso.store.store import Entry, journal_path, open_store, read_store
+from dask_espresso.store.journal import Journal, journal_path, read_journal
+from dask_espresso.store.store import Entry, open_store, read_store
 
 pytestmark = pytest.mark.slow
 

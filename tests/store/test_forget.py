@@ -19,7 +19,8 @@ from dask_espresso.kept import announce_removal, remove_announced
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.record import pack
 from dask_espresso.store.claim import Claim
-from dask_espresso.store.store import Entry, claim_path, journal_path, open_store
+from dask_espresso.store.journal import journal_path
+from dask_espresso.store.store import Entry, claim_path, open_store
 
 SCRIPT = """
 import dask_espresso

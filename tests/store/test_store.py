@@ -23,9 +23,9 @@ from dask_espresso.outcome import Outcome, Status
 from dask_espresso.record import pack
 from dask_espresso.script.transport import decode_transport_data, encode_transport_data
 from dask_espresso.store.hdf5 import write_hdf5
-from dask_espresso.store.journal import Journal, read_journal
+from dask_espresso.store.journal import Journal, journal_path, read_journal
 from dask_espresso.store.reading import read_rows
-from dask_espresso.store.store import Entry, claim_path, journal_path, open_store, read_store
+from dask_espresso.store.store import Entry, claim_path, open_store, read_store
 from dask_espresso.values import named, storable
 
 STUDY = {"name": "test", "engine": "python", "seed": 1}

@@ -12,7 +12,7 @@ from dask_espresso.script.statistics import pool
 from dask_espresso.store.columns import ABSENT, DIMENSION
 from dask_espresso.store.names import ROLES, column_names
 from dask_espresso.store.nested import flatten
-from dask_espresso.views.export import _plain
+from dask_espresso.views.plain_values import plain
 from dask_espresso.views.texts import format_with_error, literal, told_apart
 
 KINDS = {"bool": "true or false", "str": "text", "ndarray": "array", "complex": "complex",
@@ -156,11 +156,11 @@ def exported(outcomes):
     """Give the columns of an export, a value an outcome, or ABSENT."""
     table = filled_table(outcomes)
     paths = {role: table.paths(role) for role in ROLES}
-    names = column_names(paths, _plain)
+    names = column_names(paths, plain)
     columns = {DIMENSION: [outcome.id for outcome in outcomes]}
     for role in ("parameter", "result", "outcome"):
         for path, values in table.columns(role, paths[role]):
-            columns[names[role, path]] = [_plain(value) for value in values]
+            columns[names[role, path]] = [plain(value) for value in values]
     del columns["log"]
     columns["status"] = [Status(number).label for number in columns["status"]]
     for name in FIELDS:

@@ -16,8 +16,9 @@ from dask_espresso.store.columns import ABSENT
 from dask_espresso.store.hdf5 import open_hdf5, write_hdf5
 from dask_espresso.store.reader import Reader
 from dask_espresso.store.rows import Rows
-from dask_espresso.views.export import _json, _values, export_table
+from dask_espresso.views.export import _json, export_table
 from dask_espresso.views.numbers import Numbers
+from dask_espresso.views.plain_values import plain_values
 from dask_espresso.views.points import Points
 from dask_espresso.views.show import _columns, result_names
 from dask_espresso.views.versions import Versions
@@ -102,7 +103,7 @@ def compare_exports(rows, outcomes):
     table, right = export_table(rows, None), exported(outcomes)
     assert list(table) == list(right)
     for name, column in table.items():
-        assert repr(_values(column)) == repr(right[name])
+        assert repr(plain_values(column)) == repr(right[name])
     text = b"".join(_json(table))
     objects = [
         {name: v for name, v in zip(right, row, strict=True) if v is not ABSENT}
