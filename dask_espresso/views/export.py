@@ -60,7 +60,7 @@ def export_store(path: Path, file: Path) -> int:
     InputError
         If the kind of file is unknown, or cannot be written.
     """
-    writers = {".csv": _csv, ".json": _json, ".parquet": lambda table: [parquet(table)]}
+    writers = {".csv": _csv, ".json": _json, ".parquet": parquet}
     writer = writers.get(file.suffix.lower())
     if writer is None:
         raise InputError(f"{file}: write to one of {', '.join(writers)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import InputError
@@ -14,8 +14,8 @@ from .plain_values import json_text, plain_values
 _NUMBERS = ("float", "int", "bool")
 
 
-def parquet(table: Mapping[str, Column]) -> bytes:
-    """Give the content of a file with these columns.
+def parquet(table: Mapping[str, Column]) -> Iterator[bytes]:
+    """Give the content of a file with these columns, in pieces.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def parquet(table: Mapping[str, Column]) -> bytes:
     arrays = {name: _arrow_column(pyarrow, column) for name, column in table.items()}
     stream = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(arrays), stream)
-    return stream.getvalue()
+    yield stream.getvalue()
 
 
 def _arrow_column(pyarrow: Any, column: Column) -> Any:
