@@ -100,13 +100,15 @@ def _probe_one(runner: Runner, engine: Engine) -> Probe:
     if not engine.may_fork:
         found = _found(engine, runner.run_probe(fresh))
         return Probe(version=str(found["version"]), about=_about(engine, found))
-    with ThreadPoolExecutor(1) as beside:  # both do their imports at the same time
+    with ThreadPoolExecutor(2) as beside:  # all do their imports at the same time
         trial = beside.submit(_try_forked, runner, engine)
+        is_known = KNOWN.issuperset(map(top_of, engine.preload))
+        imports = beside.submit(_import_afresh, runner, engine) if is_known else None
         report = runner.run_probe(fresh)
         if report.failure():
             _abandon(trial, runner.warm_start(engine))
         found = _found(engine, report)
-        reason = _difference(runner, engine, found, trial)
+        reason = _difference(runner, engine, found, trial.result(), imports)
     if reason and engine.start == "fork":
         raise _EngineError(f"start: fork: {reason}; write `start: auto`")
     if reason:
@@ -201,22 +203,20 @@ def _try_forked(runner: Runner, engine: Engine) -> _Forked:
 
 
 def _difference(
-    runner: Runner, engine: Engine, fresh: dict[str, Any], trial: Future[_Forked]
+    runner: Runner,
+    engine: Engine,
+    found: dict[str, Any],
+    forked: _Forked,
+    imports: Future[ProcessReport] | None,
 ) -> str:
     """Say in what a forked process is not like a fresh one; empty if they are the same."""
-    is_known = KNOWN.issuperset(map(top_of, engine.preload))
-    fresh_imports = _import_afresh(runner, engine) if is_known else None
-    forked = trial.result()
     if forked.reason:
         return forked.reason
-    for name, value in fresh.items():
+    for name, value in found.items():
         if (other := forked.found.get(name)) != value:
             return f"a forked process has other {name}{_which(value, other)} than a fresh one"
-    if not fresh_imports:
-        # what is made from the time in seconds is to differ as well
-        done = None if forked.imports.failure() else forked.imports.output.payload()["time"]
-        fresh_imports = _import_afresh(runner, engine, after=done)
-    return _difference_of_imports(fresh_imports, forked.imports)
+    afresh = imports.result() if imports else _import_later(runner, engine, forked.imports)
+    return _difference_of_imports(afresh, forked.imports)
 
 
 def _which(one: Any, other: Any) -> str:
@@ -227,13 +227,19 @@ def _which(one: Any, other: Any) -> str:
     return f" ({', '.join(names[:_MAX_NAMES])})"
 
 
-def _import_afresh(runner: Runner, engine: Engine, after: float | None = None) -> ProcessReport:
-    """Import the engine's modules in a fresh process, in a later second than that of a time."""
-    parameters: dict[str, Any] = {"preload": engine.preload}
-    if after is not None:
-        parameters["after"] = math.floor(after) + 1 + _CLOCK_LAG
+def _import_afresh(runner: Runner, engine: Engine, after: float = 0.0) -> ProcessReport:
+    """Import the engine's modules in a fresh process, after a time."""
+    parameters = {"preload": engine.preload, "after": after}
     fresh = replace(engine, start="spawn")
     return runner.run(fresh, _IMPORTS, parameters, time_limit=PROBE_LIMIT)
+
+
+def _import_later(runner: Runner, engine: Engine, forked: ProcessReport) -> ProcessReport:
+    """Do so in a later second: what is made from the time in seconds is to differ as well."""
+    if forked.failure():
+        return forked
+    time = math.floor(forked.output.payload()["time"]) + 1 + _CLOCK_LAG
+    return _import_afresh(runner, engine, time)
 
 
 def _difference_of_imports(fresh: ProcessReport, forked: ProcessReport) -> str:
