@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from .columns import ABSENT, BOOL, SCALARS, STATES, Path, States, states_of
-from .datasets import TEXT, Datasets
+from .datasets import Datasets, layout, text_type
 from .json_values import to_json
 from .kinds import are_beyond_floats, are_one_axis, kind_of
 from .padding import Padded, can_be_padded, padded, placed
@@ -106,7 +106,8 @@ class ColumnWriter:
         for key, value in (attributes or {}).items():
             dataset.attrs[key] = value
         if states is not None:
-            self._file.require_group(STATES)[name] = states
+            group = self._file.require_group(STATES)
+            group.create_dataset(name, data=states, **layout(states.shape, states.itemsize))
 
     def _write_values(
         self,
@@ -140,7 +141,8 @@ class ColumnWriter:
         texts = there if kind == "str" else [to_json(value) for value in there]
         fill = _free_text(texts)
         data = np.array(_filled(values, texts, fill), object)
-        dataset = self._datasets.create(name, data, [self._datasets.simulation], dtype=TEXT)
+        kind_of_text = text_type([*texts, fill])
+        dataset = self._datasets.create(name, data, [self._datasets.simulation], dtype=kind_of_text)
         if len(there) < len(values):
             dataset.attrs["_FillValue"] = fill
         return dataset

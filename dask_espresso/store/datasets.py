@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import h5py
@@ -11,8 +12,33 @@ import numpy as np
 
 from .columns import DIMENSION
 
-TEXT = h5py.string_dtype("utf-8")
+_LARGE = 1 << 14  # bytes from which on a dataset is compressed
+_TEXT_SIZE = 16  # bytes of a dataset that a text takes, wherever its letters are
+# numbers of a chunk, and of those that belong to one simulation: docs/reference/store.md has why
+_CHUNK, _OF_ONE = 1 << 15, 64
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. %9d"
+
+
+def text_type(texts: Iterable[str]) -> Any:
+    """Give the type of texts; xarray opens a file without reading those that are ASCII."""
+    return h5py.string_dtype("ascii" if all(map(str.isascii, texts)) else "utf-8")
+
+
+def layout(shape: Sequence[int], item_size: int) -> dict[str, Any]:
+    """Say how a dataset stands in the file: a large one in compressed chunks.
+
+    A chunk holds many simulations, and not all that each of them has: other programs read one
+    variable of all simulations, one simulation of all variables, or one place of an axis.
+    """
+    if math.prod(shape) * item_size <= _LARGE:
+        return {}
+    inner = list(shape[1:])
+    while math.prod(inner) > _OF_ONE:
+        longest = inner.index(max(inner))
+        inner[longest] = -(-inner[longest] // 2)
+    rows = min(shape[0], _CHUNK // math.prod(inner))
+    chunks = (rows, *inner)
+    return {"chunks": chunks, "compression": "gzip", "compression_opts": 1, "shuffle": True}
 
 
 class Datasets:
@@ -38,8 +64,9 @@ class Datasets:
         self._dimensions: dict[str, Any] = {}
         self._axes: dict[str, Any] = {}
         self.simulation = file.create_dataset(
-            DIMENSION, data=list(ids), dtype=TEXT, shape=(len(ids),)
-        )
+            DIMENSION, data=list(ids), dtype=text_type(ids), shape=(len(ids),),
+            **layout([len(ids)], _TEXT_SIZE),
+        )  # fmt: skip
         self.simulation.make_scale(DIMENSION)
 
     def create_axis(self, name: str, data: np.ndarray[Any, Any]) -> Any:
@@ -52,8 +79,7 @@ class Datasets:
         self, name: str, data: np.ndarray[Any, Any], along: Sequence[Any], **options: Any
     ) -> Any:
         """Write an array whose every axis has a dimension scale, as netCDF wants it."""
-        if data.nbytes > 1 << 16 and data.dtype.kind != "O":
-            options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+        options |= layout(data.shape, _TEXT_SIZE if data.dtype.kind == "O" else data.itemsize)
         dataset = self._file.create_dataset(name, data=data, **options)
         if data.ndim > len(along):  # complex numbers
             along = [*along, self.dimension("complex_part", 2)]

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from .columns import ABSENT
+from .datasets import layout
 
 # columns of few values
 CODED = (
@@ -76,6 +77,5 @@ def coded(values: Sequence[Any]) -> tuple[list[Any], _Array]:
 
 
 def _write(file: h5py.File, name: str, data: _Array) -> h5py.Dataset:
-    is_big = data.nbytes > 1 << 16
-    options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if is_big else {}
+    options = layout(data.shape, data.itemsize)
     return file.create_dataset(f"{_GROUP}/{name}", data=data, **options)
