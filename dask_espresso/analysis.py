@@ -229,18 +229,13 @@ class _Book:
     ) -> None:
         self.path = store.path
         self.statuses: dict[str, Status] = {}
-        self.publish = store.publish
+        self.publish, self.publish_beside = store.publish, store.publish_beside
         self._store, self._outcomes, self._owners = store, outcomes, owners
         self._version, self._analysed = version, analysed
 
     def ids(self) -> Collection[str]:
         """Give the ids of what is analysed."""
         return self._outcomes.keys()
-
-    @property
-    def should_publish(self) -> bool:
-        """Whether enough is new."""
-        return self._store.should_publish
 
     def record(self, entries: list[Entry]) -> None:
         """Write down what analyses have added; of those that have failed, say why in the end.

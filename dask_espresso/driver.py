@@ -227,8 +227,7 @@ class Driver:
             if not self._flying:
                 return
             self._collect()
-            if self.store.should_publish:
-                self.store.publish()
+            self.store.publish_beside()
         self._collect()  # what is there already, and nearly there, is not thrown away
         end, last = time.monotonic() + _LAST_CALL, self._fetching.copy()
         while self._fetching & last and time.monotonic() < end:

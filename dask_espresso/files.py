@@ -52,26 +52,69 @@ def replace_file(
     OSError
         If it cannot be written, or may not be replaced; the old file is then untouched.
     """
-    path = path.resolve()
-    aside = aside_of(path)
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    fd = os.open(aside, flags, 0o666)
+    aside = Aside(path)
     try:
-        with contextlib.suppress(FileNotFoundError):
-            os.fchmod(fd, path.stat().st_mode & 0o777)
         for part in parts:
-            write_all(fd, part)
-        os.fsync(fd)
+            write_all(aside.fd, part)
+        aside.replace(may_replace)
+    except BaseException:
+        aside.discard()
+        raise
+    return aside.fd
+
+
+class Aside:
+    """The next version of a file, which is built beside it.
+
+    Parameters
+    ----------
+    path : Path
+        What it is to replace; if that is a link, what it leads to.
+    flags : int, optional
+        How it is opened, beside for reading and writing.
+
+    Attributes
+    ----------
+    fd : int
+        Its descriptor, which the caller closes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+
+    def __init__(self, path: Path, flags: int = os.O_APPEND) -> None:
+        self._path = path.resolve()
+        self._aside = aside_of(self._path)
+        flags |= os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self.fd = os.open(self._aside, flags, 0o666)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(self.fd, self._path.stat().st_mode & 0o777)
+        except BaseException:
+            self.discard()
+            raise
+
+    def replace(self, may_replace: Callable[[], bool] | None = None) -> None:
+        """Take the place of the file, if it may, which is asked at the last moment.
+
+        Raises
+        ------
+        OSError
+            If it cannot be done; the old file is then untouched.
+        """
+        os.fsync(self.fd)
         if may_replace and not may_replace():
             raise OSError(errno.EBUSY, "another driver has taken the store over")
-        aside.replace(path)
-        sync_directory(path.parent)
-    except BaseException:
-        close_file(fd)
+        self._aside.replace(self._path)
+        sync_directory(self._path.parent)
+
+    def discard(self) -> None:
+        """Close and remove it."""
+        close_file(self.fd)
         with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise
-    return fd
+            self._aside.unlink(missing_ok=True)
 
 
 def aside_of(path: Path) -> Path:

@@ -94,9 +94,8 @@ class Recorder(Protocol):
     def record(self, entries: list[Entry]) -> None:
         """Write outcomes down."""
 
-    @property
-    def should_publish(self) -> bool:
-        """Whether enough is new."""
+    def publish_beside(self) -> None:
+        """Publish if enough is new, beside the work."""
 
     def publish(self) -> None:
         """Put everything recorded into the HDF5 file."""

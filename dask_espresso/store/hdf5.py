@@ -287,7 +287,26 @@ def write_hdf5(
         If it cannot be written, or may not be replaced; the old file is then untouched.
     """
     image = io.BytesIO()  # in memory, since HDF5 crashes on a full disk
-    with h5py.File(image, "w", track_order=True) as file:
+    write_content(image, table, study, script_hash, code_hash, versions, provenance)
+    parts = [image.getbuffer()]
+    fd = replace_file(path, [*parts, seal_of(parts)], may_replace=may_replace)
+    try:
+        return os.fstat(fd).st_ino
+    finally:
+        close_file(fd)
+
+
+def write_content(
+    stream: BinaryIO,
+    table: Table,
+    study: dict[str, Any],
+    script_hash: str,
+    code_hash: str = "",
+    versions: dict[str, dict[str, str]] | None = None,
+    provenance: Provenance | None = None,
+) -> None:
+    """Write what :func:`write_hdf5` does into a stream; the seal is left out."""
+    with h5py.File(stream, "w", track_order=True) as file:
         _write_attributes(file, study, script_hash)
         file.attrs["code_hash"] = code_hash
         file[_VERSIONS] = json.dumps(versions or {})
@@ -296,12 +315,6 @@ def write_hdf5(
         if table.has_names_of_study:
             file.attrs[_NAMES_OF_STUDY] = True
         write_columns(file, table, study)
-    parts = [image.getbuffer()]
-    fd = replace_file(path, [*parts, seal_of(parts)], may_replace=may_replace)
-    try:
-        return os.fstat(fd).st_ino
-    finally:
-        close_file(fd)
 
 
 def _write_attributes(file: h5py.File, study: dict[str, Any], script_hash: str) -> None:

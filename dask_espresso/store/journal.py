@@ -58,13 +58,15 @@ def _frames(records: Iterable[Record], beginning: bytes = b"") -> Iterator[Buffe
     return join_small(itertools.chain([beginning], parts))
 
 
-def read_journal(path: Path) -> Iterator[bytes]:
+def read_journal(path: Path, end: int | None = None) -> Iterator[bytes]:
     """Read all whole records, one at a time.
 
     Parameters
     ----------
     path : Path
         The journal, which may be growing meanwhile, or not exist.
+    end : int, optional
+        Up to where; by default as far as it goes now.
 
     Yields
     ------
@@ -81,7 +83,7 @@ def read_journal(path: Path) -> Iterator[bytes]:
     except FileNotFoundError:
         return
     with file:
-        yield from _Records(path, file)
+        yield from _Records(path, file, end=end)
 
 
 class _Records:
@@ -95,8 +97,10 @@ class _Records:
         Where the last record read so far ends; behind the last of all is a torn tail.
     """
 
-    def __init__(self, path: Path, file: BinaryIO, start: int = 0) -> None:
+    def __init__(self, path: Path, file: BinaryIO, start: int = 0, end: int | None = None) -> None:
         self.size = file.seek(0, os.SEEK_END)
+        if end is not None:
+            self.size = min(self.size, end)
         self.end = start
         self._path, self._file = path, file
 
@@ -129,7 +133,7 @@ def _holds_anything(file: BinaryIO) -> bool:
 
 
 def _whole_records(file: BinaryIO, start: int, size: int) -> Iterator[tuple[int, bytes]]:
-    while (start := _find_marker(file, start)) >= 0:
+    while 0 <= (start := _find_marker(file, start)) < size:
         file.seek(start)
         head = file.read(_HEAD.size)
         if len(head) < _HEAD.size:
@@ -246,18 +250,36 @@ class Journal:
         self._fd = replace_file(self.path, parts, may_replace=self._may_replace)
         self._end = os.fstat(self._fd).st_size
 
-    def restart(self, is_published: Callable[[], bool] = lambda: True) -> None:
-        """Forget all records, unless what they were published to turns out to be gone."""
-        records = list(_pieces(self._fd, len(_FIRST_LINE), self._end))
-        # in place, so that a driver that has lost its store can do no harm
-        self._end = len(_FIRST_LINE)
-        os.ftruncate(self._fd, self._end)
-        self.append([self._description])
-        if not is_published():
-            for piece in records:
-                write_all(self._fd, piece)
-            os.fsync(self._fd)
-            self._end = os.fstat(self._fd).st_size
+    def forget(self, end: int, is_published: Callable[[], bool] = lambda: True) -> None:
+        """Forget the records up to a place, unless what they were published to is gone.
+
+        Parameters
+        ----------
+        end : int
+            What :attr:`end` was when what was published was read.
+        is_published : callable, optional
+            Asked when they are forgotten.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written, or is not this driver's to replace; then all are still there.
+        """
+        before, last = self._fd, self._end
+        kept = _pieces(before, end, last)
+        self._replace(itertools.chain(_frames([self._description], _FIRST_LINE), kept))
+        try:
+            if not is_published():
+                emptied = self._fd
+                self._replace(_pieces(before, 0, last))
+                close_file(emptied)
+        finally:
+            close_file(before)
+
+    @property
+    def end(self) -> int:
+        """Where the last record ends, in bytes."""
+        return self._end
 
     def close(self) -> None:
         """Close the file; what was appended is on disk already."""

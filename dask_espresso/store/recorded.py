@@ -72,10 +72,12 @@ class Recorded(Generic[Row]):
         return max(self._sequences.values(), default=0)
 
 
-def read_records(path: Path) -> Iterator[Outcome | Description | Provenance]:
-    """Read what the journal beside a store holds, one after the other."""
+def read_records(
+    path: Path, end: int | None = None
+) -> Iterator[Outcome | Description | Provenance]:
+    """Read what the journal beside a store holds, up to a place, one after the other."""
     ids = 1
-    for record in read_journal(journal_path(path)):
+    for record in read_journal(journal_path(path), end):
         try:
             if record[:1] == DESCRIPTION:
                 described = Description(**json.loads(record[1:]))

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _SEAL = struct.Struct("<20sQI")
 _MARK = b"dask_espresso sealed"
@@ -21,11 +24,11 @@ _MARK = b"dask_espresso sealed"
 _BEGINNING = b"\x89HDF\r\n\x1a\n\0"
 
 
-def seal_of(parts: Sequence[memoryview]) -> bytes:
+def seal_of(parts: Iterable[Buffer]) -> bytes:
     """Give the seal for the content of an HDF5 file, which is in pieces."""
     size, checksum = 0, 0
     for part in parts:
-        size += len(part)
+        size += memoryview(part).nbytes
         checksum = zlib.crc32(part, checksum)
     return _SEAL.pack(_MARK, size, checksum)
 

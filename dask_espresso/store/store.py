@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import DaskEspressoError, ResumableError
-from ..files import describe_error, file_number, remove_leftovers
+from ..errors import ResumableError
+from ..files import describe_error, remove_leftovers
 from ..identity import IDS
 from ..inputs.stored_study import stored_study
 from ..kept import announce_removal, files_path, remove_announced
@@ -23,10 +23,11 @@ from ..outcome import Status
 from .admission import check_contents, check_place, description, is_of
 from .claim import Claim
 from .contents import Head, StoreContents
-from .hdf5 import Published, open_hdf5, write_hdf5
+from .hdf5 import Published
 from .journal import Journal, journal_path
-from .provenance import Provenance, news, of_versions, united
-from .publishing import all_recorded
+from .place import Place
+from .provenance import Provenance, news, united
+from .publisher import Publisher
 from .reading import claim_path, read_rows
 from .reading import read_store as read_store
 from .recorded import DESCRIPTION, OUTCOME, PROVENANCE, SEQUENCE
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from ..process.modules import Module
 
 logger = logging.getLogger(__name__)
-
-_MIN_PUBLISH = 64  # records below which a running driver does not publish
 
 
 class Entry(NamedTuple):
@@ -77,15 +76,17 @@ class Store:
         self.path = path
         self.statuses = {name: outcome.status for name, outcome in keep.outcomes.items()}
         self.provenance = keep.provenance
-        self._study, self._claim = study, claim
-        self._sequence = keep.last_sequence
-        self._file_number = file_number(path)
-        self._published, self._unpublished = keep.n_published, keep.n_unpublished
-        self._description = described
-        self._is_changed = keep.published_as not in (None, self._description)
+        self._claim, self._sequence = claim, keep.last_sequence
         self._is_named_anew = _is_named_anew(keep.published_as or described, described)
-        record = DESCRIPTION + json.dumps({**self._description, "ids": IDS}).encode()
+        self._place = Place(path, claim)
+        record = DESCRIPTION + json.dumps({**described, "ids": IDS}).encode()
         self._journal = Journal(journal_path(path), record, lambda: claim.is_ours)
+        self._publisher = Publisher(
+            self._place, self._journal, study, described, self.statuses, lambda: self.provenance
+        )
+        self._publisher.n_published = keep.n_published
+        self._publisher.n_unpublished = keep.n_unpublished
+        self._publisher.is_changed = keep.published_as not in (None, described)
         if keep.published_as is None:  # only the journal knows the study: twice, damage is local
             self._journal.append([(record,)])
 
@@ -115,16 +116,16 @@ class Store:
         try:
             self._journal.append(records)
         except OSError as error:
-            self._check_ours()
+            self._place.check_ours()
             raise ResumableError(
                 f"{self._journal.path}: {describe_error(error)}, and run again: "
                 "all that was recorded before is safe"
             ) from error
-        self._check_ours()
+        self._place.check_ours()
         self._sequence += len(entries)
-        self._unpublished += len(entries)
+        self._publisher.n_unpublished += len(entries)
         self.statuses.update((entry.id, entry.status) for entry in entries)
-        if self._is_named_anew and self._is_changed:
+        if self._is_named_anew and self._publisher.is_changed:
             self.publish()  # a table of the file has all simulations under the same names
 
     def note(self, provenance: Provenance) -> None:
@@ -132,35 +133,7 @@ class Store:
         if new := news(self.provenance, provenance):
             self._journal.append([(PROVENANCE + json.dumps(new).encode(),)])
             self.provenance = united(self.provenance, new)
-            self._is_changed = True
-
-    def _check_ours(self) -> None:
-        try:
-            is_ours = self._claim.look()
-        except OSError as error:
-            raise ResumableError(
-                f"{self._claim.path}: {describe_error(error)}, and run again: "
-                "all that was recorded before is safe"
-            ) from error
-        if not is_ours:
-            raise ResumableError(
-                f"{self.path}: another driver has taken the store over, or its claim "
-                f"{self._claim.path.name} was deleted; this one stops"
-            )
-
-    def _check_in_place(self) -> None:
-        """Expect the HDF5 file to be the one that this driver has found, or has published."""
-        self._check_ours()
-        if not self._is_in_place():
-            raise ResumableError(
-                f"{self.path}: was moved, deleted or replaced during the run; put it back and run "
-                f"again: {self._journal.path.name} holds what was not in it yet"
-            )
-
-    @property
-    def should_publish(self) -> bool:
-        """Whether enough is new: publishing then costs a constant share of the work."""
-        return self._unpublished >= max(_MIN_PUBLISH, self._published)
+            self._publisher.is_changed = True
 
     def publish(self) -> None:
         """Put everything recorded into the HDF5 file, unless it is there already.
@@ -170,26 +143,19 @@ class Store:
         ResumableError
             If it cannot be written; the journal then still holds everything.
         """
-        self._check_in_place()
-        if not self._unpublished and not self._is_changed:
-            return
-        try:
-            self._journal.put_back()
-            n_published = self._write()
-            self._check_in_place()  # not before it is there does the journal forget
-            self._journal.restart(self._is_in_place)
-            self._check_in_place()
-            self._published, self._unpublished, self._is_changed = n_published, 0, False
-        except OSError as error:
-            self._check_in_place()
-            raise ResumableError(
-                f"{self.path}: could not be published ({describe_error(error)}); "
-                f"{self._journal.path} holds everything, and the next run publishes it"
-            ) from error
-        except DaskEspressoError:
-            raise
-        except Exception as error:
-            raise _fault(self.path, self._journal.path, error) from error
+        self._publisher.publish()
+
+    def publish_beside(self) -> None:
+        """Publish if enough is new: that costs a constant share of the work.
+
+        Where it is much, it is only begun, and ends in a later call: the work goes on meanwhile.
+
+        Raises
+        ------
+        ResumableError
+            As of :meth:`publish`.
+        """
+        self._publisher.publish_beside()
 
     def forget(self, ids: Collection[str]) -> None:
         """Take outcomes out of the store, at once, and then files that they have left.
@@ -202,43 +168,21 @@ class Store:
         self.publish()  # then one file holds everything, and is replaced
         try:
             announce_removal(files_path(self.path), ids)
-            self._published = self._write(forgotten=ids)
+            self._publisher.leave_out(ids)
         except OSError as error:
-            self._check_in_place()
+            self._place.check()
             raise ResumableError(
                 f"{self.path}: cannot be written ({describe_error(error)}); nothing was forgotten"
             ) from error
-        self.statuses = {name: self.statuses[name] for name in self.statuses.keys() - {*ids}}
+        for name in ids:
+            self.statuses.pop(name, None)
         remove_announced(files_path(self.path), self.statuses)
-
-    def _write(self, forgotten: Collection[str] = ()) -> int:
-        """Write the HDF5 file, out of the one before and the journal; give its number of rows."""
-        with open_hdf5(self.path) as published:
-            table = all_recorded(self.path, published, self.statuses.keys())
-            table.remove(forgotten)
-            table.sort(self._study)
-            if self._study.lineage or (published and published.has_names_of_study):
-                table.take_parameters(self._study)
-            known = of_versions(self.provenance, self._description["versions"])
-            self._file_number = write_hdf5(
-                self.path, table, **self._description, provenance=known,
-                may_replace=self._may_publish,
-            )  # fmt: skip
-            return len(table)
-
-    def _is_in_place(self) -> bool:
-        try:
-            return file_number(self.path) == self._file_number
-        except OSError:
-            return False
-
-    def _may_publish(self) -> bool:
-        return self._claim.is_ours and self._is_in_place()
 
     def close(self) -> None:
         """Let go of the store; a journal that holds nothing new is removed."""
+        self._publisher.stop()
         try:
-            if self._may_publish() and not self._unpublished:
+            if self._place.may_replace() and not self._publisher.n_unpublished:
                 self._journal.remove()
         except OSError as error:  # the next run removes it
             logger.warning("%s: cannot be removed: %s", self._journal.path, describe_error(error))
@@ -251,14 +195,6 @@ def _is_named_anew(before: dict[str, Any], now: dict[str, Any]) -> bool:
     """Say whether simulations that are recorded have their parameters under other names now."""
     keys = ("defaults", "rename")
     return any(before["study"].get(key) != now["study"].get(key) for key in keys)
-
-
-def _fault(path: Path, journal: Path, error: Exception) -> ResumableError:
-    return ResumableError(
-        f"{path}: could not be published ({type(error).__name__}: {error}), which is a fault of "
-        f"dask_espresso: please report it. {journal} holds everything; status, show, plot and "
-        "export read it"
-    )
 
 
 def open_store(

@@ -59,13 +59,26 @@ def test_damage_in_the_middle_costs_one_record(journal, caplog):
     assert "damaged bytes" in caplog.text
 
 
-def test_restart_empties(journal):
+def test_forgetting_empties(journal):
     again = Journal(journal.path, b"new")
-    again.restart()
+    again.forget(again.end)
     again.append([(b"x",)])
     again.close()
     assert list(read_journal(journal.path)) == [b"new", b"x"]
     assert list(journal.path.parent.iterdir()) == [journal.path]
+
+
+def test_what_comes_after_what_is_forgotten_stays(tmp_path):
+    journal = Journal(tmp_path / "a.journal", b"d")
+    journal.append([(b"one",), (b"two",)])
+    end = journal.end
+    journal.append([(b"three",)])
+    assert list(read_journal(journal.path, end)) == [b"d", b"one", b"two"]
+    journal.forget(end)
+    assert list(read_journal(journal.path)) == [b"d", b"three"]
+    journal.append([(b"four",)])
+    journal.close()
+    assert list(read_journal(journal.path)) == [b"d", b"three", b"four"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +141,7 @@ def test_journal_taken_away_is_put_back(tmp_path, caplog, how):
     assert list(read_journal(path)) == [b"d", b"one", b"two"]
     assert "moved or deleted, and has been written again" in caplog.text
     path.unlink()
-    journal.restart()
+    journal.forget(journal.end)
     assert list(read_journal(path)) == [b"d"]
     journal.close()
 
@@ -215,9 +228,9 @@ def test_journal_with_large_records_that_is_taken_away_is_put_back(tmp_path):
     journal.append([(b"one",)])
     expected = [b"d", b"<" + MANY.tobytes() + b">", b"one"]
     assert list(read_journal(journal.path)) == expected
-    journal.restart(lambda: False)
+    journal.forget(journal.end, lambda: False)
     journal.close()
-    assert list(read_journal(journal.path)) == [b"d", *expected]
+    assert list(read_journal(journal.path)) == expected
 
 
 def test_damage_between_large_records_costs_one(tmp_path, caplog):

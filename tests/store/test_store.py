@@ -17,11 +17,12 @@ from outcome_tables import filled_table
 
 from dask_espresso.cluster.roster import Roster, read_roster
 from dask_espresso.errors import InputError, ResumableError
-from dask_espresso.files import aside_of
+from dask_espresso.files import aside_of, file_number
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.record import pack
 from dask_espresso.script.transport import decode_transport_data, encode_transport_data
+from dask_espresso.store import journal as journal_module
 from dask_espresso.store.hdf5 import write_hdf5
 from dask_espresso.store.journal import Journal, journal_path, read_journal
 from dask_espresso.store.reading import read_rows
@@ -362,14 +363,13 @@ def test_unpublished_journal_is_taken_up(tmp_path, study):
 
 
 def test_publishing_is_amortised(tmp_path, study):
+    numbers = {None}
     with open_store(tmp_path / "s.h5", study) as store:
-        published = 0
         for entry in entries(study, 200):
             store.record([entry])
-            if store.should_publish:
-                store.publish()
-                published += 1
-    assert published == 2
+            store.publish_beside()
+            numbers.add(file_number(tmp_path / "s.h5"))
+    assert len(numbers) == 3  # twice, and none before
 
 
 def test_publishing_bit_by_bit_comes_to_the_same(tmp_path, study):
@@ -687,15 +687,15 @@ def test_store_removed_under_the_driver(tmp_path, study, is_published):
 
 def test_store_removed_when_the_journal_is_about_to_forget(tmp_path, study, monkeypatch):
     path = tmp_path / "s.h5"
-    truncate = os.ftruncate
+    replace = journal_module.replace_file
 
-    def late(fd, size):
+    def late(*arguments, **options):
         path.unlink(missing_ok=True)
-        truncate(fd, size)
+        return replace(*arguments, **options)
 
     with open_store(path, study) as store:
         store.record(entries(study, 3))
-        monkeypatch.setattr(os, "ftruncate", late)
+        monkeypatch.setattr(journal_module, "replace_file", late)
         with pytest.raises(ResumableError, match="was moved, deleted or replaced during the run"):
             store.publish()
     assert len(read_store(path).outcomes) == 3
@@ -917,7 +917,7 @@ def test_fault_of_our_own_while_publishing(tmp_path, study, monkeypatch):
     with open_store(tmp_path / "s.h5", study) as store:
         store.record(entries(study, 3))
         with monkeypatch.context() as context:
-            context.setattr("dask_espresso.store.store.write_hdf5", explode)
+            context.setattr("dask_espresso.store.publishing.write_content", explode)
             with pytest.raises(ResumableError, match="RuntimeError: Unspecified .* report it"):
                 store.publish()
     assert len(read_store(tmp_path / "s.h5").outcomes) == 3
