@@ -236,6 +236,7 @@ PEERS = (
     Program("plain Dask and a subprocess", "with_dask.py"),
     Program("Parsl", "with_parsl.py", needs="parsl"),
     Program("executorlib", "with_executorlib.py", needs="executorlib"),
+    Program("HyperQueue", "with_hyperqueue.py", needs="hyperqueue"),
     Program("GNU parallel", "with_parallel.py", needs="parallel"),
 )
 FLOOR = Program("Dask tasks that do nothing", "dask_floor.py")

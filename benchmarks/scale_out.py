@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import math
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,7 +19,7 @@ import psutil
 
 from . import stand_in
 from .contestants import CORES, HERE, SHIPPED, Package, Task
-from .measure import workers_of
+from .measure import FailedError, measure, workers_of
 from .report import Table
 from .rounds import say
 
@@ -24,6 +27,7 @@ _DURATION, _SHORT = 30.0, 5.0  # seconds that a combination shall take
 _FEWEST = 4  # simulations a slot, of which the first and the last do not count
 _FULL = 0.9  # of a core, or of all: then there is not more to be had
 _BUSY = 95.0  # %
+_MOST_PROCESSES, _MOST_TASKS = 1_000, 300.0  # of a peer: at a time, and a second
 _MIB = 2**20
 
 
@@ -228,7 +232,8 @@ def benchmark(quick: bool) -> list[Table]:
         count = combination.count(_SHORT if quick else _DURATION, rate)
         say(f"{combination.slots} slots, {combination.seconds:g} s, {count} simulations")
         found.append(run(combination, count))
-    return [_table(found, left_out), _on_paper(found)]
+    peer = [_row_of_peer(one.combination, quick=quick) for one in found]
+    return [_table(found, left_out), _on_paper(found), _table_of_peer(peer)]
 
 
 def _table(found: list[Shown], left_out: list[Combination]) -> Table:
@@ -278,6 +283,45 @@ def _paper_rows(found: list[Shown]) -> Iterator[dict[str, object]]:
             "driver in CPU ms a simulation": most.driver,
             "cores": round(0.5 * seconds / (1e-3 * most.driver) / (_BUSY / 100), -1),
         }
+
+
+def _table_of_peer(rows: list[dict[str, object]]) -> Table:
+    return Table(
+        "Scale-out: HyperQueue on the same machine",
+        "Tasks of HyperQueue's that are `sleep`, with its server and a worker in one process, from "
+        "handing them in to their end, which it looks for once a second, so that up to a second of "
+        "the time was idle. Other than the stand-ins above, each is a process, and its start is "
+        "not in the CPU time of server and worker; nothing is kept of what they print.",
+        rows,
+    )
+
+
+def _row_of_peer(combination: Combination, *, quick: bool) -> dict[str, object]:
+    slots, seconds = combination.slots, combination.seconds
+    row: dict[str, object] = {"slots": slots, "seconds a task": seconds}
+    if not importlib.util.find_spec("hyperqueue"):
+        return {**row, "tasks": "not installed"}
+    if slots > _MOST_PROCESSES:
+        return {**row, "tasks": "left out: too many processes"}
+    count = combination.count(_SHORT if quick else _DURATION, _MOST_TASKS)
+    say(f"HyperQueue: {slots} slots, {seconds:g} s, {count} tasks")
+    program = HERE / "programs" / "hyperqueue_sleep.py"
+    command = [sys.executable, str(program), *map(str, (slots, seconds, count))]
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as directory:
+        try:
+            measure(command, Path(directory))
+        except FailedError as error:
+            say(str(error))
+            return {**row, "tasks": "failed"}
+        shown = json.loads(Path(directory, "shown.json").read_text())
+    return {
+        **row,
+        "tasks": count,
+        "tasks a second": count / shown["wall"],
+        "slots busy in %": 100 * count * seconds / (slots * shown["wall"]),
+        "server and worker in CPU ms a task": 1e3 * shown["cpu"] / count,
+        "tasks in CPU ms each": 1e3 * shown["cpu of tasks"] / count,
+    }
 
 
 @click.command()
