@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-from distributed import Future, KilledWorker
 
 from .check.findings import is_loopback, on_loopback
 from .check.limits import check_time_limit
 from .cluster.certificates import remove_dead_keys
 from .cluster.cluster import Cluster, cancel_leftovers, open_cluster
 from .cluster.dashboard import describe_dashboard, is_elsewhere
-from .cluster.engine_trial import described, try_engine
+from .cluster.engine_trial import try_engine
 from .cluster.roster import Roster, read_roster, write_roster
-from .cluster.transfers import Arrival
-from .cluster.workers import NO_SCHEDULER, Workers, loss_of_scheduler
-from .errors import DaskEspressoError, InputError, ResumableError, ScriptChangedError
+from .cluster.workers import Workers, loss_of_scheduler
+from .errors import DaskEspressoError, InputError, ResumableError
 from .feed import Feed
 from .files import failing_files
+from .flights import Flights
 from .inputs.choice import EVERYTHING, Choice
 from .inputs.profile import Profile, load_profile
 from .inputs.script_file import with_program
 from .inputs.study import Study, load_study
 from .kept import files_path, prepared_for
-from .outcome import Status
 from .paths import expand
 from .plan import plan_of
-from .process.order import Order, Workload
+from .process.order import Workload
 from .process.probe import Probe
-from .process.task import TaskResults, run_simulations
-from .record import pack
 from .signals import StopRequest, stop_requests
 from .store.noting import noted_by
 from .store.reading import store_path
@@ -177,11 +170,7 @@ class Driver:
         self.stop = stop
         self._display = display
         self._is_elsewhere = is_elsewhere()  # a job's environment is hidden while workers run
-        self._run = uuid.uuid4().hex[:8]
-        self._numbers = itertools.count(1)
         self._notes = {""}
-        self._flying: dict[str, tuple[Future, tuple[Order, ...]]] = {}
-        self._fetching: set[str] = set()  # tasks whose results are on their way
         self._feed = Feed(tally.plan, retries=retries, time_limit=workload.time_limit)
         self.todo = self._feed.n_left
         self._counts = tally.counts
@@ -204,6 +193,7 @@ class Driver:
         """
         record = partial(write_roster, self.store.path)
         self._workers = Workers(cluster, worker_timeout, self._say_once, record)
+        self._flights = Flights(self._feed, self._workers, self.workload, self._say_why_fresh)
         with loss_of_scheduler(cluster.client), contextlib.closing(self._workers):
             if dashboard := describe_dashboard(cluster.client, elsewhere=self._is_elsewhere):
                 self._display.say(dashboard)
@@ -212,7 +202,7 @@ class Driver:
             found = try_engine(
                 self._workers,
                 self.workload.engine,
-                name=lambda: f"probe-{self._run}-{next(self._numbers)}",
+                name=lambda: self._flights.key("probe"),
                 look=self._look,
                 is_begun=bool(self._counts.before),
             )
@@ -224,13 +214,13 @@ class Driver:
     def _work(self) -> None:
         while self._look():
             self._send()
-            if not self._flying:
+            if not self._flights and (self._workers.slots or not self._feed.n_left):
                 return
             self._collect()
             self.store.publish_beside()
         self._collect()  # what is there already, and nearly there, is not thrown away
-        end, last = time.monotonic() + _LAST_CALL, self._fetching.copy()
-        while self._fetching & last and time.monotonic() < end:
+        end, last = time.monotonic() + _LAST_CALL, self._flights.fetching.copy()
+        while self._flights.fetching & last and time.monotonic() < end:
             self._collect()
 
     def _look(self) -> bool:
@@ -253,92 +243,22 @@ class Driver:
 
     def _send(self) -> None:
         """Keep every worker busy, and little more than that in flight."""
-        crew = self._workers.crew
-        while orders := self._feed.next_task(self._workers.slots, crew.stuck):
-            key = f"simulations-{orders[0].id}-{self._run}-{next(self._numbers)}"
-            future = self._workers.submit(key, run_simulations, self.workload, orders)
-            self._flying[key] = future, orders
+        self._flights.send()
         self._counts.running = self._feed.n_flying
         self._display.update(self._counts)
 
     def _collect(self) -> None:
         """Record what has come; wait a moment for it if nothing has."""
-        arrivals, ended = self._workers.news(_TICK)
-        finished = {future for future in ended if future.status == "finished"}
-        self._fetching |= {future.key for future in finished}
-        self._workers.fetch(finished)
+        news = self._workers.news(_TICK)
         entries: list[Entry] = []
         try:
-            for arrival in arrivals:
-                entries += self._take(arrival)
-            for future in ended:
-                if future not in finished and future.key in self._flying:
-                    entries += self._take_failure(future)
+            for found in self._flights.entries(news):
+                entries += found
         finally:  # a failure that ends the run costs nothing of what has come with it
             self._counts.running = self._feed.n_flying
             self._tally.record(entries)
             self._display.update(self._counts)
-        for future in {*ended, *(arrival.future for arrival in arrivals)}:
-            # not before they are recorded: until then they can be had again
-            if future.key not in self._flying:
-                future.release()
-
-    def _take(self, arrival: Arrival) -> list[Entry]:
-        """Give what is to be recorded of a task whose result has come, or has not."""
-        key = arrival.future.key
-        self._fetching.discard(key)
-        if key not in self._flying:
-            return []
-        if arrival.result is not None:
-            return self._entries(arrival.result, self._flying.pop(key)[1])
-        if arrival.is_given_up:
-            self._feed.returned(self._flying.pop(key)[1])
-            return []
-        return self._take_failure(arrival.future)
-
-    def _entries(self, task: TaskResults, orders: tuple[Order, ...]) -> list[Entry]:
-        """Give what is to be recorded of a task that a worker has run, or has begun to run."""
-        self._say_why_fresh(task.note)
-        results = [(Status(status), elapsed_time) for status, _, elapsed_time in task.results]
-        ends = self._feed.ran(orders, results)
-        entries = (
-            Entry(order.id, Status(status), record)
-            for order, (status, record, _) in zip(orders, task.results, strict=False)
-        )
-        return list(itertools.compress(entries, ends))
-
-    def _take_failure(self, future: Future) -> list[Entry]:
-        """Give what is to be recorded of a task without a result.
-
-        Its status changes meanwhile: a task that was done is lost with the worker that has its
-        result, and may be done once more, or may be on its way again.
-        """
-        status = future.status
-        if status in ("finished", "pending"):
-            self._workers.watch(future)
-            return []
-        if status == "cancelled":
-            raise ResumableError(NO_SCHEDULER)
-        _, orders = self._flying.pop(future.key)
-        if status == "lost":
-            self._feed.returned(orders)
-            return []
-        return self._entries_of_failure(future.exception(), orders)
-
-    def _entries_of_failure(self, error: BaseException, orders: tuple[Order, ...]) -> list[Entry]:
-        """Give what is to be recorded of simulations that no worker could tell of."""
-        if isinstance(error, ScriptChangedError):
-            raise ResumableError(str(error))
-        if isinstance(error, KilledWorker):
-            lost = self._feed.killed(orders, workers=error.allowed_failures + 1)
-            return [self._entry(o, Status.LOST, f"{n} workers died of it") for o, n in lost]
-        said = f"on the worker: {described(error)}"
-        return [self._entry(order, Status.FAILED, said) for order in self._feed.failed(orders)]
-
-    def _entry(self, order: Order, status: Status, error: str) -> Entry:
-        outcome = order.outcome(self.workload)
-        outcome.status, outcome.error = status, error
-        return Entry(order.id, status, pack(outcome))
+        self._flights.release(news)  # not before: until then it can be had again
 
     def summary(self) -> Summary:
         """Say what the run has come to."""

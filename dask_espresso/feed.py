@@ -1,11 +1,11 @@
-"""What runs next, and how much at once: decided here, without Dask, clock or store."""
+"""What runs next, where, and how much at once: decided here, without Dask, clock or store."""
 
 from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from .outcome import Status
 from .plan import Plan
@@ -13,22 +13,79 @@ from .process.order import Order
 
 MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
 SUSPICIOUS = 2  # after so many losses only one at a time is tried
-LARGEST_TASK = 256  # simulations
+LARGEST_TASK = 4096  # simulations
+_LARGEST_RESULTS = 4 << 20  # bytes that outcomes of one task may come to
 _LATENCY = 0.2  # seconds that a worker may have to wait for its next task
-_TASK_TIME = 0.25  # seconds that a task shall take: Dask's own cost is a few milliseconds each
-_LONG = 10.0  # seconds; of tasks that take so long none has to wait on a worker
+_LONG = 10.0  # seconds; of simulations that take so long none has to wait on a worker
 _RECENT = 50  # simulations that the expected duration of one is the mean of
+
+# What the driver and its scheduler have to do for a task, and for a message of outcomes, in seconds
+# of a core, and the share of that core that all tasks, and all messages, may take.
+_COST_OF_TASK, _COST_OF_MESSAGE, _SHARE = 3e-3, 3e-4, 0.1
+_TASK_TIMES = 0.25, 10.0  # seconds that a task shall take, at least and at most
+_PACES = 0.25, 1.0  # seconds for which a worker keeps outcomes together, at least and at most
+
+
+@dataclass(eq=False)
+class Task:
+    """Simulations that a worker is given together.
+
+    Attributes
+    ----------
+    worker : str
+        Whose they are.
+    orders : tuple of Order
+        As they were given out.
+    pace : float
+        Seconds for which the worker may keep outcomes, to send them together.
+    left : dict of int to Order
+        Those of which it is not known what became of them, by their places in `orders`.
+    """
+
+    worker: str
+    orders: tuple[Order, ...]
+    pace: float = 0.0
+    left: dict[int, Order] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = dict(enumerate(self.orders))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What became of a simulation of a task.
+
+    Attributes
+    ----------
+    place : int
+        Of its order in the task.
+    status : Status
+        Of its outcome.
+    elapsed_time : float
+        In seconds.
+    size : int
+        Of its outcome, in bytes.
+    """
+
+    place: int
+    status: Status
+    elapsed_time: float
+    size: int = 0
 
 
 class Feed:
     """Gives out orders, several in one task, until each of them has come to its end.
 
+    Every worker is kept at work by itself: it has as many simulations as it runs at a time, and as
+    many more as it may end before it hears of others. How many travel together follows from how
+    long they take, and from what so many workers cost the driver.
+
     A simulation that kills its worker takes innocent ones along. Those that were lost go in tasks
     of their own, and those that were lost repeatedly run one at a time, so that the losses are soon
     only the guilty one's.
 
-    Every task that was given out has to come back once, by :meth:`ran`, :meth:`returned`,
-    :meth:`failed` or :meth:`killed`.
+    Every task that was given out has to come back once, by :meth:`returned`, :meth:`failed` or
+    :meth:`killed`; what became of some of its orders can be said before, by :meth:`ran`.
 
     Parameters
     ----------
@@ -58,13 +115,14 @@ class Feed:
         self._plan = plan
         self._retries = retries
         self._time_limit = time_limit
+        self._at: collections.Counter[str] = collections.Counter()  # simulations of each worker
         self._again: collections.deque[Order] = collections.deque()
         self._alone: collections.deque[Order] = collections.deque()
         self._suspects: collections.deque[Order] = collections.deque()
         self._suspect = ""  # the one of them that was given out
         self._losses: collections.Counter[str] = collections.Counter()
-        self._n_tasks = 0  # that were given out
         self._longest = self._mean = 0.0  # of the simulations that were run, in seconds
+        self._mean_size = 0.0  # of their outcomes, in bytes
 
     @property
     def n_left(self) -> int:
@@ -73,103 +131,99 @@ class Feed:
 
     # ---- what runs next --------------------------------------------------------------------------
 
-    def next_task(self, slots: int, stuck: int = 0) -> tuple[Order, ...]:
-        """Give the orders of one more task: none if enough are out, or nothing is left.
+    def next_tasks(self, workers: Mapping[str, int]) -> Iterator[Task]:
+        """Give tasks to those workers that have too little left to do, while anything is left.
 
         Parameters
         ----------
-        slots : int
-            Simulations that the workers run at a time.
-        stuck : int
-            Tasks that count for nothing: their workers get no more.
+        workers : mapping of str to int
+            How many simulations they run at a time; only these get more.
         """
-        if self._n_tasks >= self.window(slots) + stuck:
-            return ()
-        needs = self._time_limit or self._longest
-        task = tuple(replace(order, needs=needs) for order in self._next_orders(slots))
-        if task:
-            self._n_tasks += 1
-            self.n_flying += len(task)
+        rhythm = _Rhythm.of(workers, self._mean if self.n_ended else None)
+        most = {slots: rhythm.most(slots) for slots in set(workers.values())}
+        least = {slots: most[slots] - rhythm.size(slots) for slots in most}
+        hungry = [name for name, slots in workers.items() if self._at[name] <= least[slots]]
+        while hungry:  # in turns, who has least first: at the end there is not enough for all
+            hungry.sort(key=lambda name: self._at[name] / workers[name])
+            for name in hungry:
+                room = most[workers[name]] - self._at[name]
+                share = workers[name] / rhythm.slots
+                if not (orders := self._next_orders(self._size(room, share))):
+                    return
+                yield self._given(Task(name, orders, rhythm.pace))
+            hungry = [name for name in hungry if self._at[name] <= least[workers[name]]]
+
+    def _given(self, task: Task) -> Task:
+        self._at[task.worker] += len(task.orders)
+        self.n_flying += len(task.orders)
         return task
 
-    def window(self, slots: int) -> int:
-        """Say how many tasks to have out: what waits on a worker dies, or waits, with it."""
-        if not self.n_ended:
-            return slots + 2
-        slots = max(slots, 1)  # one is on its way also where no worker is there yet
-        time_of_task = self._mean * self._size_of_task(slots)
-        ahead = slots * _LATENCY / max(time_of_task, 1e-3)
-        return slots + min(slots + 2, math.ceil(ahead) if time_of_task < _LONG else round(ahead))
+    def _size(self, room: int, share: float) -> int:
+        """Say how many simulations go together to a worker with room for some, towards the end few.
 
-    def _next_orders(self, slots: int) -> Sequence[Order]:
-        """Give what has to be run again first."""
-        if self._alone:
-            return [self._alone.popleft()]
-        if self._suspects and not self._suspect:
-            order = self._suspects.popleft()
-            self._suspect = order.id
-            return [order]
-        size = self._size_of_task(slots)
-        again = [self._again.popleft() for _ in range(min(size, len(self._again)))]
-        return [*again, *self._plan.take(size - len(again))]
-
-    def _size_of_task(self, slots: int) -> int:
-        """Say how many simulations one task is to have.
-
-        As many as make Dask's own cost small, and towards the end so few that all workers are busy
-        until the end.
+        At the end, half of what is left goes to all workers, to each its share.
         """
-        fair = (self.n_left - self.n_flying) // (2 * max(slots, 1))
-        many = _TASK_TIME / self._mean if self._mean else 1
-        return int(max(1, min(fair, many, LARGEST_TASK)))
+        fair = share * (self.n_left - self.n_flying) / 2
+        large = _LARGEST_RESULTS / max(self._mean_size, 1)
+        return int(max(1, min(room, fair, large, LARGEST_TASK)))
+
+    def _next_orders(self, size: int) -> tuple[Order, ...]:
+        """Give what is to be run next, first what has to be run again."""
+        if self._alone:
+            orders: Sequence[Order] = [self._alone.popleft()]
+        elif self._suspects and not self._suspect:
+            orders = [self._suspects.popleft()]
+            self._suspect = orders[0].id
+        else:
+            again = [self._again.popleft() for _ in range(min(size, len(self._again)))]
+            orders = [*again, *self._plan.take(size - len(again))]
+        needs = self._time_limit or self._longest
+        return tuple(replace(order, needs=needs) for order in orders)
 
     # ---- what came of it -------------------------------------------------------------------------
 
-    def ran(self, task: Sequence[Order], results: Sequence[tuple[Status, float]]) -> list[bool]:
-        """Take note of a task that was run, or begun.
-
-        Parameters
-        ----------
-        task : sequence of Order
-            As it was given out.
-        results : sequence of (Status, float)
-            Of its first simulations, with their elapsed times in seconds; the rest was not run.
+    def ran(self, task: Task, results: Sequence[Ran]) -> list[bool]:
+        """Take note of simulations of a task that were run.
 
         Returns
         -------
         list of bool
-            Of each result whether it is the simulation's end; if not, it is tried again.
+            Of each result whether it is the simulation's end; if not, it is tried again, or is
+            known already.
         """
-        self._land(task)
-        ends = []
-        for order, (status, elapsed_time) in zip(task, results, strict=False):
-            self._longest = max(self._longest, elapsed_time)
-            self._mean += (elapsed_time - self._mean) / min(_RECENT, self.n_ended + 1)
-            ends.append(status is not Status.FAILED or not self._tries_again(order))
-            if ends[-1]:
-                self.n_ended += 1
-                self._plan.took(order.id, elapsed_time if status is Status.DONE else math.nan)
-        for order in task[len(results) :]:
-            self._put(order)
-        return ends
+        return [self._ran(task, result) for result in results]
 
-    def returned(self, task: Sequence[Order]) -> None:
-        """Take note of a task that came to nothing, for which its simulations are not to blame."""
-        self._land(task)
-        for order in task:
+    def _ran(self, task: Task, result: Ran) -> bool:
+        if result.place not in task.left:
+            return False
+        order = self._back(task, result.place)
+        self._longest = max(self._longest, result.elapsed_time)
+        recent = min(_RECENT, self.n_ended + 1)
+        self._mean += (result.elapsed_time - self._mean) / recent
+        self._mean_size += (result.size - self._mean_size) / recent
+        if result.status is Status.FAILED and self._tries_again(order):
+            return False
+        self.n_ended += 1
+        is_done = result.status is Status.DONE
+        self._plan.took(order.id, result.elapsed_time if is_done else math.nan)
+        return True
+
+    def returned(self, task: Task) -> None:
+        """Take note that nothing more comes of a task: what is left of it is run again."""
+        for order in self._all_back(task):
             self._put(order)
 
-    def failed(self, task: Sequence[Order]) -> list[Order]:
+    def failed(self, task: Task) -> list[Order]:
         """Take note of a task that raised an error; give what has failed for good."""
-        self._land(task)
-        if len(task) > 1:  # one of them may be to blame
-            self._alone.extend(task)
+        orders = self._all_back(task)
+        if len(orders) > 1:  # one of them may be to blame
+            self._alone.extend(orders)
             return []
-        ends = [order for order in task if not self._tries_again(order)]
+        ends = [order for order in orders if not self._tries_again(order)]
         self.n_ended += len(ends)
         return ends
 
-    def killed(self, task: Sequence[Order], workers: int = 1) -> list[tuple[Order, int]]:
+    def killed(self, task: Task, workers: int = 1) -> list[tuple[Order, int]]:
         """Take note of a task with which workers have died.
 
         Returns
@@ -177,9 +231,8 @@ class Feed:
         list of (Order, int)
             What is lost, and how many workers have died of it.
         """
-        self._land(task)
         ends = []
-        for order in task:
+        for order in self._all_back(task):
             self._losses[order.id] += workers
             if self._losses[order.id] >= MAX_LOSSES:
                 ends.append((order, self._losses[order.id]))
@@ -188,11 +241,18 @@ class Feed:
         self.n_ended += len(ends)
         return ends
 
-    def _land(self, task: Sequence[Order]) -> None:
-        self._n_tasks -= 1
-        self.n_flying -= len(task)
-        if self._suspect in (order.id for order in task):
+    def _all_back(self, task: Task) -> list[Order]:
+        return [self._back(task, place) for place in list(task.left)]
+
+    def _back(self, task: Task, place: int) -> Order:
+        order = task.left.pop(place)
+        self.n_flying -= 1
+        self._at[task.worker] -= 1
+        if not self._at[task.worker]:
+            del self._at[task.worker]  # it may be gone
+        if self._suspect == order.id:
             self._suspect = ""
+        return order
 
     def _tries_again(self, order: Order) -> bool:
         if order.attempt > self._retries:
@@ -205,3 +265,51 @@ class Feed:
         losses = self._losses[order.id]
         queue = self._suspects if losses >= SUSPICIOUS else self._alone if losses else self._again
         queue.append(order)
+
+
+@dataclass(frozen=True)
+class _Rhythm:
+    """How often workers are given something, and give something back.
+
+    Attributes
+    ----------
+    slots : int
+        Simulations that all workers run at a time.
+    duration : float or None
+        Of a simulation, in seconds; None as long as none has ended.
+    task_time, pace : float
+        Seconds that a task takes a worker, and for which it keeps outcomes together.
+    """
+
+    slots: int
+    duration: float | None
+    task_time: float
+    pace: float
+
+    @classmethod
+    def of(cls, workers: Mapping[str, int], duration: float | None) -> _Rhythm:
+        """Have tasks and messages of so many workers take no more than their share of a core."""
+        return cls(
+            sum(workers.values()),
+            None if duration is None else max(duration, 1e-6),
+            _within(_TASK_TIMES, len(workers) * _COST_OF_TASK / _SHARE),
+            _within(_PACES, len(workers) * _COST_OF_MESSAGE / _SHARE),
+        )
+
+    def most(self, slots: int) -> int:
+        """Say how many simulations a worker has at most: what waits there dies with it."""
+        if self.duration is None:
+            return slots
+        ahead = slots * (_LATENCY + self.pace) / self.duration
+        ahead = math.ceil(ahead) if self.duration < _LONG else round(ahead)
+        return slots + ahead + self.size(slots) - 1
+
+    def size(self, slots: int) -> int:
+        """Say how many simulations are worth a task."""
+        if self.duration is None:
+            return 1
+        return max(1, min(math.ceil(slots * self.task_time / self.duration), LARGEST_TASK))
+
+
+def _within(limits: tuple[float, float], value: float) -> float:
+    return min(max(value, limits[0]), limits[1])

@@ -33,8 +33,8 @@ class Crew:
     ----------
     slots : int
         Simulations that those which answer run at a time.
-    stuck : int
-        Tasks whose results wait on workers that get no more.
+    free : dict of str to int
+        Simulations that those which get more run at a time, by their addresses.
     troubles : set of str
         What there is to say of workers that do not answer.
     """
@@ -57,8 +57,7 @@ class Crew:
         behind = {name for name in answering if under_way.get(name, 0) > 2 * threads[name] + 2}
         self._free = (answering - behind) or answering
         self.slots = sum(threads[name] for name in answering)
-        others = self._all - self._free
-        self.stuck = sum(under_way.get(name, 0) for name in others) if self._free else 0
+        self.free = {name: threads[name] for name in sorted(self._free)}
         self.troubles = {
             unreachable(scheduler, name, trouble.said)
             for name, trouble in self._cut_off.items()
@@ -67,10 +66,15 @@ class Crew:
 
     @property
     def where(self) -> dict[str, Any]:
-        """What to tell Dask of where a task is to run: nothing, where all is well."""
+        """What to tell Dask where anybody may do it: nothing, where all is well."""
         if not self._free or self._free == self._all:
             return {}
-        return {"workers": sorted(self._free), "allow_other_workers": True}
+        return self.only(*sorted(self._free))
+
+    @staticmethod
+    def only(*workers: str) -> dict[str, Any]:
+        """Tell Dask that one of these workers is to do it, if any of them is there."""
+        return {"workers": [*workers], "allow_other_workers": True}
 
     def has_lost_since(self, before: Crew) -> bool:
         """Say whether a worker does not answer that did before, while another one does."""

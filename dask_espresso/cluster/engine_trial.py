@@ -66,13 +66,13 @@ def _try_once(
     crew, asked = workers.crew, workers.submit(key, probe_engine, engine)
     while look():
         _refuse_unreachable(workers, is_begun)
-        arrivals, ended = workers.news(_TICK)
-        for future in ended:
+        news = workers.news(_TICK)
+        for future in news.ended:
             if future.status != "finished":
                 _refuse_untried(future)
                 return None
             workers.fetch([future])
-        for arrival in arrivals:
+        for arrival in news.arrivals:
             if arrival.future.key == asked.key:
                 found: Probe | None = arrival.result
                 return found

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import math
 import queue
 import time
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from distributed import CancelledError, Client, Future
 
 from ..errors import DaskEspressoError, ResumableError
+from ..process.task import OUTCOMES
 from ..walltime import format_duration
 from .cluster import Cluster
 from .crew import Crew
@@ -20,7 +23,40 @@ from .roster import Roster
 from .transfers import Arrival, Transfers
 
 NO_SCHEDULER = "the Dask scheduler is gone; run again to go on"
+_INTERVAL = 0.2  # seconds between looks at who is there
+_TOGETHER = 0.02  # seconds between news: what comes meanwhile is recorded at once
 _ANSWER_TIMEOUT = 5.0  # seconds; a scheduler that stands still does not answer
+
+
+Message = dict[str, Any]  # of a task, under "task" its key
+
+
+@dataclass
+class News:
+    """What has come from workers.
+
+    Attributes
+    ----------
+    messages : list of dict
+        What tasks have sent while they run.
+    arrivals : list of Arrival
+        Results that have come, or cannot be had.
+    ended : list of distributed.Future
+        Tasks that have ended, or have changed in another way.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
+    ended: list[Future] = field(default_factory=list)
+
+    def add(self, one: Message | Arrival | Future) -> None:
+        """Add something that has come."""
+        if isinstance(one, dict):
+            self.messages.append(one)
+        elif isinstance(one, Arrival):
+            self.arrivals.append(one)
+        else:
+            self.ended.append(one)
 
 
 class Workers:
@@ -66,17 +102,24 @@ class Workers:
         self._record = record
         self._roster = Roster()
         self._last_seen = time.monotonic()
-        self._news: queue.SimpleQueue[Future | Arrival] = queue.SimpleQueue()
+        self._last_look = self._last_news = -math.inf
+        self._news: queue.SimpleQueue[Future | Arrival | Message] = queue.SimpleQueue()
         self._transfers = Transfers(cluster.client, self._news.put)
+        cluster.client.subscribe_topic(OUTCOMES, self._hear)
 
     def close(self) -> None:
         """Leave every result that has not arrived."""
         self._transfers.close()
+        with contextlib.suppress(Exception):  # the scheduler may be gone
+            self._client.unsubscribe_topic(OUTCOMES)
+
+    def _hear(self, event: tuple[float, Message]) -> None:
+        self._news.put(event[1])
 
     # ---- who is there ----------------------------------------------------------------------------
 
     def look(self, work_left: int) -> None:
-        """See who is there, and tell the keeper of worker jobs what is to be done.
+        """See who is there, and tell the keeper of worker jobs what is to be done, now and then.
 
         Parameters
         ----------
@@ -88,6 +131,9 @@ class Workers:
         ResumableError
             If there was no worker for too long, or the cluster is gone.
         """
+        if time.monotonic() - self._last_look < _INTERVAL:
+            return
+        self._last_look = time.monotonic()
         self._look_at_crew()
         self.cluster.check()
         if keeper := self.cluster.keeper:
@@ -124,9 +170,15 @@ class Workers:
 
     # ---- what they do ----------------------------------------------------------------------------
 
-    def submit(self, key: str, function: Callable[..., Any], *arguments: Any) -> Future:
-        """Have a worker that gets work call a function; :meth:`news` tells when it has."""
-        future = self._client.submit(function, *arguments, key=key, pure=False, **self.crew.where)
+    def submit(
+        self, key: str, function: Callable[..., Any], *arguments: Any, worker: str = ""
+    ) -> Future:
+        """Have a worker that gets work call a function; :meth:`news` tells when it has.
+
+        Another one does it if the given one is gone.
+        """
+        where = Crew.only(worker) if worker else self.crew.where
+        future = self._client.submit(function, *arguments, key=key, pure=False, **where)
         self.watch(future)
         return future
 
@@ -138,21 +190,22 @@ class Workers:
         """Get the results of tasks that are done; :meth:`news` tells when they have arrived."""
         self._transfers.begin(futures)
 
-    def news(self, timeout: float) -> tuple[list[Arrival], list[Future]]:
-        """Give the results that have come and the tasks that have ended since the last call.
+    def news(self, timeout: float) -> News:
+        """Give what has come since the last call.
 
         Parameters
         ----------
         timeout : float
-            How long to wait for the first of them, in seconds.
+            How long to wait for the first of it, in seconds.
         """
-        found: list[Future | Arrival] = []
+        news = News()
         with contextlib.suppress(queue.Empty):
-            found.append(self._news.get(timeout=timeout))
+            news.add(self._news.get(timeout=timeout))
+            time.sleep(max(0.0, self._last_news + _TOGETHER - time.monotonic()))
+            self._last_news = time.monotonic()
             while True:
-                found.append(self._news.get_nowait())
-        arrivals = [one for one in found if isinstance(one, Arrival)]
-        return arrivals, [one for one in found if not isinstance(one, Arrival)]
+                news.add(self._news.get_nowait())
+        return news
 
 
 @contextlib.contextmanager
@@ -169,7 +222,7 @@ def loss_of_scheduler(client: Client) -> Iterator[None]:
 
 
 def _threads(client: Client) -> dict[str, int] | None:
-    """Say how many simulations each worker can run; None if the scheduler does not answer."""
+    """Say how many simulations each worker that takes any runs; None without an answer."""
     # not by the client's own `sync`, which fails in ways of its own where a call is cut short
     answer = asyncio.run_coroutine_threadsafe(_ask_for_threads(client), client.loop.asyncio_loop)
     try:
@@ -180,4 +233,4 @@ def _threads(client: Client) -> dict[str, int] | None:
 
 
 async def _ask_for_threads(client: Client) -> dict[str, int]:
-    return dict(await client.nthreads())
+    return dict(await client.scheduler.ncores_running())

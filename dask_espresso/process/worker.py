@@ -7,8 +7,10 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Executor
 
 from distributed import Worker, WorkerPlugin, get_worker
+from distributed.threadpoolexecutor import ThreadPoolExecutor
 from distributed.utils import sync
 from tornado.ioloop import PeriodicCallback
 
@@ -21,6 +23,9 @@ _LOOK = 10.0  # seconds between looks whether that is so
 
 class Station(WorkerPlugin):
     """Has the simulator of a worker, as long as there is work for it.
+
+    So many simulations run at a time as the worker has threads, in threads of its own: Dask's wait
+    for what becomes of tasks, which are several simulations each.
 
     Notes
     -----
@@ -36,15 +41,18 @@ class Station(WorkerPlugin):
         self._n_users = 0
         self._last_use = time.monotonic()
         self._lock = threading.Lock()
+        self._slots: Executor = ThreadPoolExecutor(1)
         self._callback = PeriodicCallback(self.look, 1000 * _LOOK)
 
     def setup(self, worker: Worker) -> None:
         """Begin, in the worker's event loop."""
+        self._slots = ThreadPoolExecutor(worker.state.nthreads, thread_name_prefix="simulation")
         self._callback.start()
 
     async def teardown(self, worker: Worker) -> None:
         """End the warm engine processes with the worker."""
         self._callback.stop()
+        self._slots.shutdown(wait=False)
         await self._close(self._given_up())
 
     async def look(self) -> None:
@@ -63,13 +71,13 @@ class Station(WorkerPlugin):
             await asyncio.to_thread(simulator.close)
 
     @contextlib.contextmanager
-    def use(self) -> Iterator[Simulator]:
-        """Have the simulator for a task."""
+    def use(self) -> Iterator[tuple[Simulator, Executor]]:
+        """Have the simulator for a task, and the slots that all tasks share."""
         with self._lock:
             self._n_users += 1
             simulator = self._simulator = self._simulator or Simulator()
         try:
-            yield simulator
+            yield simulator, self._slots
         finally:
             with self._lock:
                 self._n_users -= 1
@@ -77,10 +85,10 @@ class Station(WorkerPlugin):
 
 
 @contextlib.contextmanager
-def simulator_here() -> Iterator[Simulator]:
-    """Give the simulator of the worker that runs this task.
+def simulator_here() -> Iterator[tuple[Simulator, Executor]]:
+    """Give the simulator of the worker that runs this task, and its slots.
 
-    The worker gets it with its first task: by then it is there, whenever it has joined, and no
+    The worker gets them with its first task: by then it is there, whenever it has joined, and no
     other one that does not answer has to be waited for.
     """
     worker = get_worker()
@@ -91,5 +99,5 @@ def simulator_here() -> Iterator[Simulator]:
         found: Station = worker.plugins[_NAME]
         return found
 
-    with (worker.plugins.get(_NAME) or sync(worker.loop, station)).use() as simulator:
-        yield simulator
+    with (worker.plugins.get(_NAME) or sync(worker.loop, station)).use() as found:
+        yield found

@@ -40,7 +40,7 @@ from dask_espresso.cluster.cluster import Cluster
 from dask_espresso.commands import run as run_command
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.probe import Probe
-from dask_espresso.process.task import TaskResults
+from dask_espresso.process.task_run import TaskResults
 from dask_espresso.record import pack
 from dask_espresso.store import claim, store
 
@@ -184,14 +184,16 @@ class StandIn:
     def __init__(self, pace):
         self._pace = pace
 
-    def submit(self, function, workload, orders=None, *, key, pure=True):
+    def subscribe_topic(self, topic, handler):
+        pass
+
+    def submit(self, function, workload, orders=None, pace=0.0, *, key, pure, **where):
         if orders is None:
             return Done(key, Probe(version="1"))
         time.sleep(self._pace * len(orders))
-        outcomes = (outcome_of(order, workload) for order in orders)
-        return Done(
-            key, TaskResults([(int(Status.DONE), pack(outcome), 0.3) for outcome in outcomes])
-        )
+        records = [pack(outcome_of(order, workload)) for order in orders]
+        done = [(place, int(Status.DONE), record, 0.3) for place, record in enumerate(records)]
+        return Done(key, TaskResults(done))
 
 
 class StandInTransfers(transfers.Transfers):
