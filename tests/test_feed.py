@@ -14,7 +14,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from dask_espresso.feed import LARGEST_TASK, MAX_LOSSES, SUSPICIOUS, Feed
+from dask_espresso.feed import LARGEST_TASK, MAX_LOSSES, SUSPICIOUS, Feed, Ran
 from dask_espresso.outcome import Status
 from dask_espresso.plan import Plan
 from dask_espresso.process.order import Order
@@ -38,12 +38,22 @@ def feed_of(count, **options):
 
 
 def ids(task):
-    return [order.id for order in task]
+    return [order.id for order in task.orders]
 
 
-def run_all(feed, task, elapsed_time=0.1):
+def left_of(task):
+    return [*task.left.values()]
+
+
+def give(feed, **workers):
+    """Give the tasks that workers are given now."""
+    return list(feed.next_tasks(workers))
+
+
+def run_all(feed, task, elapsed_time=0.1, size=0):
     """Have all of a task be done."""
-    assert all(feed.ran(task, [(Status.DONE, elapsed_time)] * len(task)))
+    assert all(feed.ran(task, [Ran(p, Status.DONE, elapsed_time, size) for p in task.left]))
+    feed.returned(task)
 
 
 class Everything(RuleBasedStateMachine):
@@ -56,19 +66,20 @@ class Everything(RuleBasedStateMachine):
         self.flying, self.ended = [], []
         self.failures, self.losses = {}, {}
 
-    @rule(slots=st.integers(0, 6), stuck=st.integers(0, 2))
-    def give_out(self, slots, stuck):
-        window = self.feed.window(slots) + stuck
-        task = self.feed.next_task(slots, stuck)
-        assert not task or len(self.flying) < window
-        known = set(ids(itertools.chain(self.ended, *self.flying)))
-        assert len({*ids(task)} - known) == len(task)
-        assert all(order.attempt == self.failures.get(order.id, 0) + 1 for order in task)
-        suspects = [order for t in [*self.flying, task] for order in t if self.suspicious(order)]
-        assert len(suspects) <= 1
-        assert len(task) <= 1 or not any(self.losses.get(order.id) for order in task)
-        if task:
+    @rule(workers=st.dictionaries(st.sampled_from("abc"), st.integers(1, 6)))
+    def give_out(self, workers):
+        known = {order.id for task in self.flying for order in left_of(task)}
+        known |= {order.id for order in self.ended}
+        for task in self.feed.next_tasks(workers):
+            assert task.orders
+            assert task.worker in workers
+            assert {*ids(task)}.isdisjoint(known)
+            known |= {*ids(task)}
+            assert all(o.attempt == self.failures.get(o.id, 0) + 1 for o in task.orders)
+            assert len(task.orders) == 1 or not any(self.losses.get(o.id) for o in task.orders)
             self.flying.append(task)
+            out = [order for task in self.flying for order in left_of(task)]
+            assert sum(map(self.suspicious, out)) <= 1
 
     def suspicious(self, order):
         return self.losses.get(order.id, 0) >= SUSPICIOUS
@@ -83,14 +94,18 @@ class Everything(RuleBasedStateMachine):
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data())
-    def runs(self, data):
-        task = self.land(data)
-        results = data.draw(st.lists(ENDS, max_size=len(task)))
+    def some_run(self, data):
+        task = self.flying[data.draw(st.integers(0, len(self.flying) - 1))]
+        places = data.draw(st.lists(st.integers(0, len(task.orders) - 1), unique=True))
+        results = [Ran(place, *data.draw(ENDS)) for place in places]
+        new = {place: task.left[place] for place in places if place in task.left}
         ends = self.feed.ran(task, results)
-        for order, (status, _), is_end in zip(task, results, ends, strict=False):
-            assert is_end is (status is not Status.FAILED or self.fail(order))
+        for result, is_end in zip(results, ends, strict=True):
+            order = new.get(result.place)
+            is_new = order is not None  # what comes twice counts once
+            assert is_end is (is_new and (result.status is not Status.FAILED or self.fail(order)))
             self.ended += [order] * is_end
-        assert len(ends) == len(results)
+            assert result.place not in task.left
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data())
@@ -101,26 +116,28 @@ class Everything(RuleBasedStateMachine):
     @rule(data=st.data())
     def fails(self, data):
         task = self.land(data)
+        left = left_of(task)
         ends = self.feed.failed(task)
-        assert ends == [order for order in task if len(task) == 1 and self.fail(order)]
+        assert ends == [order for order in left if len(left) == 1 and self.fail(order)]
         self.ended += ends
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data(), workers=st.integers(1, 3))
     def dies(self, data, workers):
         task = self.land(data)
-        for order in task:
+        left = left_of(task)
+        for order in left:
             self.losses[order.id] = self.losses.get(order.id, 0) + workers
         lost = self.feed.killed(task, workers)
         assert lost == [
-            (order, self.losses[order.id]) for order in task
+            (order, self.losses[order.id]) for order in left
             if self.losses[order.id] >= MAX_LOSSES
         ]  # fmt: skip
         self.ended += [order for order, _ in lost]
 
     @invariant()
     def adds_up(self):
-        assert self.feed.n_flying == sum(map(len, self.flying))
+        assert self.feed.n_flying == sum(len(task.left) for task in self.flying)
         assert self.feed.n_ended == len(self.ended)
         assert self.feed.n_left == self.count - len(self.ended)
 
@@ -128,13 +145,12 @@ class Everything(RuleBasedStateMachine):
         if not hasattr(self, "feed"):
             return
         while self.flying or self.feed.n_left:
-            while task := self.feed.next_task(slots=2):
-                self.flying.append(task)
+            self.flying += give(self.feed, a=2)
             task = self.flying.pop()  # else something was lost
+            self.ended += left_of(task)
             run_all(self.feed, task)
-            self.ended += task
-        assert self.feed.next_task(slots=2) == ()
-        assert sorted(ids(self.ended)) == sorted(ids(orders(self.count)))
+        assert give(self.feed, a=2) == []
+        assert sorted(o.id for o in self.ended) == sorted(o.id for o in orders(self.count))
 
 
 TestEverything = Everything.TestCase
@@ -142,30 +158,32 @@ TestEverything.settings = settings(max_examples=60, stateful_step_count=40, dead
 
 
 class Machine:
-    """Workers that run tasks in threads, and die with all that they have."""
+    """Workers that run simulations in threads, and die with all that they have."""
 
     def __init__(self, feed, workers, threads, killers, seed, elapsed_time=0.01):
         self.feed, self.threads, self.killers = feed, threads, killers
         self.elapsed_time = elapsed_time
-        self.workers = [[] for _ in range(workers)]
+        self.workers = {f"{number}": [] for number in range(workers)}
         self.choose = random.Random(seed)
         self.done, self.lost = [], {}
 
     def run(self):
-        slots = len(self.workers) * self.threads
         while self.feed.n_left:
-            while task := self.feed.next_task(slots):
-                min(self.workers, key=len).append(task)
-            worker = self.choose.choice([worker for worker in self.workers if worker])
-            running = self.choose.randrange(min(self.threads, len(worker)))
-            if self.killers.isdisjoint(ids(worker[running])):
-                task = worker.pop(running)
-                self.done += ids(task)
-                run_all(self.feed, task, self.elapsed_time)
+            for task in self.feed.next_tasks(dict.fromkeys(self.workers, self.threads)):
+                self.workers[task.worker].append(task)
+            tasks = self.choose.choice([tasks for tasks in self.workers.values() if tasks])
+            all_left = [(task, place) for task in tasks for place in task.left]
+            task, place = self.choose.choice(all_left[: self.threads])
+            if task.orders[place].id not in self.killers:
+                self.done.append(task.orders[place].id)
+                self.feed.ran(task, [Ran(place, Status.DONE, self.elapsed_time)])
+                if not task.left:
+                    self.feed.returned(task)
+                    tasks.remove(task)
                 continue
-            for task in worker:
+            for task in tasks:
                 self.lost |= {order.id: n for order, n in self.feed.killed(task)}
-            worker.clear()
+            tasks.clear()
 
 
 @pytest.mark.parametrize(("workers", "threads"), [(1, 1), (1, 4), (2, 2), (3, 1)])
@@ -175,7 +193,7 @@ def test_a_simulation_that_kills_its_worker_takes_no_innocent_one_along(workers,
             machine = Machine(feed_of(count), workers, threads, {f"{killer}"}, seed, elapsed_time)
             machine.run()
             assert machine.lost == {f"{killer}": MAX_LOSSES}
-            assert sorted(machine.done) == sorted({*ids(orders(count))} - {f"{killer}"})
+            assert sorted(machine.done) == sorted({f"{i}" for i in range(count)} - {f"{killer}"})
 
 
 def test_several_that_kill_their_workers_end():
@@ -190,10 +208,12 @@ def test_several_that_kill_their_workers_end():
 @pytest.mark.parametrize("how", ["by itself", "on the worker"])
 def test_as_many_more_attempts_as_there_are_retries(retries, how):
     feed, attempts = feed_of(1, retries=retries), []
-    while task := feed.next_task(1):
-        attempts += [order.attempt for order in task]
+    while tasks := give(feed, a=1):
+        (task,) = tasks
+        attempts += [order.attempt for order in task.orders]
         if how == "by itself":
-            is_end = feed.ran(task, [(Status.FAILED, 0.1)]) == [True]
+            is_end = feed.ran(task, [Ran(0, Status.FAILED, 0.1)]) == [True]
+            feed.returned(task)
         else:
             is_end = bool(feed.failed(task))
         assert is_end is (len(attempts) == retries + 1)
@@ -203,74 +223,138 @@ def test_as_many_more_attempts_as_there_are_retries(retries, how):
 def test_a_dead_worker_is_no_attempt():
     feed = feed_of(1)
     for _ in range(MAX_LOSSES - 1):
-        (order,) = task = feed.next_task(1)
-        assert order.attempt == 1
+        (task,) = give(feed, a=1)
+        assert task.orders[0].attempt == 1
         assert feed.killed(task) == []
-    assert [n for _, n in feed.killed(feed.next_task(1))] == [MAX_LOSSES] == [5]
+    (task,) = give(feed, a=1)
+    assert [n for _, n in feed.killed(task)] == [MAX_LOSSES] == [5]
     assert feed.n_left == 0
+
+
+def test_what_was_done_before_its_worker_died_is_no_suspect():
+    feed = feed_of(16)
+    task, *others = give(feed, a=8)
+    assert ids(task) == list("01234567")
+    feed.ran(task, [Ran(place, Status.DONE, 1.0) for place in (0, 3)])
+    feed.killed(task)
+    alone = [order for t in give(feed, b=8) for order in t.orders if len(t.orders) == 1]
+    assert [order.id for order in alone][:6] == list("124567")
+    assert not others
+    assert feed.n_ended == 2
 
 
 def test_a_suspect_that_came_back_unharmed_is_still_one():
     feed = feed_of(2)
-    tasks = [feed.next_task(1) for _ in range(2)]
+    tasks = give(feed, a=1, b=1)
     for _ in range(SUSPICIOUS):
         for task in tasks:
             feed.killed(task)
-        tasks = [task for _ in range(2) if (task := feed.next_task(4))]
-    ((first,),) = tasks
-    feed.returned(tasks[0])
-    ((second,),) = [task for _ in range(2) if (task := feed.next_task(4))]
-    assert {first.id, second.id} == {"0", "1"}
+        tasks = give(feed, a=2, b=2)
+    (first,) = tasks
+    feed.returned(first)
+    (second,) = give(feed, a=2, b=2)
+    assert {*ids(first), *ids(second)} == {"0", "1"}
 
 
 def test_of_a_task_that_failed_each_is_tried_alone():
     feed = feed_of(100)
-    run_all(feed, feed.next_task(2), 0.01)
-    task = feed.next_task(2)
-    assert len(task) > 1
+    (first,) = give(feed, a=2)
+    run_all(feed, first, 0.01)
+    task, *_ = give(feed, a=2)
+    assert len(task.orders) > 1
     assert feed.failed(task) == []
-    alone = [feed.next_task(200) for _ in task]
-    assert [order for (order,) in alone] == list(task)
+    alone = give(feed, b=200)[: len(task.orders)]
+    assert [order for t in alone for order in t.orders] == list(task.orders)
     assert [order.id for t in alone for order in feed.failed(t)] == ids(task)
 
 
+WORKERS = {"one": {"a": 1}, "some": dict.fromkeys("abcd", 16), "uneven": {"a": 128, "b": 1}}
+
+
 @pytest.mark.parametrize("elapsed_time", [1e-6, 1e-3, 0.1, 1.0])
-@pytest.mark.parametrize("slots", [1, 4, 64])
-def test_tasks_shrink_towards_the_end(slots, elapsed_time):
-    feed, sizes = feed_of(10_000), []
+@pytest.mark.parametrize("workers", WORKERS.values(), ids=WORKERS)
+def test_tasks_shrink_towards_the_end(workers, elapsed_time):
+    feed, flying, sizes, slots = feed_of(10_000), [], [], sum(workers.values())
     while feed.n_left:
-        left = feed.n_left
-        task = feed.next_task(slots)
-        run_all(feed, task, elapsed_time)
-        sizes.append(len(task))
-        assert len(task) <= max(1, left // (2 * slots))
-    later = sizes[1:]  # how long they take is not known of the first
-    assert later == sorted(later, reverse=True)
-    assert later[-1] == 1
-    assert max(sizes) <= LARGEST_TASK
-    assert max(later) <= max(1, 0.25 / elapsed_time)
+        for task in feed.next_tasks(workers):
+            flying.append(task)
+            before = feed.n_left - feed.n_flying + len(task.orders)
+            assert len(task.orders) <= max(1, workers[task.worker] / slots * before / 2)
+            assert len(task.orders) <= LARGEST_TASK
+            sizes.append(len(task.orders))
+        run_all(feed, flying.pop(0), elapsed_time)
+    assert sizes[-1] == 1
 
 
-@pytest.mark.parametrize("slots", [0, 1, 2, 16])
 @pytest.mark.parametrize("elapsed_time", [1e-6, 0.01, 0.2, 1.0, 9.9, 60.0, 1e3])
-def test_little_more_is_out_than_is_run(slots, elapsed_time):
-    feed = feed_of(10**6)
-    assert feed.window(slots) == slots + 2
-    run_all(feed, feed.next_task(slots), elapsed_time)
-    given = [task for _ in range(50) if (task := feed.next_task(slots))]
-    assert len(given) == feed.window(slots)
-    assert max(slots, 1) <= len(given) <= 2 * max(slots, 1) + 2
+@pytest.mark.parametrize("workers", WORKERS.values(), ids=WORKERS)
+def test_little_more_is_out_than_is_run(workers, elapsed_time):
+    feed, slots = feed_of(10**6), sum(workers.values())
+    first = give(feed, **workers)
+    assert [len(task.orders) for task in first] == [*workers.values()]
+    for task in first:
+        run_all(feed, task, elapsed_time)
+    give(feed, **workers)
+    assert slots <= feed.n_flying <= slots * (1 + 0.8 / elapsed_time) + len(workers)
     if elapsed_time >= max(slots, 10):  # a worker that dies takes nothing along that only waits
-        assert len(given) == max(slots, 1)
-    assert len(feed.next_task(slots, stuck=1)) > 0
-    assert feed.next_task(slots, stuck=1) == ()
+        assert feed.n_flying == slots
+    assert give(feed, **workers) == []
+
+
+@pytest.mark.parametrize("n_workers", [1, 30, 1000])
+@pytest.mark.parametrize("slots", [1, 16])
+def test_the_more_workers_the_rarer_tasks_and_messages(n_workers, slots):
+    """One core of the driver has to do for all of them."""
+    feed = feed_of(10**6)
+    workers = {f"{number}": slots for number in range(n_workers)}
+    flying = [*feed.next_tasks(workers)]
+    for task in flying:
+        run_all(feed, task, 1.0)
+    flying = [*feed.next_tasks(workers)]
+    n_tasks = n_ran = 0
+    for task in flying:  # until as many have come back as run in ten seconds
+        if n_ran >= 10 * slots * n_workers:
+            break
+        n_ran += len(task.orders)
+        n_tasks += 1
+        run_all(feed, task, 1.0)
+        flying += feed.next_tasks(workers)
+    assert 3e-3 * n_tasks <= max(0.25 * 10, 3e-3 * 10 * slots * n_workers * 1.1)
+    assert all(0.25 <= task.pace <= 1.0 for task in flying)
+    if n_workers == 1000:
+        assert n_tasks <= 0.25 * n_ran
+        assert flying[-1].pace == 1.0
+
+
+def test_a_worker_that_ends_little_gets_little():
+    """Also one that is cut off: what it has stays with it, and others get the rest."""
+    feed = feed_of(1000)
+    for task in give(feed, a=4, b=4):
+        if task.worker == "b":
+            run_all(feed, task, 1.0)
+    for _ in range(100):
+        for task in give(feed, a=4, b=4):
+            if task.worker == "b":
+                run_all(feed, task, 1.0)
+    assert feed.n_ended > 500
+    assert feed.n_flying < 16
+
+
+def test_large_outcomes_do_not_travel_together():
+    feed = feed_of(1000)
+    (task,) = give(feed, a=16)
+    run_all(feed, task, 0.01, size=1 << 20)
+    assert {len(task.orders) for task in give(feed, a=16)} == {4}
 
 
 @pytest.mark.parametrize(("time_limit", "expected"), [(None, [0.0, 0.5, 2.0]), (7.0, [7.0] * 3)])
 def test_a_simulation_needs_its_time_limit_or_as_long_as_the_longest(time_limit, expected):
     feed, needs = feed_of(3, time_limit=time_limit), []
     for elapsed_time in (0.5, 2.0, 0.1):
-        (order,) = task = feed.next_task(1)
+        (task, *others) = give(feed, a=1)
+        for other in others:
+            feed.returned(other)
+        (order,) = task.orders
         needs.append(order.needs)
         run_all(feed, task, elapsed_time)
     assert needs == expected

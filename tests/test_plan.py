@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from dask_espresso.feed import Feed
+from dask_espresso.feed import Feed, Ran
 from dask_espresso.inputs.study import Study, load_study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.plan import LongestFirst, Plan, TargetPlan, plan_of
@@ -63,18 +63,18 @@ def run(study, rng, *, retries=1, is_lost=lambda order: False):
     feed = Feed(plan, retries=retries)
     flying, ended = [], {}
     while feed.n_left:
-        while task := feed.next_task(slots=3):
-            flying.append(task)
+        flying += feed.next_tasks({"a": 1, "b": 2})
         task = flying.pop(rng.randrange(len(flying)))
         entries = []
-        if any(map(is_lost, task)) or rng.random() < 0.05:
+        if any(map(is_lost, task.orders)) or rng.random() < 0.05:
             lost = feed.killed(task)
             entries = [entry(order, 0.0, Status.LOST) for order, _ in lost]
         elif rng.random() < 0.2:
             feed.returned(task)
         else:
-            ran = task[: rng.randint(0, len(task))]
-            feed.ran(task, [(Status.DONE, 0.1)] * len(ran))
+            ran = task.orders[: rng.randint(0, len(task.orders))]
+            feed.ran(task, [Ran(place, Status.DONE, 0.1) for place in range(len(ran))])
+            feed.returned(task)
             entries = [entry(o, o.parameters["x"] * (1 + o.seed % 7 / 7)) for o in ran]
         assert not ended.keys() & {e.id for e in entries}
         ended |= {e.id: e.status for e in entries}
@@ -100,13 +100,16 @@ def test_what_kills_its_workers_is_lost_and_used_up(study):
 def timed(plan, slots, takes):
     """Run a plan on slots, by a clock of our own; give the time that it took, and the sequence."""
     feed, sequence, now = Feed(plan), [], 0.0
-    running = []  # (when it ends, task)
+    running, waiting = [], []  # (when it ends, task, place)
     while feed.n_left:
-        while len(running) < slots and (task := feed.next_task(slots)):
-            sequence += task
-            running.append((now + sum(map(takes, task)), task))
-        now, task = running.pop(running.index(min(running, key=lambda pair: pair[0])))
-        feed.ran(task, [(Status.DONE, takes(order)) for order in task])
+        for task in feed.next_tasks({"a": slots}):
+            sequence += task.orders
+            waiting += [(task, place) for place in range(len(task.orders))]
+        while waiting and len(running) < slots:
+            task, place = waiting.pop(0)
+            running.append((now + takes(task.orders[place]), task, place))
+        now, task, place = running.pop(running.index(min(running, key=lambda one: one[0])))
+        feed.ran(task, [Ran(place, Status.DONE, takes(task.orders[place]))])
     return now, sequence
 
 
@@ -163,16 +166,17 @@ def test_each_simulation_comes_to_one_end_whatever_fails_dies_or_comes_back(unev
         plan = LongestFirst(uneven, orders, len(orders), known)
         feed, flying, ended = Feed(plan, retries=1), [], []
         while feed.n_left:
-            while task := feed.next_task(slots=rng.randint(1, 8)):
-                flying.append(task)
+            flying += feed.next_tasks({"a": rng.randint(1, 8), "b": 1})
             task = flying.pop(rng.randrange(len(flying)))
             if rng.random() < 0.1:
                 ended += [order.id for order, _ in feed.killed(task)]
                 continue
-            status = [Status.FAILED if o.parameters["x"] == 3 else Status.DONE for o in task]
-            results = [(one, rng.choice([0.0, 1e-4, 20.0])) for one in status[: rng.randint(0, 9)]]
-            ends = feed.ran(task, results)
-            ended += [order.id for order, is_end in zip(task, ends, strict=False) if is_end]
+            ran = task.orders[: rng.randint(0, 9)]
+            status = [Status.FAILED if o.parameters["x"] == 3 else Status.DONE for o in ran]
+            times = [rng.choice([0.0, 1e-4, 20.0]) for _ in ran]
+            ends = feed.ran(task, list(map(Ran, range(len(ran)), status, times)))
+            feed.returned(task)
+            ended += [order.id for order, is_end in zip(ran, ends, strict=True) if is_end]
         assert sorted(ended) == sorted(order.id for _, order in orders)
         assert not flying
 
@@ -181,8 +185,9 @@ def test_what_fails_costs_no_memory(uneven):
     orders = orders_of(uneven)
     plan = LongestFirst(uneven, enumerate(orders), len(orders), {})
     feed = Feed(plan)
-    while task := feed.next_task(1):
-        feed.ran(task, [(Status.FAILED, 1.0)] * len(task))
+    while tasks := list(feed.next_tasks({"a": 1})):
+        for task in tasks:
+            feed.ran(task, [Ran(place, Status.FAILED, 1.0) for place in task.left])
     assert feed.n_ended == len(orders)
     assert not plan._points
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,7 +110,7 @@ class TaskRun:
         self._simulator, self._workload, self._orders = simulator, workload, orders
         self._slots = slots
         self._note = simulator.why_fresh(workload)
-        self._started = time.monotonic()
+        self._started = math.inf  # when the first one was begun
         self._left = len(orders)
         self._lock = threading.Lock()
         self._news = threading.Event()  # something has ended
@@ -142,7 +143,6 @@ class TaskRun:
             self._news.clear()
             self._hand_over(send)
             self._all_ended.wait(pace)
-            self._is_over = self._is_over or self._lasts_too_long()
         if self._is_out_of_time:
             _take_no_more()
         if self._error and not self._some_ran:
@@ -165,16 +165,13 @@ class TaskRun:
         for part in _parts(small):
             send(TaskResults(part, self._note, is_all=False).as_message())
 
-    def _lasts_too_long(self) -> bool:
-        longest = _LONGEST_HELD if self._large else LONGEST_TASK
-        return time.monotonic() - self._started > longest
-
     # ---- in a slot -------------------------------------------------------------------------------
 
     def _run(self, place: int) -> None:
         """Run one of them, unless no more is to be started."""
         try:
-            if not self._is_over and (result := self._result_of(self._orders[place])):
+            self._started = min(self._started, time.monotonic())
+            if not self._ends_here() and (result := self._result_of(self._orders[place])):
                 self._keep((place, *result))
         except Exception as error:
             self._is_over, self._error = True, error
@@ -185,6 +182,11 @@ class TaskRun:
             if is_last:
                 self._all_ended.set()
                 self._news.set()
+
+    def _ends_here(self) -> bool:
+        """Whether no more is to be started."""
+        longest = _LONGEST_HELD if self._large else LONGEST_TASK
+        return self._is_over or time.monotonic() - self._started > longest
 
     def _result_of(self, order: Order) -> tuple[int, Record, float] | None:
         if not has_time_for(order.needs, self._workload.walltime):

@@ -24,26 +24,26 @@ def only(*names):
 
 
 @pytest.mark.parametrize(
-    ("under_way", "where", "stuck"),
+    ("under_way", "where", "free"),
     [
-        ({}, {}, 0),
-        ({"a": 4, "b": 10}, {}, 0),  # two for each thread, and two more
-        ({"a": 5, "b": 10}, only("b"), 5),
-        ({"a": 4, "b": 11}, only("a"), 11),
-        ({"a": 5, "b": 11}, {}, 0),  # somebody has to get it
-        ({"gone": 99}, {}, 0),
+        ({}, {}, "ab"),
+        ({"a": 4, "b": 10}, {}, "ab"),  # two for each thread, and two more
+        ({"a": 5, "b": 10}, only("b"), "b"),
+        ({"a": 4, "b": 11}, only("a"), "a"),
+        ({"a": 5, "b": 11}, {}, "ab"),  # somebody has to get it
+        ({"gone": 99}, {}, "ab"),
     ],
 )
-def test_who_has_more_results_than_its_line_takes_gets_no_more(under_way, where, stuck):
+def test_who_has_more_results_than_its_line_takes_gets_no_more(under_way, where, free):
     crew = crew_of(under_way=under_way)
-    assert (crew.where, crew.stuck) == (where, stuck)
+    assert (crew.where, crew.free) == (where, {name: THREADS[name] for name in free})
     assert crew.slots == 5
     assert crew.troubles == set()
 
 
 def test_who_does_not_answer_gets_nothing():
     crew = crew_of(under_way={"a": 2}, a=30, gone=30)
-    assert (crew.where, crew.slots, crew.stuck) == (only("b"), 4, 2)
+    assert (crew.where, crew.slots, crew.free) == (only("b"), 4, {"b": 4})
     (said,) = crew.troubles
     assert said.startswith("the scheduler, tcp://s, does not reach the worker, a (silent for 30 s)")
     assert crew_of(a=0).troubles == set()  # it may be gone, and not yet missed
@@ -57,7 +57,7 @@ def test_where_nobody_answers_that_is_said_after_a_while():
         assert crew_of(a=70).lasting_trouble == ""
         assert crew_of({}, a=70).lasting_trouble == ""
     nobody = crew_of(a=70, b=70)
-    assert (nobody.where, nobody.slots, nobody.stuck) == ({}, 0, 0)
+    assert (nobody.where, nobody.slots, nobody.free) == ({}, 0, {})
 
 
 def test_who_is_lost_since_a_look():

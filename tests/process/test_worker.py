@@ -19,7 +19,9 @@ from dask_espresso.outcome import Status
 from dask_espresso.process import worker as workers_own
 from dask_espresso.process.order import Order, Workload
 from dask_espresso.process.simulator import Simulator
-from dask_espresso.process.task import run_orders, run_simulations, simulate_one
+from dask_espresso.process.task import OUTCOMES, run_simulations, simulate_one
+from dask_espresso.process.task_run import TaskRun
+from dask_espresso.record import unpack
 from dask_espresso.store.store import read_store
 
 ORDER = Order("1", {}, replica=0, seed=1, attempt=1)
@@ -115,15 +117,19 @@ def test_a_worker_that_ends_while_an_engine_starts(cluster, slow):
     (work, begun), before = slow, warm_processes()
     (ending,) = cluster.workers.values()
     with Client(cluster) as client:
-        task = client.submit(run_simulations, work, [ORDER])
+        messages = []
+        client.subscribe_topic(OUTCOMES, lambda event: messages.append(event[1]))
+        task = client.submit(run_simulations, work, [ORDER], 0.1)
         assert wait_until(begun.exists)
         cluster.scale(2)
         client.wait_for_workers(2)
         started = time.monotonic()
         cluster.sync(ending.close)
         assert time.monotonic() - started < 20
-        ((status, _, _),) = task.result(timeout=60).results
-    assert status == Status.DONE
+        assert task.result(timeout=60).results == []
+        assert wait_until(lambda: messages and messages[-1]["is_all"])
+        ((place, status, record, _),) = [one for m in messages for one in m["results"]]
+    assert (place, status, unpack(record).result) == (0, Status.DONE, {"forked": True})
     cluster.close()
     assert warm_processes() == before
 
@@ -132,7 +138,8 @@ def test_a_simulation_whose_engine_is_ended_while_it_starts_has_no_outcome(slow)
     work, begun = slow
     simulator = Simulator()
     with ThreadPoolExecutor(1) as pool:
-        task = pool.submit(run_orders, simulator, work, [ORDER])
+        slots = ThreadPoolExecutor(1)
+        task = pool.submit(TaskRun(simulator, work, [ORDER], slots).run, print, 0.1)
         assert wait_until(begun.exists)
         simulator.close()
         with pytest.raises(Reschedule):

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from dask_espresso.inputs.profile import EngineSettings, Profile
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.order import Order, Workload
-from dask_espresso.process.task import run_orders
+from dask_espresso.process.task_run import TaskRun
 from dask_espresso.record import pack
 from dask_espresso.store.admission import check_store
 from dask_espresso.store.journal import Journal
@@ -271,6 +272,11 @@ def test_what_older_versions_recorded_is_not_taken_for_changed(here):
     assert "helper.py: has changed since the 4 outcomes" in refusal(path)
 
 
+def run_task(workload, order):
+    with ThreadPoolExecutor(1) as slots:
+        return TaskRun(simulator, workload, [order], slots).run(print, pace=0.1)
+
+
 @pytest.mark.parametrize("start", ["spawn", "fork"])
 @pytest.mark.parametrize("preload", [(), ("helper",)])
 def test_workers_run_no_other_code_than_is_recorded(here, monkeypatch, start, preload):
@@ -287,14 +293,14 @@ def test_workers_run_no_other_code_than_is_recorded(here, monkeypatch, start, pr
     (module,) = before.modules
     change(Path(module.path), "def f(x): return 2 * x\n")
     with pytest.raises(ScriptChangedError, match=r"helper\.py: changed while"):
-        run_orders(simulator, before, [order])
+        run_task(before, order)
     after = Workload.of(study, profile)
     outcome = simulate(after, order)
     assert (outcome.result, outcome.code_hash) == ({"y": 2}, after.code_hash)
     assert after.code_hash != before.code_hash
     Path(module.path).unlink()
     with pytest.raises(ScriptChangedError, match=r"helper\.py: cannot be read on"):
-        run_orders(simulator, after, [order])
+        run_task(after, order)
 
 
 def test_a_run_with_a_module_that_changed(here, workers):
