@@ -40,6 +40,7 @@ class Held:
             end = self.ends.setdefault(order.id, queue.Queue())
         self.begun.put(order.id)
         outcome = order.outcome(workload)
+        outcome.elapsed_time = 0.5
         result = end.get(timeout=20)
         with self.lock:
             self.n_running -= 1
@@ -116,7 +117,7 @@ def test_tasks_share_the_slots_and_each_outcome_is_sent_while_others_run(tasks):
     assert (last.is_all, last.note) == (True, "it is a test")
     assert not any(message.is_all for message in before)
     place, status, record, elapsed_time = before[0].results[0]
-    assert (place, status, elapsed_time) == (1, Status.DONE, 0.0)
+    assert (place, status, elapsed_time) == (1, Status.DONE, 0.5)
     assert unpack(b"".join(record)).result == {"id": "b"}
 
 
