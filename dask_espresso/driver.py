@@ -227,7 +227,8 @@ class Driver:
         """See what the workers do, and show it; say whether to go on."""
         if self.stop.signal:
             return False
-        self._workers.look(work_left=self._feed.n_left)
+        if self._workers.look(work_left=self._feed.n_left):
+            self._tally.record(self._flights.strays())
         self._counts.slots, self._counts.jobs = self._workers.slots, self._workers.jobs
         self._display.update(self._counts)
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .outcome import Status
@@ -140,8 +140,7 @@ class Feed:
             How many simulations they run at a time; only these get more.
         """
         rhythm = _Rhythm.of(workers, self._mean if self.n_ended else None)
-        most = {slots: rhythm.most(slots) for slots in set(workers.values())}
-        least = {slots: most[slots] - rhythm.size(slots) for slots in most}
+        least, most = rhythm.limits(workers.values())
         hungry = [name for name, slots in workers.items() if self._at[name] <= least[slots]]
         while hungry:  # in turns, who has least first: at the end there is not enough for all
             hungry.sort(key=lambda name: self._at[name] / workers[name])
@@ -154,7 +153,7 @@ class Feed:
             hungry = [name for name in hungry if self._at[name] <= least[workers[name]]]
 
     def _given(self, task: Task) -> Task:
-        self._at[task.worker] += len(task.orders)
+        self._add(task.worker, len(task.orders))
         self.n_flying += len(task.orders)
         return task
 
@@ -183,13 +182,9 @@ class Feed:
     # ---- what came of it -------------------------------------------------------------------------
 
     def ran(self, task: Task, results: Sequence[Ran]) -> list[bool]:
-        """Take note of simulations of a task that were run.
+        """Take note of simulations of a task that were run; say of each whether it is its end.
 
-        Returns
-        -------
-        list of bool
-            Of each result whether it is the simulation's end; if not, it is tried again, or is
-            known already.
+        If not, it is tried again, or is known already.
         """
         return [self._ran(task, result) for result in results]
 
@@ -207,6 +202,12 @@ class Feed:
         is_done = result.status is Status.DONE
         self._plan.took(order.id, result.elapsed_time if is_done else math.nan)
         return True
+
+    def moved(self, task: Task, worker: str) -> None:
+        """Take note that another worker has a task now."""
+        self._add(task.worker, -len(task.left))
+        task.worker = worker
+        self._add(worker, len(task.left))
 
     def returned(self, task: Task) -> None:
         """Take note that nothing more comes of a task: what is left of it is run again."""
@@ -247,12 +248,15 @@ class Feed:
     def _back(self, task: Task, place: int) -> Order:
         order = task.left.pop(place)
         self.n_flying -= 1
-        self._at[task.worker] -= 1
-        if not self._at[task.worker]:
-            del self._at[task.worker]  # it may be gone
+        self._add(task.worker, -1)
         if self._suspect == order.id:
             self._suspect = ""
         return order
+
+    def _add(self, worker: str, count: int) -> None:
+        self._at[worker] += count
+        if not self._at[worker]:
+            del self._at[worker]  # it may be gone
 
     def _tries_again(self, order: Order) -> bool:
         if order.attempt > self._retries:
@@ -295,6 +299,11 @@ class _Rhythm:
             _within(_TASK_TIMES, len(workers) * _COST_OF_TASK / _SHARE),
             _within(_PACES, len(workers) * _COST_OF_MESSAGE / _SHARE),
         )
+
+    def limits(self, slots: Iterable[int]) -> tuple[dict[int, int], dict[int, int]]:
+        """Say how many simulations workers have when they are given more, and how many then."""
+        most = {one: self.most(one) for one in set(slots)}
+        return {one: most[one] - self.size(one) for one in most}, most
 
     def most(self, slots: int) -> int:
         """Say how many simulations a worker has at most: what waits there dies with it."""

@@ -51,6 +51,7 @@ class Flights:
         self._feed, self._workers, self._workload = feed, workers, workload
         self._say_why_fresh = say_why_fresh
         self._flying: dict[str, tuple[Future, Task]] = {}
+        self._astray: set[str] = set()  # keys of tasks that nobody seemed to have
         self._run = uuid.uuid4().hex[:8]
         self._numbers = itertools.count(1)
 
@@ -87,6 +88,30 @@ class Flights:
         for future in news.ended:
             if future not in finished and future.key in self._flying:
                 yield self._take_failure(future)
+
+    def strays(self) -> list[Entry]:
+        """Look for tasks whose worker is gone; give what is to be recorded of those nobody has.
+
+        Dask gives such a task to another worker, but where there was none at that moment it never
+        does. It may be under way for a moment, so that it counts when it is seen twice.
+        """
+        running = self._workers.crew.running
+        astray = {k for k, (_, task) in self._flying.items() if task.worker not in running}
+        if not astray or not running or (whose := self._workers.whose()) is None:
+            return []
+        entries: list[Entry] = []
+        before, self._astray = self._astray, set()
+        for key in astray - self.fetching:
+            future, task = self._flying[key]
+            if key in whose:
+                self._feed.moved(task, whose[key])
+            elif future.status == "pending" and key in before:
+                del self._flying[key]
+                future.release()
+                entries += self._lost(task, 1)
+            else:
+                self._astray.add(key)
+        return entries
 
     def release(self, news: News) -> None:
         """Let go of those tasks of which nothing more is expected."""
@@ -158,10 +183,13 @@ class Flights:
         if isinstance(error, ScriptChangedError):
             raise ResumableError(str(error))
         if isinstance(error, KilledWorker):
-            lost = self._feed.killed(task, workers=error.allowed_failures + 1)
-            return [self._entry(o, Status.LOST, f"{n} workers died of it") for o, n in lost]
+            return self._lost(task, error.allowed_failures + 1)
         said = f"on the worker: {described(error)}"
         return [self._entry(order, Status.FAILED, said) for order in self._feed.failed(task)]
+
+    def _lost(self, task: Task, workers: int) -> list[Entry]:
+        lost = self._feed.killed(task, workers)
+        return [self._entry(o, Status.LOST, f"{n} workers died of it") for o, n in lost]
 
     def _entry(self, order: Order, status: Status, error: str) -> Entry:
         outcome = order.outcome(self._workload)

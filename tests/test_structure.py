@@ -18,6 +18,7 @@ FLOORS = (  # from the top
     {"analysis"},
     {"notebook"},
     {"driver"},
+    {"flights"},
     {"feed", "tally"},
     {"plan"},
     {"check"},

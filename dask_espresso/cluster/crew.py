@@ -33,6 +33,8 @@ class Crew:
     ----------
     slots : int
         Simulations that those which answer run at a time.
+    running : set of str
+        The addresses of all, also of those that do not answer.
     free : dict of str to int
         Simulations that those which get more run at a time, by their addresses.
     troubles : set of str
@@ -52,8 +54,8 @@ class Crew:
             for name, trouble in (transfers.troubles if transfers else {}).items()
             if name in threads
         }
-        self._all = set(threads)
-        answering = self._all - self._cut_off.keys()
+        self.running = set(threads)
+        answering = self.running - self._cut_off.keys()
         behind = {name for name in answering if under_way.get(name, 0) > 2 * threads[name] + 2}
         self._free = (answering - behind) or answering
         self.slots = sum(threads[name] for name in answering)
@@ -67,7 +69,7 @@ class Crew:
     @property
     def where(self) -> dict[str, Any]:
         """What to tell Dask where anybody may do it: nothing, where all is well."""
-        if not self._free or self._free == self._all:
+        if not self._free or self._free == self.running:
             return {}
         return self.only(*sorted(self._free))
 
@@ -84,6 +86,6 @@ class Crew:
     def lasting_trouble(self) -> str:
         """What to say where no worker has answered for a while, though there are some."""
         troubles = self._cut_off.values()
-        if not self._all or self._free or not all(trouble.is_lasting for trouble in troubles):
+        if not self.running or self._free or not all(trouble.is_lasting for trouble in troubles):
             return ""
         return min(self.troubles)

@@ -8,7 +8,7 @@ import contextlib
 import math
 import queue
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,7 +118,7 @@ class Workers:
 
     # ---- who is there ----------------------------------------------------------------------------
 
-    def look(self, work_left: int) -> None:
+    def look(self, work_left: int) -> bool:
         """See who is there, and tell the keeper of worker jobs what is to be done, now and then.
 
         Parameters
@@ -126,13 +126,18 @@ class Workers:
         work_left : int
             Simulations that are still to be done.
 
+        Returns
+        -------
+        bool
+            Whether it was time to look.
+
         Raises
         ------
         ResumableError
             If there was no worker for too long, or the cluster is gone.
         """
         if time.monotonic() - self._last_look < _INTERVAL:
-            return
+            return False
         self._last_look = time.monotonic()
         self._look_at_crew()
         self.cluster.check()
@@ -143,6 +148,7 @@ class Workers:
                 self._say(self._record(self._roster))
             self.jobs = self._roster.describe()
         self._check_deadline()
+        return True
 
     def _look_at_crew(self) -> None:
         threads = _threads(self._client)
@@ -190,6 +196,11 @@ class Workers:
         """Get the results of tasks that are done; :meth:`news` tells when they have arrived."""
         self._transfers.begin(futures)
 
+    def whose(self) -> dict[str, str] | None:
+        """Say which worker has which task, by the task's key; None without an answer."""
+        found = _answer(self._client, self._client.scheduler.processing)
+        return found and {key: worker for worker, keys in found.items() for key in keys}
+
     def news(self, timeout: float) -> News:
         """Give what has come since the last call.
 
@@ -223,14 +234,20 @@ def loss_of_scheduler(client: Client) -> Iterator[None]:
 
 def _threads(client: Client) -> dict[str, int] | None:
     """Say how many simulations each worker that takes any runs; None without an answer."""
+    threads: dict[str, int] | None = _answer(client, client.scheduler.ncores_running)
+    return threads
+
+
+def _answer(client: Client, ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Give the scheduler's answer; None if there is none."""
+
+    async def asked() -> Any:
+        return await ask()
+
     # not by the client's own `sync`, which fails in ways of its own where a call is cut short
-    answer = asyncio.run_coroutine_threadsafe(_ask_for_threads(client), client.loop.asyncio_loop)
+    answer = asyncio.run_coroutine_threadsafe(asked(), client.loop.asyncio_loop)
     try:
         return answer.result(_ANSWER_TIMEOUT)
     except (TimeoutError, concurrent.futures.TimeoutError):
         answer.cancel()
         return None
-
-
-async def _ask_for_threads(client: Client) -> dict[str, int]:
-    return dict(await client.scheduler.ncores_running())
