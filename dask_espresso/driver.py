@@ -218,9 +218,15 @@ class Driver:
                 return
             self._collect()
             self.store.publish_beside()
-        self._collect()  # what is there already, and nearly there, is not thrown away
-        end, last = time.monotonic() + _LAST_CALL, self._flights.fetching.copy()
-        while self._flights.fetching & last and time.monotonic() < end:
+        self._wait_for_what_is_nearly_there()
+
+    def _wait_for_what_is_nearly_there(self) -> None:
+        """Have nothing thrown away that workers have done: they keep it for a moment."""
+        begun = time.monotonic()
+        while self._flights and time.monotonic() < begun + self._flights.pace:
+            self._collect()
+        last = self._flights.fetching.copy()
+        while self._flights.fetching & last and time.monotonic() < begun + _LAST_CALL:
             self._collect()
 
     def _look(self) -> bool:
@@ -228,7 +234,7 @@ class Driver:
         if self.stop.signal:
             return False
         if self._workers.look(work_left=self._feed.n_left):
-            self._tally.record(self._flights.strays())
+            self._flights.look_for_strays()
         self._counts.slots, self._counts.jobs = self._workers.slots, self._workers.jobs
         self._display.update(self._counts)
         return True

@@ -58,6 +58,11 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flying)
 
+    @property
+    def pace(self) -> float:
+        """For how long a worker keeps what it has done, at most, in seconds."""
+        return max((task.pace for _, task in self._flying.values()), default=0.0)
+
     def key(self, name: str) -> str:
         """Give a name for a task that no other one has, of this run or of another."""
         return f"{name}-{self._run}-{next(self._numbers)}"
@@ -89,29 +94,28 @@ class Flights:
             if future not in finished and future.key in self._flying:
                 yield self._take_failure(future)
 
-    def strays(self) -> list[Entry]:
-        """Look for tasks whose worker is gone; give what is to be recorded of those nobody has.
+    def look_for_strays(self) -> None:
+        """Look for tasks whose worker is gone, and give those anew that nobody has.
 
         Dask gives such a task to another worker, but where there was none at that moment it never
-        does. It may be under way for a moment, so that it counts when it is seen twice.
+        does. It may be under way for a moment, so that it counts when it is seen twice. What has
+        died with its worker is not among them: Dask says so.
         """
         running = self._workers.crew.running
         astray = {k for k, (_, task) in self._flying.items() if task.worker not in running}
         if not astray or not running or (whose := self._workers.whose()) is None:
-            return []
-        entries: list[Entry] = []
+            return
         before, self._astray = self._astray, set()
         for key in astray - self.fetching:
             future, task = self._flying[key]
             if key in whose:
                 self._feed.moved(task, whose[key])
-            elif future.status == "pending" and key in before:
+            elif future.status == "pending" and key in before and self._workers.cluster.is_own:
                 del self._flying[key]
                 future.release()
-                entries += self._lost(task, 1)
+                self._feed.returned(task)
             else:
                 self._astray.add(key)
-        return entries
 
     def release(self, news: News) -> None:
         """Let go of those tasks of which nothing more is expected."""
@@ -183,13 +187,10 @@ class Flights:
         if isinstance(error, ScriptChangedError):
             raise ResumableError(str(error))
         if isinstance(error, KilledWorker):
-            return self._lost(task, error.allowed_failures + 1)
+            lost = self._feed.killed(task, workers=error.allowed_failures + 1)
+            return [self._entry(o, Status.LOST, f"{n} workers died of it") for o, n in lost]
         said = f"on the worker: {described(error)}"
         return [self._entry(order, Status.FAILED, said) for order in self._feed.failed(task)]
-
-    def _lost(self, task: Task, workers: int) -> list[Entry]:
-        lost = self._feed.killed(task, workers)
-        return [self._entry(o, Status.LOST, f"{n} workers died of it") for o, n in lost]
 
     def _entry(self, order: Order, status: Status, error: str) -> Entry:
         outcome = order.outcome(self._workload)

@@ -257,19 +257,21 @@ def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while it is looked at", "before it is fetched"])
-def test_a_worker_dies_with_a_result(here, monkeypatch, moment):
+def test_a_worker_dies_with_a_result(here, script, monkeypatch, moment):
+    """One that is too large for a message: the others are with the driver by then."""
+    script(COUNT.replace('"seed": params["seed"]', '"text": "x" * 100_000'))
     news, struck = Workers.news, []
 
     def strike(workers, timeout):
-        arrivals, ended = news(workers, timeout)
-        done = [future for future in ended if future.status == "finished"]
+        found = news(workers, timeout)
+        done = [future for future in found.ended if future.status == "finished"]
         if done and started(here) and not struck:
             struck.append(done[0].key)
             for process in filter(is_worker, psutil.Process().children(recursive=True)):
                 process.kill()
             while moment == "while it is looked at" and done[0].status == "finished":
                 time.sleep(0.01)
-        return arrivals, ended
+        return found
 
     monkeypatch.setattr(Workers, "news", strike)
     summary = run_study(load_study("study.yaml"))

@@ -56,11 +56,14 @@ class Cluster:
         Keeps the worker jobs, where there are any.
     profile : Profile or None
         What it was made of.
+    is_own : bool
+        Whether its scheduler is this run's own, with the settings that a run needs.
     """
 
     client: Client
     keeper: Keeper | None = None
     profile: Profile | None = None
+    is_own: bool = True
 
     def check(self) -> None:
         """Raise an InputError where no worker job will ever be taken."""
@@ -109,7 +112,7 @@ def open_cluster(
     """
     with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
         if "://" in profile.cluster:
-            yield Cluster(stack.enter_context(connect(profile)))
+            yield Cluster(stack.enter_context(connect(profile)), is_own=False)
             return
         if profile.cluster == "local":
             cluster = stack.enter_context(local_workers(profile, ranks))

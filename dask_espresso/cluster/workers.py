@@ -181,9 +181,11 @@ class Workers:
     ) -> Future:
         """Have a worker that gets work call a function; :meth:`news` tells when it has.
 
-        Another one does it if the given one is gone.
+        Of a scheduler that runs already, that is any worker: after losses it sends a task elsewhere
+        by itself. Else it is the given one, or another one if that is gone.
         """
-        where = Crew.only(worker) if worker else self.crew.where
+        pins = worker and self.cluster.is_own
+        where = Crew.only(worker) if pins else self.crew.where
         future = self._client.submit(function, *arguments, key=key, pure=False, **where)
         self.watch(future)
         return future
