@@ -42,7 +42,7 @@ from dask_espresso.outcome import Outcome, Status
 from dask_espresso.process.probe import Probe
 from dask_espresso.process.task_run import TaskResults
 from dask_espresso.record import pack
-from dask_espresso.store import claim, store
+from dask_espresso.store import claim, publisher, store
 
 # the calls at which a fault may happen; "tear" writes half of what these get
 WRITES = ("write",)
@@ -192,7 +192,7 @@ class StandIn:
             return Done(key, Probe(version="1"))
         time.sleep(self._pace * len(orders))
         records = [pack(outcome_of(order, workload)) for order in orders]
-        done = [(place, int(Status.DONE), record, 0.3) for place, record in enumerate(records)]
+        done = [(place, int(Status.DONE), record, 3.0) for place, record in enumerate(records)]
         return Done(key, TaskResults(done))
 
 
@@ -252,7 +252,7 @@ def install(options):
             yield Cluster(StandIn(options.pace))
 
     store.Store.record = noting
-    store._MIN_PUBLISH = options.publish_after
+    publisher._MIN_PUBLISH = options.publish_after
     if options.real:
         run_command.quiet_dask = functools.partial(_quiet, run_command.quiet_dask)
     else:
