@@ -17,6 +17,8 @@ from .json_values import to_json
 from .kinds import are_beyond_floats, are_one_axis, kind_of
 from .padding import Padded, can_be_padded, padded, placed
 
+_TEXTS = ("str", "json")  # kinds of columns
+
 
 class ColumnWriter:
     """Writes columns into an open HDF5 file.
@@ -74,6 +76,36 @@ class ColumnWriter:
         dataset = self._write_values(name, values, there, states, axes)
         self._finish(dataset, name, role, path, states, attributes)
 
+    def write_coded(
+        self,
+        name: str,
+        path: Path,
+        few: Sequence[Any],
+        codes: np.ndarray[Any, Any],
+        attributes: dict[str, Any],
+    ) -> None:
+        """Write a field of the outcomes that has few different values.
+
+        Parameters
+        ----------
+        name, path, attributes
+            As in :meth:`write`.
+        few : sequence
+            These values, or ABSENT.
+        codes : array of int, shape (n,)
+            Which of them each simulation has.
+        """
+        there = [value for value in few if value is not ABSENT and value is not None]
+        kind = kind_of(there)
+        if kind not in _TEXTS:
+            values = [few[code] for code in codes.tolist()]
+            self.write(name, "outcome", path, values, attributes)
+            return
+        states = states_of(few)[codes] if len(there) < len(few) else None
+        dataset = self._write_texts(name, kind, few, there, codes)
+        dataset.attrs["kind"] = kind
+        self._finish(dataset, name, "outcome", path, states, attributes)
+
     def write_axis(self, name: str, path: Path, values: Sequence[Any]) -> bool:
         """Write a result once, as a coordinate, if it is the same row of numbers everywhere.
 
@@ -128,7 +160,7 @@ class ColumnWriter:
             return write(name, values, there)
         if would_change:
             kind = "json"
-        if kind in ("str", "json"):
+        if kind in _TEXTS:
             dataset = self._write_texts(name, kind, values, there)
         else:
             dataset = self._write_numbers(name, kind, values, there, states, axes)
@@ -136,11 +168,18 @@ class ColumnWriter:
         return dataset
 
     def _write_texts(
-        self, name: str, kind: str, values: Sequence[Any], there: Sequence[Any]
+        self,
+        name: str,
+        kind: str,
+        values: Sequence[Any],
+        there: Sequence[Any],
+        codes: np.ndarray[Any, Any] | None = None,
     ) -> Any:
         texts = there if kind == "str" else [to_json(value) for value in there]
         fill = _free_text(texts)
         data = np.array(_filled(values, texts, fill), object)
+        if codes is not None:
+            data = data[codes]
         kind_of_text = text_type([*texts, fill])
         dataset = self._datasets.create(name, data, [self._datasets.simulation], dtype=kind_of_text)
         if len(there) < len(values):

@@ -8,7 +8,7 @@ since it was published.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import h5py
@@ -46,12 +46,11 @@ def read_places(file: h5py.File) -> _Array | None:
     return None if found is None else found[:].astype(np.int64)
 
 
-def write_codes(file: h5py.File, name: str, values: Sequence[Any]) -> None:
-    """Write down the values of a column, and which row has which, if they are few."""
-    known, codes = coded(values)
-    if len(known) <= _MOST:
+def write_codes(file: h5py.File, name: str, values: Sequence[Any], codes: _Array) -> None:
+    """Write down the different values of a column, and which row has which, if they are few."""
+    if len(values) <= _MOST:
         dataset = _write(file, name, codes.astype(np.uint8))
-        dataset.attrs["values"] = json.dumps([None if v is ABSENT else v for v in known])
+        dataset.attrs["values"] = json.dumps([None if v is ABSENT else v for v in values])
 
 
 def read_codes(file: h5py.File, name: str) -> tuple[list[Any], _Array] | None:
@@ -60,7 +59,15 @@ def read_codes(file: h5py.File, name: str) -> tuple[list[Any], _Array] | None:
     return None if found is None else (json.loads(found.attrs["values"]), found[:])
 
 
-def coded(values: Sequence[Any]) -> tuple[list[Any], _Array]:
+class _Numbers(dict[Any, int]):
+    """Numbers what it is asked for, in its order."""
+
+    def __missing__(self, key: Any) -> int:
+        number = self[key] = len(self)
+        return number
+
+
+def coded(values: Iterable[Any]) -> tuple[list[Any], _Array]:
     """Give the different ones of some texts, or lists of texts, and number them.
 
     Returns
@@ -70,9 +77,9 @@ def coded(values: Sequence[Any]) -> tuple[list[Any], _Array]:
     codes : array, shape (n,)
         For each of the n values given, its place among them.
     """
-    numbers: dict[Any, int] = {}
-    keys = (tuple(value) if isinstance(value, list) else value for value in values)
-    codes = np.fromiter((numbers.setdefault(k, len(numbers)) for k in keys), np.intp, len(values))
+    numbers = _Numbers()
+    keys = (tuple(value) if type(value) is list else value for value in values)
+    codes = np.fromiter(map(numbers.__getitem__, keys), np.intp)
     return [list(key) if isinstance(key, tuple) else key for key in numbers], codes
 
 

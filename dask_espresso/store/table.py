@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Sequence
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..outcome import DEFAULTS, FIELDS, Outcome
+from .cells import Cells
 from .columns import ABSENT, REST, Path
+from .index import coded
 from .names import is_long
 from .nested import flatten
 
@@ -49,10 +52,6 @@ def own_columns(there: Sequence[Path], count: Callable[[Path], int]) -> list[Pat
     return paths if len(paths) == len(there) else [*paths, REST]
 
 
-# numbers of rows, and what stands there
-_Cells = tuple["array[int]", list[Any]]
-
-
 class Table:
     """All outcomes that a store is to hold, a row each.
 
@@ -78,10 +77,11 @@ class Table:
     def __init__(self, published: Published | None = None) -> None:
         self._published = published
         ids = published.ids if published else []
-        self._sequences = published.column("outcome", ("sequence",)) if published else []
+        before = published.field("sequence").tolist() if published else []
+        self._sequences = array("q", before)
         self._rows = {name: row for row, name in enumerate(ids)}
-        self._added: dict[str, dict[Path, _Cells]] = {"parameter": {}, "result": {}, "outcome": {}}
-        self._texts: dict[str, str] = {}
+        self._added: dict[str, dict[Path, Cells]] = {"parameter": {}, "result": {}, "outcome": {}}
+        self._known: dict[Any, Any] = {}
         for role, added in self._added.items():
             if published and REST in published.paths(role):
                 for row, leaves in enumerate(published.column(role, REST)):
@@ -107,16 +107,19 @@ class Table:
         fields["status",] = int(outcome.status)
         self._put(self._added["parameter"], row, flatten(outcome.parameters).items())
         self._put(self._added["result"], row, flatten(outcome.result or {}).items())
+
+        unread = outcome.unread  # as most texts, it is that of thousands of others
+        if unread is not None:
+            unread = self._known.setdefault(tuple(unread), unread)
+        fields["unread",] = unread
         self._put(self._added["outcome"], row, fields.items())
 
-    def _put(self, added: dict[Path, _Cells], row: int, leaves: Iterable[tuple[Path, Any]]) -> None:
+    def _put(self, added: dict[Path, Cells], row: int, leaves: Iterable[tuple[Path, Any]]) -> None:
         for path, leaf in leaves:
             cells = added.get(path)
             if cells is None:
-                cells = added[path] = array("I"), []
-            cells[0].append(row)
-            # most texts are those of thousands of other outcomes
-            cells[1].append(self._texts.setdefault(leaf, leaf) if type(leaf) is str else leaf)
+                cells = added[path] = Cells()
+            cells.append(row, self._known.setdefault(leaf, leaf) if type(leaf) is str else leaf)
 
     def remove(self, ids: Iterable[str]) -> None:
         """Leave out the rows of these simulations."""
@@ -145,14 +148,14 @@ class Table:
         rows, inside = list(self._rows.values()), np.flatnonzero(self.places >= 0)
         columns = _columns_of(study, self.places[inside])
         nothing = [ABSENT] * len(inside)
-        added: dict[Path, _Cells] = {}
+        added: dict[Path, Cells] = {}
         for path in dict.fromkeys([*columns, *self._leaves("parameter")]):
             cells = self._column("parameter", path)
             for row, leaf in zip(inside.tolist(), columns.get(path, nothing), strict=True):
                 cells[row] = leaf
-            there = [row for row, leaf in enumerate(cells) if leaf is not ABSENT]
-            if there:
-                added[path] = array("I", [rows[i] for i in there]), [cells[i] for i in there]
+            for row, leaf in sorted(zip(rows, cells, strict=True), key=operator.itemgetter(0)):
+                if leaf is not ABSENT:
+                    added.setdefault(path, Cells()).append(row, leaf)
         self._added["parameter"], self.has_names_of_study = added, True
 
     def paths(self, role: str) -> list[Path]:
@@ -213,9 +216,43 @@ class Table:
     def _column(self, role: str, path: Path) -> list[Any]:
         values = self._published_column(role, path)
         values += [ABSENT] * (len(self._sequences) - len(values))
-        for row, leaf in zip(*self._added[role].get(path, ((), ())), strict=True):
+        for row, leaf in self._added[role].get(path, ()):
             values[row] = leaf
-        return [values[row] for row in self._rows.values()]
+        return list(map(values.__getitem__, self._rows.values()))
+
+    def coded(self, name: str) -> tuple[list[Any], np.ndarray[Any, Any]]:
+        """Give the different values of a field that has few, in their order, and which is where.
+
+        Parameters
+        ----------
+        name : str
+            One of :data:`~dask_espresso.store.index.CODED`.
+
+        Returns
+        -------
+        values : list
+            ABSENT among them where it is not known.
+        codes : array of int, shape (rows,)
+        """
+        default = DEFAULTS[name]
+        cells = self._added["outcome"].get((name,))
+        before, codes = [default], np.zeros(len(self._sequences), np.int64)
+        if self._published:
+            before, codes[: self._published.size] = self._published.coded_field(name)
+        values = list(before)
+        if cells:
+            new, which = coded(cells.values())
+            codes[np.fromiter(cells.rows(), np.int64)] = which + len(values)
+            values += new
+        # what is in both is one, and what no row has any more is none
+        all_codes = codes[np.fromiter(self._rows.values(), np.int64, len(self._rows))]
+        used, firsts, inverse = np.unique(all_codes, return_index=True, return_inverse=True)
+        order = np.argsort(firsts)
+        found, numbers = coded([values[code] for code in used[order].tolist()])
+        of_used = np.empty(len(used), np.int64)
+        of_used[order] = numbers
+        unknown = UNKNOWN.get(name, ABSENT)
+        return [ABSENT if v == unknown else v for v in found], of_used[inverse]
 
     def _published_column(self, role: str, path: Path) -> list[Any]:
         if self._published is None:
@@ -227,7 +264,7 @@ class Table:
 
     def _cells(self, role: str, path: Path) -> Iterator[tuple[int, Any]]:
         """Give the rows that have this leaf, those that were replaced too."""
-        yield from zip(*self._added[role].get(path, ((), ())), strict=True)
+        yield from self._added[role].get(path, ())
         if self._published and path in self._published_paths(role):
             yield from (
                 (row, leaf)

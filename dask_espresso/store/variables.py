@@ -27,17 +27,16 @@ def write_columns(file: h5py.File, table: Table, study: dict[str, Any]) -> None:
     writer = ColumnWriter(file, list(table.ids), set(names.values()))
     are_axes = {(axis,) for along in axes.values() for axis in along}
     paths["result"].sort(key=lambda path: path not in are_axes)  # before what stands along them
-    for role in ("parameter", "result", "outcome"):
+    for role in ("parameter", "result"):
         for path, values in table.columns(role, paths[role]):
-            attributes = ATTRIBUTES[path[0]] if role == "outcome" else of_error(role, path, names)
             name = names[role, path]
             along = _along(path, names, axes) if role == "result" else []
             if role == "result" and path in are_axes and writer.write_axis(name, path, values):
                 continue
             along = [name] if role == "result" and path in are_axes else along
-            writer.write(name, role, path, values, attributes, along)
-            if role == "outcome" and path[0] in CODED:
-                write_codes(file, path[0], values)
+            writer.write(name, role, path, values, of_error(role, path, names), along)
+    for path in paths["outcome"]:
+        _write_field(file, writer, table, path)
     writer.close()
     if table.places is not None:
         write_places(file, table.places)
@@ -46,21 +45,30 @@ def write_columns(file: h5py.File, table: Table, study: dict[str, Any]) -> None:
     _write_default_plot(file, by_role)
 
 
+def _write_field(file: h5py.File, writer: ColumnWriter, table: Table, path: Path) -> None:
+    (name,) = path
+    if name in CODED:
+        few, codes = table.coded(name)
+        writer.write_coded(name, path, few, codes, ATTRIBUTES[name])
+        write_codes(file, name, few, codes)
+    else:
+        ((_, values),) = table.columns("outcome", [path])
+        writer.write(name, "outcome", path, values, ATTRIBUTES[name])
+
+
 def _axes(table: Table, study: dict[str, Any]) -> Axes:
     """Give the axes that study and scripts have said."""
-    ((_, values),) = table.columns("outcome", [("result_axes",)])
-    said = ["" if value is ABSENT else value for value in values]
-    texts = {text: number for number, text in enumerate(dict.fromkeys(said))}
-    codes = np.array([texts[text] for text in said], np.intp)
+    values, codes = table.coded("result_axes")
+    texts = ["" if value is ABSENT else value for value in values]
     paths = set(table.paths("result"))
 
     def has(name: str) -> Values:
-        there = [
-            value for _, value in table.columns("result", [(name,)] if (name,) in paths else [])
-        ]
-        return np.array([v is not ABSENT for v in there[0]] if there else [False] * len(said), bool)
+        if (name,) not in paths:
+            return np.zeros(len(table), bool)
+        ((_, there),) = table.columns("result", [(name,)])
+        return np.array([value is not ABSENT for value in there], bool)
 
-    return axes_of(study, texts, silent_names([*texts], codes, has))
+    return axes_of(study, texts, silent_names(texts, codes, has))
 
 
 def _along(path: Path, names: Mapping[tuple[str, Path], str], axes: Axes) -> list[str]:

@@ -176,7 +176,7 @@ def _field(rows: Rows, name: str, order: Values) -> Column:
     unknown = UNKNOWN.get(name, ABSENT)
     if name == "status":
         labels = [status.label for status in Status]  # their numbers are their places
-        return column_of(labels).take(rows.field(name)[order])
+        return column_of(labels).take(rows.field(name)[order].astype(np.intp))
     if name in CODED:
         few, codes = rows.coded(name)
         column = _with_plain_texts(column_of([None if v == unknown else v for v in few]))

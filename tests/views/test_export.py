@@ -208,3 +208,10 @@ def test_parquet_without_pyarrow_says_so(store, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert "needs pyarrow" in refused(store, tmp_path / "t.parquet")
     assert not (tmp_path / "t.parquet").exists()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_a_store_without_outcomes_has_no_rows(tmp_path, suffix):
+    path = tmp_path / "s.h5"
+    write_hdf5(path, filled_table([]), STUDY | {"parameters": {}}, "hash")
+    assert export_store(path, tmp_path / f"rows{suffix}") == 0
