@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+from .columns import ABSENT, Path
 
 _PIECE = 4096  # values that are put together when there are so many
 _TYPES = {float: "d", int: "q"}  # of those that an array holds as they are
@@ -56,3 +59,26 @@ def _packed(values: list[Any]) -> Sequence[Any]:
         except OverflowError:  # whole numbers of more than 64 bits
             pass
     return values
+
+
+class CellColumns(dict[Path, Cells]):
+    """Columns that are being filled, by their paths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, str] = {}
+
+    def put(self, row: int, leaves: Iterable[tuple[Path, Any]]) -> None:
+        """Add the leaves of a row behind all others."""
+        for path, leaf in leaves:
+            cells = self.get(path)
+            if cells is None:
+                cells = self[path] = Cells()
+            # most texts are those of thousands of other outcomes
+            cells.append(row, self._known.setdefault(leaf, leaf) if type(leaf) is str else leaf)
+
+    def fill(self, path: Path, rows: Sequence[int], values: Sequence[Any]) -> None:
+        """Add a column, of values or ABSENT in rows of any order."""
+        for row, value in sorted(zip(rows, values, strict=True), key=operator.itemgetter(0)):
+            if value is not ABSENT:
+                self.put(row, [(path, value)])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import h5py
@@ -15,7 +13,9 @@ from .columns import ABSENT, BOOL, SCALARS, STATES, Path, States, states_of
 from .datasets import Datasets, layout, text_type
 from .json_values import to_json
 from .kinds import are_beyond_floats, are_one_axis, kind_of
-from .padding import Padded, can_be_padded, padded, placed
+from .padding import Padded, can_be_padded, placed
+from .storage import free_text, storage, without_values
+from .uneven import write_padded, write_ragged
 
 _TEXTS = ("str", "json")  # kinds of columns
 
@@ -117,7 +117,7 @@ class ColumnWriter:
         there = [value for value in values if value is not ABSENT and value is not None]
         if not there or not are_one_axis(there):
             return False
-        scale = self._datasets.create_axis(name, _storage(there[0]))
+        scale = self._datasets.create_axis(name, storage(there[0]))
         scale.attrs["kind"], scale.attrs["dtype"] = "axis", there[0].dtype.str
         states = states_of(values) if len(there) < len(values) else None
         self._finish(scale, name, "result", path, states)
@@ -156,8 +156,11 @@ class ColumnWriter:
             would_change or len({v.shape for v in there}) > 1 or not there[0].size
         ):
             may_be_padded = not are_beyond and can_be_padded(there, len(values))
-            write = self._write_padded if may_be_padded else self._write_ragged
-            return write(name, values, there)
+            if not may_be_padded:
+                return write_ragged(self._datasets, name, values, there)
+            column = write_padded(self._datasets, name, values, there)
+            self._padded.append(column)
+            return column.dataset
         if would_change:
             kind = "json"
         if kind in _TEXTS:
@@ -176,7 +179,7 @@ class ColumnWriter:
         codes: np.ndarray[Any, Any] | None = None,
     ) -> Any:
         texts = there if kind == "str" else [to_json(value) for value in there]
-        fill = _free_text(texts)
+        fill = free_text(texts)
         data = np.array(_filled(values, texts, fill), object)
         if codes is not None:
             data = data[codes]
@@ -199,9 +202,9 @@ class ColumnWriter:
             array = np.stack(_filled(values, there, np.zeros_like(there[0])))
         else:
             array = np.array(_filled(values, there, 0), SCALARS[kind])
-        data, fill = _storage(array), None
+        data, fill = storage(array), None
         if states is not None:
-            data, fill = _without_values(data, states > 0)
+            data, fill = without_values(data, states > 0)
         extra = self._datasets.dimensions_of(name, array.shape[1:], axes)
         dataset = self._datasets.create(name, data, [self._datasets.simulation, *extra])
         if kind == "array":
@@ -215,49 +218,6 @@ class ColumnWriter:
             dataset.attrs["dtype"] = BOOL
         return dataset
 
-    def _write_ragged(self, name: str, values: Sequence[Any], there: Sequence[Any]) -> Any:
-        nowhere = (-1,) * there[0].ndim
-        shapes = [v.shape if isinstance(v, np.ndarray) else nowhere for v in values]
-        flat = np.concatenate([v.ravel() for v in there])
-        element = self._datasets.free_name(f"{name}_element")
-        data, of_shapes = _storage(flat), np.array(shapes, np.int64)
-        dataset = self._datasets.create(name, data, [self._datasets.dimension(element, len(flat))])
-        count = self._datasets.free_name(f"{name}_shape")
-        axis = self._datasets.dimension(f"{name}_axis", len(nowhere))
-        shape = self._datasets.create(count, of_shapes, [self._datasets.simulation, axis])
-        if len(there) < len(values):
-            shape.attrs["_FillValue"] = np.int64(-1)
-        if len(nowhere) == 1:
-            shape.attrs["sample_dimension"] = element
-        shape.attrs["long_name"] = f"shape of each simulation's array in {name}"
-        dataset.attrs["kind"] = "ragged"
-        dataset.attrs["dtype"] = BOOL if flat.dtype.kind == "b" else flat.dtype.str
-        dataset.attrs["shapes"] = count
-        return dataset
-
-    def _write_padded(self, name: str, values: Sequence[Any], there: Sequence[Any]) -> Any:
-        array, lengths = padded(values, there)
-        is_beyond_end = np.arange(array.shape[1]) >= lengths[:, None]
-        data, fill = _without_values(_storage(array), is_beyond_end)
-        dataset = self._datasets.create(
-            name, data, [self._datasets.simulation, None],
-            maxshape=(len(data), None, *data.shape[2:]),
-            fillvalue=math.nan if fill is None else fill,
-        )  # fmt: skip
-        if fill is not None:
-            dataset.attrs["_FillValue"] = fill
-        size = sum(value.nbytes for value in there)
-        self._padded.append(Padded(name, dataset, size))
-        count = self._datasets.free_name(f"{name}_length")
-        length = self._datasets.create(count, lengths, [self._datasets.simulation])
-        if len(there) < len(values):
-            length.attrs["_FillValue"] = np.int64(-1)
-        length.attrs["long_name"] = f"length of each simulation's array in {name}"
-        dataset.attrs["kind"] = "padded"
-        dataset.attrs["dtype"] = array.dtype.str
-        dataset.attrs["lengths"] = count
-        return dataset
-
 
 def _filled(values: Sequence[Any], there: Sequence[Any], fill: Any) -> Sequence[Any]:
     """Give what is there of the values, with something in the place of what is not."""
@@ -265,51 +225,3 @@ def _filled(values: Sequence[Any], there: Sequence[Any], fill: Any) -> Sequence[
         return there
     rest = iter(there)
     return [fill if value is ABSENT or value is None else next(rest) for value in values]
-
-
-def _without_values(
-    data: np.ndarray[Any, Any], rows: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, Any], Any]:
-    """Mark places as missing: by NaN, or by a number that is nowhere, which is given too."""
-    if data.dtype.kind == "f":
-        data[rows] = math.nan
-        return data, None
-    fill = _free_number(data)
-    data = data.astype(fill.dtype, copy=False)
-    data[rows] = fill
-    return data, fill
-
-
-def _free_number(data: np.ndarray[Any, Any]) -> Any:
-    """Give a whole number that is none of these; of a wider type where they are all there are."""
-    limits = np.iinfo(data.dtype)
-    numbers = range(limits.min, limits.max + 1)
-    if limits.min == 0:
-        numbers = numbers[::-1]
-    if not (data == data.dtype.type(numbers[0])).any():
-        return data.dtype.type(numbers[0])
-    taken = set(np.unique(data).tolist())
-    free = next((number for number in numbers if number not in taken), None)
-    if free is not None:
-        return data.dtype.type(free)
-    wider = np.promote_types(f"i{data.itemsize}", f"u{data.itemsize}")
-    return wider.type(np.iinfo(wider).min)
-
-
-def _free_text(texts: Iterable[str]) -> str:
-    """Give a text that is none of these."""
-    taken = set(texts)
-    candidates = itertools.chain(("", "missing"), (f"missing {i}" for i in itertools.count(2)))
-    return next(text for text in candidates if text not in taken)
-
-
-def _storage(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Give the array in a type that netCDF knows; complex numbers with one more dimension."""
-    if array.dtype.kind == "b":
-        return array.astype(np.int8)
-    if array.dtype == np.float16:
-        return array.astype(np.float32)
-    if array.dtype.kind == "c":
-        parts = array.real.dtype
-        return np.ascontiguousarray(array).view(parts).reshape(*array.shape, 2)
-    return array

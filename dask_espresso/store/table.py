@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..outcome import DEFAULTS, FIELDS, Outcome
-from .cells import Cells
+from .cells import CellColumns
 from .columns import ABSENT, REST, Path
 from .index import coded
 from .names import is_long
@@ -76,17 +75,15 @@ class Table:
 
     def __init__(self, published: Published | None = None) -> None:
         self._published = published
-        ids = published.ids if published else []
-        before = published.field("sequence").tolist() if published else []
-        self._sequences = array("q", before)
-        self._rows = {name: row for row, name in enumerate(ids)}
-        self._added: dict[str, dict[Path, Cells]] = {"parameter": {}, "result": {}, "outcome": {}}
-        self._known: dict[Any, Any] = {}
+        self._sequences = array("q", published.field("sequence").tolist() if published else ())
+        self._rows = {name: row for row, name in enumerate(published.ids if published else ())}
+        self._added = {role: CellColumns() for role in ("parameter", "result", "outcome")}
+        self._unread: dict[tuple[str, ...], list[str]] = {}
         for role, added in self._added.items():
             if published and REST in published.paths(role):
                 for row, leaves in enumerate(published.column(role, REST)):
                     if leaves is not ABSENT:
-                        self._put(added, row, ((tuple(names), leaf) for names, leaf in leaves))
+                        added.put(row, ((tuple(names), leaf) for names, leaf in leaves))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -98,28 +95,17 @@ class Table:
 
     def add(self, outcome: Outcome) -> None:
         """Add an outcome, in the place of one of the same simulation that is not a later one."""
-        row = len(self._sequences)
+        row, status = len(self._sequences), {("status",): int(outcome.status)}
         self._sequences.append(outcome.sequence)
         before = self._rows.get(outcome.id)
         if before is None or self._sequences[before] <= outcome.sequence:
             self._rows[outcome.id] = row
-        fields = {(name,): getattr(outcome, name) for name in OUTCOME_FIELDS}
-        fields["status",] = int(outcome.status)
-        self._put(self._added["parameter"], row, flatten(outcome.parameters).items())
-        self._put(self._added["result"], row, flatten(outcome.result or {}).items())
-
-        unread = outcome.unread  # as most texts, it is that of thousands of others
-        if unread is not None:
-            unread = self._known.setdefault(tuple(unread), unread)
-        fields["unread",] = unread
-        self._put(self._added["outcome"], row, fields.items())
-
-    def _put(self, added: dict[Path, Cells], row: int, leaves: Iterable[tuple[Path, Any]]) -> None:
-        for path, leaf in leaves:
-            cells = added.get(path)
-            if cells is None:
-                cells = added[path] = Cells()
-            cells.append(row, self._known.setdefault(leaf, leaf) if type(leaf) is str else leaf)
+        fields = {(name,): getattr(outcome, name) for name in OUTCOME_FIELDS} | status
+        if outcome.unread is not None:  # as most texts, it is that of thousands of others
+            fields["unread",] = self._unread.setdefault(tuple(outcome.unread), outcome.unread)
+        self._added["parameter"].put(row, flatten(outcome.parameters).items())
+        self._added["result"].put(row, flatten(outcome.result or {}).items())
+        self._added["outcome"].put(row, fields.items())
 
     def remove(self, ids: Iterable[str]) -> None:
         """Leave out the rows of these simulations."""
@@ -148,14 +134,12 @@ class Table:
         rows, inside = list(self._rows.values()), np.flatnonzero(self.places >= 0)
         columns = _columns_of(study, self.places[inside])
         nothing = [ABSENT] * len(inside)
-        added: dict[Path, Cells] = {}
+        added = CellColumns()
         for path in dict.fromkeys([*columns, *self._leaves("parameter")]):
             cells = self._column("parameter", path)
             for row, leaf in zip(inside.tolist(), columns.get(path, nothing), strict=True):
                 cells[row] = leaf
-            for row, leaf in sorted(zip(rows, cells, strict=True), key=operator.itemgetter(0)):
-                if leaf is not ABSENT:
-                    added.setdefault(path, Cells()).append(row, leaf)
+            added.fill(path, rows, cells)
         self._added["parameter"], self.has_names_of_study = added, True
 
     def paths(self, role: str) -> list[Path]:
@@ -221,22 +205,9 @@ class Table:
         return list(map(values.__getitem__, self._rows.values()))
 
     def coded(self, name: str) -> tuple[list[Any], np.ndarray[Any, Any]]:
-        """Give the different values of a field that has few, in their order, and which is where.
-
-        Parameters
-        ----------
-        name : str
-            One of :data:`~dask_espresso.store.index.CODED`.
-
-        Returns
-        -------
-        values : list
-            ABSENT among them where it is not known.
-        codes : array of int, shape (rows,)
-        """
-        default = DEFAULTS[name]
+        """Give the different values of a field that has few, or ABSENT, and which each row has."""
         cells = self._added["outcome"].get((name,))
-        before, codes = [default], np.zeros(len(self._sequences), np.int64)
+        before, codes = [DEFAULTS[name]], np.zeros(len(self._sequences), np.int64)
         if self._published:
             before, codes[: self._published.size] = self._published.coded_field(name)
         values = list(before)
@@ -244,15 +215,10 @@ class Table:
             new, which = coded(cells.values())
             codes[np.fromiter(cells.rows(), np.int64)] = which + len(values)
             values += new
-        # what is in both is one, and what no row has any more is none
-        all_codes = codes[np.fromiter(self._rows.values(), np.int64, len(self._rows))]
-        used, firsts, inverse = np.unique(all_codes, return_index=True, return_inverse=True)
-        order = np.argsort(firsts)
-        found, numbers = coded([values[code] for code in used[order].tolist()])
-        of_used = np.empty(len(used), np.int64)
-        of_used[order] = numbers
+        rows = np.fromiter(self._rows.values(), np.int64, len(self._rows))
+        found, codes = _in_order(values, codes[rows])
         unknown = UNKNOWN.get(name, ABSENT)
-        return [ABSENT if v == unknown else v for v in found], of_used[inverse]
+        return [ABSENT if value == unknown else value for value in found], codes
 
     def _published_column(self, role: str, path: Path) -> list[Any]:
         if self._published is None:
@@ -285,6 +251,16 @@ class Table:
             for row, leaf in self._cells(role, path):
                 leaves.setdefault(row, []).append([list(path), leaf])
         return [leaves.get(row, ABSENT) for row in self._rows.values()]
+
+
+def _in_order(values: list[Any], codes: np.ndarray[Any, Any]) -> tuple[list[Any], Any]:
+    """Give the values that are used, each once, in their order, and codes for these."""
+    used, firsts, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    order = np.argsort(firsts)
+    found, numbers = coded([values[code] for code in used[order].tolist()])
+    of_used = np.empty(len(used), np.int64)
+    of_used[order] = numbers
+    return found, of_used[inverse]
 
 
 def _columns_of(study: Simulations, places: np.ndarray[Any, Any]) -> dict[Path, list[Any]]:
