@@ -39,6 +39,12 @@ _SETTINGS = {
     # what threads of workers do is to wait for simulations
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.limit": "10s",
+    # by default, fifty times a second, of scheduler, nanny and worker each
+    "distributed.admin.tick.interval": "1s",
+    # messages with outcomes are among what is kept
+    "distributed.admin.low-level-log-length": 100,
+    # every worker is given what it can do; to move it elsewhere costs more than it saves
+    "distributed.scheduler.work-stealing": False,
     # an analysis is sent the results of its simulation, arrays and all
     "distributed.admin.large-graph-warning-threshold": "1 TB",
 }
