@@ -18,6 +18,7 @@ from . import (
     scale,
     scale_out,
     startup,
+    stores,
 )
 from .measure import FailedError
 from .report import describe_machine, markdown, write_json, write_page
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "memory": memory.benchmark,
     "scale": scale.benchmark,
     "scale-out": scale_out.benchmark,
+    "stores": stores.benchmark,
 }
 
 

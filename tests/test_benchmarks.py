@@ -24,7 +24,7 @@ def found(tmp_path_factory):
     directory = tmp_path_factory.mktemp("benchmarks")
     page = directory / "page.md"
     page.write_text("# Title\n<!-- figures begin -->\nold\n<!-- figures end -->\nThe end.\n")
-    for name in ("recording", "startup"):
+    for name in ("recording", "startup", "stores"):
         done = run_benchmarks("--quick", "--results", directory, "--page", page, name)
         assert done.returncode == 0, done.stderr
     return directory
@@ -40,7 +40,7 @@ def test_json_has_numbers(found):
     start, end = (row["wall in ms"] for row in run)
     assert walls["`dask-espresso --help`"] < start < end
     # the JSON beside the page has both, although they ran one after the other
-    assert json.loads((found / "page.json").read_text()).keys() == {"recording", "startup"}
+    assert json.loads((found / "page.json").read_text()).keys() == {"recording", "startup", "stores"}
 
 
 def test_page_has_tables_between_its_marks(found):
