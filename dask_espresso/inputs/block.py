@@ -160,6 +160,8 @@ class Block:
             return self._each(formula, formula.value, some), codes
         used, codes = np.unique(self.numbers(name, places), return_inverse=True)
         values = self.values(name)
+        if len(used) == len(values):
+            return list(values[:]), codes
         return [values[number] for number in used.tolist()], codes
 
     def column(self, name: str, places: Places) -> list[Any]:

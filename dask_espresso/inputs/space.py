@@ -82,6 +82,8 @@ class Space:
         known: dict[str, int] = {}
         for number, where, places in self._parts(points):
             values, of_block = self.blocks[number].coded(name, places)
+            if len(self.blocks) == 1 and _are_different_numbers(values):
+                return values, of_block
             merged = []
             for value in values:
                 at = known.setdefault(canonical_json(value), len(found))
@@ -157,3 +159,8 @@ class Space:
             found = block.without(axes[0], places) if axes else places
             keys[where] = found + self._candidates[number]
         return keys
+
+
+def _are_different_numbers(values: Sequence[Any]) -> bool:
+    """Say whether these are whole numbers, each of them there once; there may be a million."""
+    return set(map(type, values)) == {int} and len(set(values)) == len(values)

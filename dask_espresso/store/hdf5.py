@@ -126,6 +126,8 @@ class Published:
             column = self.array("outcome", (name,))
             if column.values.dtype.kind in "if" and not column.states.any():
                 return column.values
+            if self.size and (column.states == 1).all():
+                return np.array([DEFAULTS[name]] * self.size)
         return np.array(self.plain_field(name))
 
     def coded_field(self, name: str) -> tuple[list[Any], np.ndarray[Any, Any]]:

@@ -271,9 +271,10 @@ def _lines(columns: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _justified(column: Sequence[str]) -> Iterator[str]:
     """Give the cells of a column, all as wide as the widest."""
-    width = max(map(_width, column))
     if all(map(str.isascii, column)):
+        width = max(map(len, column))
         return (text.rjust(width) for text in column)
+    width = max(map(_width, column))
     return (" " * (width - _width(text)) + text for text in column)
 
 
