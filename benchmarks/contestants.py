@@ -140,6 +140,7 @@ class Package:
         look_at_memory: bool = False,
         environment: Mapping[str, str] | None = None,
         look: Look | None = None,
+        module: str = "dask_espresso",
     ) -> Run:
         """Run so many simulations, and check their outcomes."""
         with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
@@ -155,7 +156,7 @@ class Package:
             }
             (directory / "study.yaml").write_text(yaml.safe_dump(study))
             profile = self._write_profile(directory, task)
-            command = [sys.executable, "-m", "dask_espresso", "run", "study.yaml"]
+            command = [sys.executable, "-m", module, "run", "study.yaml"]
             command += ["--profile", profile.name]
             began = time.time()
             cost = measure(

@@ -25,7 +25,10 @@ TIMES = np.dtype([("start", float), ("end", float)])  # seconds of the monotonic
 
 
 def dask_setup(worker: Worker) -> None:
-    """Have the simulations of this worker wait for their parameter ``seconds``."""
+    """Have the simulations of this worker wait for their parameter ``seconds``.
+
+    Where they have a parameter ``said``, that is what they say to have taken.
+    """
     path = Path(os.environ[DIRECTORY], f"{os.getpid()}.{worker.state.nthreads}")
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -42,7 +45,7 @@ def dask_setup(worker: Worker) -> None:
         end = time.monotonic()
         # at once, as a worker may be killed at the end; two threads never mix what they append
         os.write(file, np.array((start, end), TIMES).tobytes())
-        _fill(outcome, order, end - start)
+        _fill(outcome, order, order.parameters.get("said", end - start))
         return outcome
 
     Simulator.simulate = simulate

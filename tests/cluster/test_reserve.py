@@ -74,7 +74,8 @@ def run(tmp_path, code):
     (tmp_path / "later").mkdir()
     (tmp_path / "threading.py").write_text("raise SystemExit(1)\n")
     command = [sys.executable, program]
-    return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command, cwd=tmp_path, **pipes)
 
 
 def test_a_worker_that_was_ready_is_like_one_that_is_started(tmp_path):
