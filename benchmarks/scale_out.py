@@ -190,16 +190,17 @@ def shown(combination: Combination, times: list[tuple[int, np.ndarray]], use: Us
     begin, end = starts[slots], starts[-slots]
     length = end - begin
     in_window = np.clip(together["end"], begin, end) - np.clip(together["start"], begin, end)
-    ended = np.count_nonzero((together["end"] >= begin) & (together["end"] < end))
+    # parts of simulations count as parts: they come in waves, of which an edge would cut one
+    run = (in_window / (together["end"] - together["start"])).sum()
     driver, workers, machine = use.between(begin, end)
     latencies = np.concatenate([_latencies(n, found, begin, end) for n, found in times])
     return Shown(
         combination,
         len(together),
-        rate=ended / length,
+        rate=run / length,
         busy=100 * in_window.sum() / (slots * length),
-        driver=1e3 * driver / ended,
-        workers=1e3 * workers / ended,
+        driver=1e3 * driver / run,
+        workers=1e3 * workers / run,
         driver_load=driver / length,
         machine_load=machine / length,
         others_load=(machine - driver - workers) / length,
