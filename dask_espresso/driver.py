@@ -91,9 +91,31 @@ def run_study(
     profile = profile if isinstance(profile, Profile) else load_profile(profile)
     study = with_program(study, profile)
     path = Path(expand(str(store)) if store else f"{study.name}.h5").absolute()
+    check_time_limit(study, profile)
+    summary = _run_study(
+        study, profile, path, display or Display(),
+        retry_failed=retry_failed, changed_script=changed_script, choice=choice,
+    )  # fmt: skip
+    # what is said beside a run does not end it, and the run's own memory is free again
+    with contextlib.suppress(DaskEspressoError):
+        summary = replace(summary, warnings=tuple(store_warnings(path)))
+    if summary.exit_status == ResumableError.exit_status:
+        raise InterruptedRunError(path, summary)
+    return summary
+
+
+def _run_study(
+    study: Study,
+    profile: Profile,
+    path: Path,
+    display: Display,
+    *,
+    retry_failed: bool,
+    changed_script: str | None,
+    choice: Choice,
+) -> Summary:
     files = files_path(store_path(path))
     workload = Workload.of(study, profile, str(files))
-    check_time_limit(study, profile)
     with (
         failing_files(path),
         open_store(path, study, changed_script=changed_script, modules=workload.modules) as opened,
@@ -102,17 +124,11 @@ def run_study(
     ):
         plan = plan_of(study, opened, retry_failed=retry_failed, choice=choice)
         tally = Tally(study, opened, plan)
-        driver = Driver(tally, workload, stop, display or Display(), study.retries)
+        driver = Driver(tally, workload, stop, display, study.retries)
         if driver.todo:
             driver.on_engine = noted_by(opened, workload, profile)
         drive(driver, profile)
-    # what is said beside a run does not end it
-    summary = driver.summary()
-    with contextlib.suppress(DaskEspressoError):
-        summary = replace(summary, warnings=tuple(store_warnings(path)))
-    if summary.exit_status == ResumableError.exit_status:
-        raise InterruptedRunError(path, summary)
-    return summary
+    return driver.summary()
 
 
 def drive(driver: Driver, profile: Profile) -> None:
