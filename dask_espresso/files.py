@@ -125,8 +125,11 @@ def aside_of(path: Path) -> Path:
 def remove_leftovers(path: Path) -> None:
     """Remove what drivers before were building aside of a file."""
     path = path.resolve()
-    for leftover in path.parent.glob(f".{path.name}.{'?' * _RANDOM}.tmp"):
-        leftover.unlink(missing_ok=True)
+    random = "?" * _RANDOM
+    aside = f".{path.name}.{random}.tmp"
+    for pattern in (aside, f".{aside}.{random}.tmp"):  # also of what was itself being built
+        for leftover in path.parent.glob(pattern):
+            leftover.unlink(missing_ok=True)
 
 
 def write_all(fd: int, data: Buffer) -> None:

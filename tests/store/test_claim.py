@@ -9,6 +9,7 @@ import pytest
 from processes import wait_until
 
 from dask_espresso.errors import InputError
+from dask_espresso.files import aside_of, remove_leftovers
 from dask_espresso.store import claim
 from dask_espresso.store.claim import Claim, holder
 
@@ -308,3 +309,16 @@ def test_who_may_be_silent_by_the_clock_here_alone_is_not_dead(foreign):
         Claim(foreign)
     assert [file.name for file in foreign.parent.iterdir()] == [foreign.name]
     assert json.loads(foreign.read_text())["pid"] == 7
+
+
+def test_what_was_being_built_is_removed_also_beside_what_was_being_built(tmp_path):
+    path = tmp_path / "s.h5.claim"
+    once = aside_of(path)
+    for left in (once, aside_of(once)):
+        left.touch()
+    other_store = aside_of(tmp_path / "other.h5.claim")
+    kept = [path, tmp_path / ".s.h5.claim.mine.tmp", tmp_path / "other.claim", other_store]
+    for other in kept:
+        other.touch()
+    remove_leftovers(path)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
