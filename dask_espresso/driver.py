@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -96,7 +97,8 @@ def run_study(
         study, profile, path, display or Display(),
         retry_failed=retry_failed, changed_script=changed_script, choice=choice,
     )  # fmt: skip
-    # what is said beside a run does not end it, and the run's own memory is free again
+    gc.collect()  # what the run has held in memory makes room for a look at the store
+    # what is said beside a run does not end it
     with contextlib.suppress(DaskEspressoError):
         summary = replace(summary, warnings=tuple(store_warnings(path)))
     if summary.exit_status == ResumableError.exit_status:
