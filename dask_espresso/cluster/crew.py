@@ -60,10 +60,12 @@ class Crew:
         self._free = (answering - behind) or answering
         self.slots = sum(threads[name] for name in answering)
         self.free = {name: threads[name] for name in sorted(self._free)}
-        self.troubles = {
-            unreachable(scheduler, name, trouble.said)
+        self._said = {
+            name: unreachable(scheduler, name, trouble.said)
             for name, trouble in self._cut_off.items()
-            if trouble.is_worth_telling
+        }
+        self.troubles = {
+            self._said[name] for name, trouble in self._cut_off.items() if trouble.is_worth_telling
         }
 
     @property
@@ -88,4 +90,4 @@ class Crew:
         troubles = self._cut_off.values()
         if not self.running or self._free or not all(trouble.is_lasting for trouble in troubles):
             return ""
-        return min(self.troubles)
+        return min(self._said.values())  # which may have become worth telling since

@@ -60,6 +60,14 @@ def test_where_nobody_answers_that_is_said_after_a_while():
     assert (nobody.where, nobody.slots, nobody.free) == ({}, 0, {})
 
 
+def test_a_trouble_that_has_become_lasting_since_it_was_seen():
+    with dask.config.set({"dask-espresso.transfers.give-up": "0.05s"}):
+        crew = crew_of(a=0, b=0)
+        assert crew.troubles == set()
+        time.sleep(0.1)
+        assert "worker, a (" in crew.lasting_trouble
+
+
 def test_who_is_lost_since_a_look():
     well, ill, worse = crew_of(), crew_of(a=5), crew_of(a=5, b=5)
     assert ill.has_lost_since(well)
