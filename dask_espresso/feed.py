@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from .outcome import Status
 from .plan import Plan
 from .process.order import Order
+from .record import LARGE_RECORD
+from .waiting import Waiting
 
 MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
-SUSPICIOUS = 2  # after so many losses only one at a time is tried
 LARGEST_TASK = 4096  # simulations
-_LARGEST_RESULTS = 4 << 20  # bytes that outcomes of one task may come to
 _LATENCY = 0.2  # seconds that a worker may have to wait for its next task
 _LONG = 10.0  # seconds; of simulations that take so long none has to wait on a worker
 _RECENT = 50  # simulations that the expected duration of one is the mean of
@@ -40,12 +40,18 @@ class Task:
         Seconds for which the worker may keep outcomes, to send them together.
     left : dict of int to Order
         Those of which it is not known what became of them, by their places in `orders`.
+    held : set of int
+        Places of those that were run, but what came of them is still with the worker.
+    is_begun : bool
+        Whether the worker has said that it runs it.
     """
 
     worker: str
     orders: tuple[Order, ...]
     pace: float = 0.0
     left: dict[int, Order] = field(init=False)
+    held: set[int] = field(default_factory=set)
+    is_begun: bool = False
 
     def __post_init__(self) -> None:
         self.left = dict(enumerate(self.orders))
@@ -116,13 +122,9 @@ class Feed:
         self._retries = retries
         self._time_limit = time_limit
         self._at: collections.Counter[str] = collections.Counter()  # simulations of each worker
-        self._again: collections.deque[Order] = collections.deque()
-        self._alone: collections.deque[Order] = collections.deque()
-        self._suspects: collections.deque[Order] = collections.deque()
-        self._suspect = ""  # the one of them that was given out
-        self._losses: collections.Counter[str] = collections.Counter()
+        self._again = Waiting()
         self._longest = self._mean = 0.0  # of the simulations that were run, in seconds
-        self._mean_size = 0.0  # of their outcomes, in bytes
+        self._recent_size = 0.0  # of the largest of their recent outcomes, in bytes
 
     @property
     def n_left(self) -> int:
@@ -163,19 +165,15 @@ class Feed:
         At the end, half of what is left goes to all workers, to each its share.
         """
         fair = share * (self.n_left - self.n_flying) / 2
-        large = _LARGEST_RESULTS / max(self._mean_size, 1)
-        return int(max(1, min(room, fair, large, LARGEST_TASK)))
+        if self._recent_size >= LARGE_RECORD:  # each is the result of its own task
+            return 1
+        return int(max(1, min(room, fair, LARGEST_TASK)))
 
     def _next_orders(self, size: int) -> tuple[Order, ...]:
         """Give what is to be run next, first what has to be run again."""
-        if self._alone:
-            orders: Sequence[Order] = [self._alone.popleft()]
-        elif self._suspects and not self._suspect:
-            orders = [self._suspects.popleft()]
-            self._suspect = orders[0].id
-        else:
-            again = [self._again.popleft() for _ in range(min(size, len(self._again)))]
-            orders = [*again, *self._plan.take(size - len(again))]
+        orders, may_be_more = self._again.take(size)
+        if may_be_more:
+            orders += self._plan.take(size - len(orders))
         needs = self._time_limit or self._longest
         return tuple(replace(order, needs=needs) for order in orders)
 
@@ -195,7 +193,7 @@ class Feed:
         self._longest = max(self._longest, result.elapsed_time)
         recent = min(_RECENT, self.n_ended + 1)
         self._mean += (result.elapsed_time - self._mean) / recent
-        self._mean_size += (result.size - self._mean_size) / recent
+        self._recent_size = max(result.size, self._recent_size * (1 - 1 / _RECENT))
         if result.status is Status.FAILED and self._tries_again(order):
             return False
         self.n_ended += 1
@@ -203,22 +201,32 @@ class Feed:
         self._plan.took(order.id, result.elapsed_time if is_done else math.nan)
         return True
 
+    def gave_back(self, task: Task, not_run: Iterable[int], held: Iterable[int]) -> None:
+        """Take note of what a worker will not run of a task, and of what waits for its end."""
+        for place in not_run:
+            if place in task.left:
+                self._again.put(self._back(task, place))
+        for place in held:
+            if place in task.left and place not in task.held:
+                task.held.add(place)
+                self._add(task.worker, -1)
+
     def moved(self, task: Task, worker: str) -> None:
         """Take note that another worker has a task now."""
-        self._add(task.worker, -len(task.left))
+        self._add(task.worker, len(task.held) - len(task.left))
         task.worker = worker
-        self._add(worker, len(task.left))
+        self._add(worker, len(task.left) - len(task.held))
 
     def returned(self, task: Task) -> None:
         """Take note that nothing more comes of a task: what is left of it is run again."""
         for order in self._all_back(task):
-            self._put(order)
+            self._again.put(order)
 
     def failed(self, task: Task) -> list[Order]:
         """Take note of a task that raised an error; give what has failed for good."""
         orders = self._all_back(task)
         if len(orders) > 1:  # one of them may be to blame
-            self._alone.extend(orders)
+            self._again.put_alone(orders)
             return []
         ends = [order for order in orders if not self._tries_again(order)]
         self.n_ended += len(ends)
@@ -234,11 +242,11 @@ class Feed:
         """
         ends = []
         for order in self._all_back(task):
-            self._losses[order.id] += workers
-            if self._losses[order.id] >= MAX_LOSSES:
-                ends.append((order, self._losses[order.id]))
+            losses = self._again.lost(order, workers)
+            if losses >= MAX_LOSSES:
+                ends.append((order, losses))
             else:
-                self._put(order)
+                self._again.put(order)
         self.n_ended += len(ends)
         return ends
 
@@ -248,9 +256,11 @@ class Feed:
     def _back(self, task: Task, place: int) -> Order:
         order = task.left.pop(place)
         self.n_flying -= 1
-        self._add(task.worker, -1)
-        if self._suspect == order.id:
-            self._suspect = ""
+        if place in task.held:
+            task.held.discard(place)
+        else:
+            self._add(task.worker, -1)
+        self._again.is_back(order)
         return order
 
     def _add(self, worker: str, count: int) -> None:
@@ -261,14 +271,8 @@ class Feed:
     def _tries_again(self, order: Order) -> bool:
         if order.attempt > self._retries:
             return False
-        self._put(replace(order, attempt=order.attempt + 1))
+        self._again.put(replace(order, attempt=order.attempt + 1))
         return True
-
-    def _put(self, order: Order) -> None:
-        """Have a simulation wait among those that are as suspicious as it is."""
-        losses = self._losses[order.id]
-        queue = self._suspects if losses >= SUSPICIOUS else self._alone if losses else self._again
-        queue.append(order)
 
 
 @dataclass(frozen=True)

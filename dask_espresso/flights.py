@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 
@@ -19,6 +20,8 @@ from .process.task import run_simulations
 from .process.task_run import TaskResults, size_of
 from .record import pack
 from .store.store import Entry
+
+_PATIENCE = 20.0  # seconds that a task may wait on a worker until it is begun
 
 
 class Flights:
@@ -51,6 +54,7 @@ class Flights:
         self._feed, self._workers, self._workload = feed, workers, workload
         self._say_why_fresh = say_why_fresh
         self._flying: dict[str, tuple[Future, Task]] = {}
+        self._sent: dict[str, float] = {}  # when, on the monotonic clock
         self._astray: set[str] = set()  # keys of tasks that nobody seemed to have
         self._run = uuid.uuid4().hex[:8]
         self._numbers = itertools.count(1)
@@ -75,6 +79,7 @@ class Flights:
                 key, run_simulations, self._workload, task.orders, task.pace, worker=task.worker
             )
             self._flying[key] = future, task
+            self._sent[key] = time.monotonic()
 
     def entries(self, news: News) -> Iterator[list[Entry]]:
         """Give what is to be recorded of what has come.
@@ -95,32 +100,44 @@ class Flights:
                 yield self._take_failure(future)
 
     def look_for_strays(self) -> None:
-        """Look for tasks whose worker is gone, and give those anew that nobody has.
+        """Look for tasks that wait where nobody begins them, and give them anew.
 
-        Dask gives such a task to another worker, but where there was none at that moment it never
-        does. It may be under way for a moment, so that it counts when it is seen twice. What has
-        died with its worker is not among them: Dask says so.
+        Such as behind others that take much longer than expected, or on a worker that takes no
+        more, or that is gone. Dask gives a task of one that is gone to another worker, but where
+        there was none at that moment it never does. It may be under way for a moment, so that it
+        counts when it is seen twice. What has died with its worker is not among them: Dask says so.
         """
-        running = self._workers.crew.running
+        running, now = self._workers.crew.running, time.monotonic()
+        for key, (_, task) in list(self._flying.items()):
+            if not task.is_begun and now - self._sent[key] > _PATIENCE:
+                self._take_back(key)
         astray = {k for k, (_, task) in self._flying.items() if task.worker not in running}
         if not astray or not running or (whose := self._workers.whose()) is None:
             return
         before, self._astray = self._astray, set()
         for key in astray - self.fetching:
-            future, task = self._flying[key]
-            if key in whose:
+            _, task = self._flying[key]
+            if whose.get(key) in running:
                 self._feed.moved(task, whose[key])
-            elif future.status == "pending" and key in before and self._workers.cluster.is_own:
-                del self._flying[key]
-                future.release()
-                self._feed.returned(task)
+            elif key in before and (self._workers.cluster.is_own or key in whose):
+                if key not in whose or not task.is_begun:
+                    self._take_back(key)
             else:
                 self._astray.add(key)
+
+    def _take_back(self, key: str) -> None:
+        """Have a task not be run, unless it has come to something meanwhile."""
+        future, task = self._flying[key]
+        if future.status == "pending":
+            del self._flying[key], self._sent[key]
+            future.release()
+            self._feed.returned(task)
 
     def release(self, news: News) -> None:
         """Let go of those tasks of which nothing more is expected."""
         for future in {*news.ended, *(arrival.future for arrival in news.arrivals)}:
             if future.key not in self._flying:
+                self._sent.pop(future.key, None)
                 future.release()
 
     def _fetch(self, futures: Iterable[Future]) -> None:
@@ -155,6 +172,8 @@ class Flights:
                 for place, status, record, elapsed_time in found.results
             ],
         )
+        task.is_begun = True
+        self._feed.gave_back(task, found.not_run, found.held)
         if found.is_all:
             del self._flying[key]
             self._feed.returned(task)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .files import Record
 
+LARGE_RECORD = 256 << 10  # bytes from which on one is sent by itself, beside others
 MAX_RECORD = 2**32 - 1024  # bytes; the journal writes sizes in 32 bits, its own additions included
 _ARRAY, _COMPLEX, _INTEGER, _TUPLE = 1, 2, 3, 4
 _EXTENSION = struct.Struct(">BIB")  # what msgpack writes before an extension of 64 KiB and more

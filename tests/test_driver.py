@@ -259,7 +259,7 @@ def test_worker_that_dies_is_not_charged_to_the_simulation(here, script):
 @pytest.mark.parametrize("moment", ["while it is looked at", "before it is fetched"])
 def test_a_worker_dies_with_a_result(here, script, monkeypatch, moment):
     """One that is too large for a message: the others are with the driver by then."""
-    script(COUNT.replace('"seed": params["seed"]', '"text": "x" * 100_000'))
+    script(COUNT.replace('"seed": params["seed"]', '"text": "x" * 400_000'))
     news, struck = Workers.news, []
 
     def strike(workers, timeout):

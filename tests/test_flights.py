@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dask_espresso import flights as flights_module
 from dask_espresso.cluster.workers import News
 from dask_espresso.engines import Engine
 from dask_espresso.feed import Feed
@@ -133,6 +134,53 @@ def test_tasks_of_workers_that_are_gone(made):
     flights.look_for_strays()
     flights.look_for_strays()
     assert moved.status == "pending"  # it is c's now
+
+
+def test_a_task_that_nobody_begins_for_long_is_given_anew(made, monkeypatch):
+    monkeypatch.setattr(flights_module, "_PATIENCE", 0.0)
+    feed, workers, flights = made
+    workers.are("a", "b")
+    flights.send()
+    first, second, *_ = tasks = [*workers.tasks.values()]
+    recorded(flights, messages=[message(first, is_all=False)])  # it is at work
+    workers.holders = {task.key: task.worker for task in tasks}
+    flights.look_for_strays()
+    assert [task.status for task in tasks] == ["pending"] + ["released"] * (len(tasks) - 1)
+    assert feed.n_flying == len(first.orders)
+    assert recorded(flights, messages=[message(second, 0)]) == []
+
+
+def test_a_worker_that_takes_no_more_keeps_what_it_has_begun_alone(made):
+    """Also of a scheduler of others, where nobody ends it."""
+    feed, workers, flights = made
+    workers.cluster.is_own = False
+    workers.are("a", "b")
+    flights.send()
+    first, *_ = tasks = [*workers.tasks.values()]
+    recorded(flights, messages=[message(first, is_all=False)])
+    workers.holders = {task.key: "a" for task in tasks}
+    workers.are("b")
+    flights.look_for_strays()
+    flights.look_for_strays()
+    begun_or_b = [task for task in tasks if task is first or task.worker == "b"]
+    assert {task.status for task in begun_or_b} == {"pending"}
+    assert {task.status for task in tasks if task not in begun_or_b} <= {"released"}
+    assert feed.n_flying == sum(len(task.orders) for task in begun_or_b)
+
+
+def test_what_a_worker_does_not_run_is_given_anew_and_what_it_holds_takes_no_slot(made):
+    _, workers, flights = made
+    flights.send()
+    first, *_ = workers.tasks.values()
+    said = TaskResults([], is_all=False, not_run=[1], held=[0]).as_message()
+    n_before = len(workers.tasks)
+    assert recorded(flights, messages=[{"task": first.key, **said}] * 2) == []
+    flights.send()
+    again = [*workers.tasks.values()][n_before:]
+    assert "1" in [order.id for task in again for order in task.orders]
+    first.status = "finished"
+    arrival = SimpleNamespace(future=first, result=results(first, 0), is_given_up=False)
+    assert recorded(flights, arrivals=[arrival]) == ["0"]
 
 
 def test_what_strays_again_and_again_is_not_to_blame(made):

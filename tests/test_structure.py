@@ -20,7 +20,7 @@ FLOORS = (  # from the top
     {"driver"},
     {"flights"},
     {"feed", "tally"},
-    {"plan"},
+    {"plan", "waiting"},
     {"check"},
     {"archive"},
     {"views"},

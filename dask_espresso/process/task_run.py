@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from distributed.utils import sync
 
 from ..errors import ScriptChangedError
 from ..outcome import Status
-from ..record import pack
+from ..record import LARGE_RECORD, pack
 from .job_time import has_time_for
 from .order import Order, Workload
 from .simulator import Simulator
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 LONGEST_TASK = 20.0  # seconds that simulations of one task go on being started
 _LONGEST_HELD = 1.0  # seconds, of one that holds what is too large for a message
-_LARGE = 32 << 10  # bytes from which on an outcome is too large for a message
+_LOOK = 5.0  # seconds between looks whether it takes too long, where nothing happens
 _MESSAGE = 64 << 10  # bytes of outcomes in a message; schedulers keep many for a while
 
 
@@ -47,11 +46,17 @@ class TaskResults:
         Why each simulation is a fresh process on this worker although it might be forked, or empty.
     is_all : bool
         Whether nothing more comes of the task.
+    not_run : list of int
+        Places of orders that will not be run, of a task of which more comes.
+    held : list of int
+        Places of those that were run, and are too large for a message.
     """
 
     results: list[tuple[int, int, Record, float]] = field(default_factory=list)
     note: str = ""
     is_all: bool = True
+    not_run: list[int] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)
 
     @classmethod
     def of_message(cls, message: Mapping[str, Any]) -> TaskResults:
@@ -60,7 +65,8 @@ class TaskResults:
             (place, status, (record,), elapsed_time)
             for place, status, record, elapsed_time in message["results"]
         ]
-        return cls(results, message["note"], message["is_all"])
+        names = ("note", "is_all", "not_run", "held")
+        return cls(results, **{name: message[name] for name in names})
 
     def as_message(self) -> dict[str, Any]:
         """Write it as what goes through Dask without pickle."""
@@ -68,7 +74,13 @@ class TaskResults:
             (place, status, b"".join(record), elapsed_time)
             for place, status, record, elapsed_time in self.results
         ]
-        return {"results": results, "note": self.note, "is_all": self.is_all}
+        return {
+            "results": results,
+            "note": self.note,
+            "is_all": self.is_all,
+            "not_run": [*self.not_run],
+            "held": [*self.held],
+        }
 
     @property
     def nbytes(self) -> int:
@@ -92,7 +104,8 @@ class TaskRun:
     begun. Outcomes are handed over while others run, as often as the driver can take it; none waits
     for more than a second or so, or dies later with the worker.
 
-    Where simulations take much longer than expected, the rest is left to other workers.
+    Where simulations take much longer than expected, the rest is left to other workers, and so it
+    is where an outcome is too large for a message: those wait for the task's end.
 
     Parameters
     ----------
@@ -110,8 +123,10 @@ class TaskRun:
         self._simulator, self._workload, self._orders = simulator, workload, orders
         self._slots = slots
         self._note = simulator.why_fresh(workload)
-        self._started = math.inf  # when the first one was begun
+        self._started = time.monotonic()
         self._left = len(orders)
+        self._waiting = set(range(len(orders)))  # places of those that were not begun
+        self._held: list[int] = []  # places, that were not told of
         self._lock = threading.Lock()
         self._news = threading.Event()  # something has ended
         self._all_ended = threading.Event()
@@ -137,9 +152,10 @@ class TaskRun:
         distributed.Reschedule, ScriptChangedError
             If nothing was run, for these reasons.
         """
+        send(TaskResults([], self._note, is_all=False).as_message())  # it has begun
         self._begin()
         while not self._all_ended.is_set():
-            self._news.wait()
+            self._news.wait(_LOOK)
             self._news.clear()
             self._hand_over(send)
             self._all_ended.wait(pace)
@@ -162,6 +178,14 @@ class TaskRun:
     def _hand_over(self, send: Callable[[dict[str, Any]], None]) -> None:
         with self._lock:
             small, self._small = self._small, []
+            held, self._held = self._held, []
+            not_run: set[int] = set()
+            if self._ends_here():  # no slot begins any more of these
+                self._is_over = True
+                not_run, self._waiting = self._waiting, not_run
+        if held or not_run:
+            told = TaskResults([], self._note, False, sorted(not_run), held)
+            send(told.as_message())
         for part in _parts(small):
             send(TaskResults(part, self._note, is_all=False).as_message())
 
@@ -170,8 +194,7 @@ class TaskRun:
     def _run(self, place: int) -> None:
         """Run one of them, unless no more is to be started."""
         try:
-            self._started = min(self._started, time.monotonic())
-            if not self._ends_here() and (result := self._result_of(self._orders[place])):
+            if self._is_begun(place) and (result := self._result_of(self._orders[place])):
                 self._keep((place, *result))
         except Exception as error:
             self._is_over, self._error = True, error
@@ -183,8 +206,15 @@ class TaskRun:
                 self._all_ended.set()
                 self._news.set()
 
+    def _is_begun(self, place: int) -> bool:
+        """Begin one of them, unless no more is to be started."""
+        with self._lock:
+            if self._ends_here() or place not in self._waiting:
+                return False
+            self._waiting.discard(place)
+            return True
+
     def _ends_here(self) -> bool:
-        """Whether no more is to be started."""
         longest = _LONGEST_HELD if self._large else LONGEST_TASK
         return self._is_over or time.monotonic() - self._started > longest
 
@@ -195,9 +225,10 @@ class TaskRun:
         return _simulated(self._simulator, self._workload, order)
 
     def _keep(self, result: _Ran) -> None:
-        is_large = size_of(result[2]) >= _LARGE
+        is_large = size_of(result[2]) >= LARGE_RECORD
         with self._lock:
             (self._large if is_large else self._small).append(result)
+            self._held += [result[0]] * is_large
             self._some_ran = True
         self._news.set()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import io
 import json
 import logging
@@ -118,7 +119,10 @@ class Publication:
             found = json.loads(said.rpartition("\n")[2])
             warnings = found["warnings"]
         except (ValueError, TypeError, KeyError):
-            raise RuntimeError(_ended(self._process.returncode, said[-_SAID:])) from None
+            ended = _ended(self._process.returncode, said[-_SAID:])
+            if self._process.returncode < 0:  # by a signal: that is no fault of its own
+                raise ChildProcessError(errno.ECHILD, ended) from None
+            raise RuntimeError(ended) from None
         for warning in warnings:
             logger.warning("%s", warning)
         if "refused" in found:
