@@ -107,6 +107,12 @@ def real_driver_killed(trial):
 DISKS = ("defaults", "data=writeback,noauto_da_alloc")
 
 
+def _unmount(place):
+    """Unmount a disk, when what a driver had begun has noticed its end."""
+    call = ["umount", place]
+    until(lambda: not subprocess.run(call, stderr=subprocess.DEVNULL).returncode, 10, "umount")
+
+
 def power_fails(trial):
     """Stop the disk at every call, with all that was not fsynced, and start from what is on it."""
     if os.geteuid():
@@ -124,11 +130,11 @@ def power_fails(trial):
     fcntl.ioctl(disk, _EXT4_IOC_SHUTDOWN, struct.pack("I", _NOLOGFLUSH))
     os.close(disk)
     process.kill()
-    subprocess.run(["umount", trial.here], check=True)
+    _unmount(trial.here)
     os.close(_mount(image, trial.here, options))
     trial.check()
     trial.finish()
-    subprocess.run(["umount", trial.here], check=True)
+    _unmount(trial.here)
 
 
 def _new_disk(image):
