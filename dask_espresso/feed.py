@@ -164,9 +164,9 @@ class Feed:
 
         At the end, half of what is left goes to all workers, to each its share.
         """
-        fair = share * (self.n_left - self.n_flying) / 2
         if self._recent_size >= LARGE_RECORD:  # each is the result of its own task
             return 1
+        fair = share * (self.n_left - self.n_flying) / 2
         return int(max(1, min(room, fair, LARGEST_TASK)))
 
     def _next_orders(self, size: int) -> tuple[Order, ...]:

@@ -6,6 +6,7 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from distributed import Future, KilledWorker
 
@@ -22,6 +23,14 @@ from .record import pack
 from .store.store import Entry
 
 _PATIENCE = 20.0  # seconds that a task may wait on a worker until it is begun
+
+
+class _Flight(NamedTuple):
+    """A task that is out, and when it was sent, on the monotonic clock."""
+
+    future: Future
+    task: Task
+    sent: float
 
 
 class Flights:
@@ -53,8 +62,7 @@ class Flights:
         self.fetching: set[str] = set()
         self._feed, self._workers, self._workload = feed, workers, workload
         self._say_why_fresh = say_why_fresh
-        self._flying: dict[str, tuple[Future, Task]] = {}
-        self._sent: dict[str, float] = {}  # when, on the monotonic clock
+        self._flying: dict[str, _Flight] = {}
         self._astray: set[str] = set()  # keys of tasks that nobody seemed to have
         self._run = uuid.uuid4().hex[:8]
         self._numbers = itertools.count(1)
@@ -65,7 +73,7 @@ class Flights:
     @property
     def pace(self) -> float:
         """For how long a worker keeps what it has done, at most, in seconds."""
-        return max((task.pace for _, task in self._flying.values()), default=0.0)
+        return max((flight.task.pace for flight in self._flying.values()), default=0.0)
 
     def key(self, name: str) -> str:
         """Give a name for a task that no other one has, of this run or of another."""
@@ -78,8 +86,7 @@ class Flights:
             future = self._workers.submit(
                 key, run_simulations, self._workload, task.orders, task.pace, worker=task.worker
             )
-            self._flying[key] = future, task
-            self._sent[key] = time.monotonic()
+            self._flying[key] = _Flight(future, task, time.monotonic())
 
     def entries(self, news: News) -> Iterator[list[Entry]]:
         """Give what is to be recorded of what has come.
@@ -108,15 +115,15 @@ class Flights:
         counts when it is seen twice. What has died with its worker is not among them: Dask says so.
         """
         running, now = self._workers.crew.running, time.monotonic()
-        for key, (_, task) in list(self._flying.items()):
-            if not task.is_begun and now - self._sent[key] > _PATIENCE:
+        for key, flight in list(self._flying.items()):
+            if not flight.task.is_begun and now - flight.sent > _PATIENCE:
                 self._take_back(key)
-        astray = {k for k, (_, task) in self._flying.items() if task.worker not in running}
+        astray = {key for key, f in self._flying.items() if f.task.worker not in running}
         if not astray or not running or (whose := self._workers.whose()) is None:
             return
         before, self._astray = self._astray, set()
         for key in astray - self.fetching:
-            _, task = self._flying[key]
+            task = self._flying[key].task
             if whose.get(key) in running:
                 self._feed.moved(task, whose[key])
             elif key in before and (self._workers.cluster.is_own or key in whose):
@@ -127,17 +134,16 @@ class Flights:
 
     def _take_back(self, key: str) -> None:
         """Have a task not be run, unless it has come to something meanwhile."""
-        future, task = self._flying[key]
-        if future.status == "pending":
-            del self._flying[key], self._sent[key]
-            future.release()
-            self._feed.returned(task)
+        flight = self._flying[key]
+        if flight.future.status == "pending":
+            del self._flying[key]
+            flight.future.release()
+            self._feed.returned(flight.task)
 
     def release(self, news: News) -> None:
         """Let go of those tasks of which nothing more is expected."""
         for future in {*news.ended, *(arrival.future for arrival in news.arrivals)}:
             if future.key not in self._flying:
-                self._sent.pop(future.key, None)
                 future.release()
 
     def _fetch(self, futures: Iterable[Future]) -> None:
@@ -155,7 +161,7 @@ class Flights:
         if arrival.result is not None:
             return self._entries(key, arrival.result)
         if arrival.is_given_up:
-            self._feed.returned(self._flying.pop(key)[1])
+            self._feed.returned(self._flying.pop(key).task)
             return []
         return self._take_failure(arrival.future)
 
@@ -164,7 +170,7 @@ class Flights:
         if key not in self._flying:  # another driver's, or it was given up
             return []
         self._say_why_fresh(found.note)
-        task = self._flying[key][1]
+        task = self._flying[key].task
         ends = self._feed.ran(
             task,
             [
@@ -195,7 +201,7 @@ class Flights:
             return []
         if status == "cancelled":
             raise ResumableError(NO_SCHEDULER)
-        _, task = self._flying.pop(future.key)
+        task = self._flying.pop(future.key).task
         if status == "lost":
             self._feed.returned(task)
             return []

@@ -57,9 +57,9 @@ class Crew:
         self.running = set(threads)
         answering = self.running - self._cut_off.keys()
         behind = {name for name in answering if under_way.get(name, 0) > 2 * threads[name] + 2}
-        self._free = (answering - behind) or answering
+        free = (answering - behind) or answering
         self.slots = sum(threads[name] for name in answering)
-        self.free = {name: threads[name] for name in sorted(self._free)}
+        self.free = {name: threads[name] for name in sorted(free)}
         self._said = {
             name: unreachable(scheduler, name, trouble.said)
             for name, trouble in self._cut_off.items()
@@ -71,9 +71,9 @@ class Crew:
     @property
     def where(self) -> dict[str, Any]:
         """What to tell Dask where anybody may do it: nothing, where all is well."""
-        if not self._free or self._free == self.running:
+        if not self.free or self.free.keys() == self.running:
             return {}
-        return self.only(*sorted(self._free))
+        return self.only(*self.free)
 
     @staticmethod
     def only(*workers: str) -> dict[str, Any]:
@@ -82,12 +82,12 @@ class Crew:
 
     def has_lost_since(self, before: Crew) -> bool:
         """Say whether a worker does not answer that did before, while another one does."""
-        return bool(self._free and self._cut_off.keys() - before._cut_off.keys())
+        return bool(self.free and self._cut_off.keys() - before._cut_off.keys())
 
     @property
     def lasting_trouble(self) -> str:
         """What to say where no worker has answered for a while, though there are some."""
         troubles = self._cut_off.values()
-        if not self.running or self._free or not all(trouble.is_lasting for trouble in troubles):
+        if not self.running or self.free or not all(trouble.is_lasting for trouble in troubles):
             return ""
         return min(self._said.values())  # which may have become worth telling since

@@ -26,13 +26,12 @@ import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import util
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..inputs.profile import Profile
 from ..signals import signals_stay_here
-from .safe_worker import safe_children
+from .safe_worker import Spawn, safe_children, spawned_by
 
 _MOST_FILES = 64  # that a worker process is given
 _TITLE = b"dask worker (spawn_main)"  # instead of the driver's, whom others may look for
@@ -82,9 +81,8 @@ def workers_ahead(profile: Profile) -> Iterator[None]:
 @contextlib.contextmanager
 def taken_from_reserve() -> Iterator[None]:
     """Have `multiprocessing` take processes that are ready, as long as there are any."""
-    start = util.spawnv_passfds
 
-    def take(path: bytes, words: Sequence[Any], files: Sequence[int]) -> int:
+    def take(start: Spawn, path: bytes, words: Sequence[Any], files: Sequence[int]) -> int:
         if "--multiprocessing-fork" in words and len(files) <= _MOST_FILES:
             while _ready:
                 one = _ready.pop()
@@ -96,11 +94,8 @@ def taken_from_reserve() -> Iterator[None]:
                     return one.pid
         return start(path, words, files)
 
-    util.spawnv_passfds = take  # type: ignore[assignment]
-    try:
+    with spawned_by(take):
         yield
-    finally:
-        util.spawnv_passfds = start
 
 
 def _fork() -> _Ready:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import runpy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import util
 from typing import Any
 
 from ..safe_path import NO_DIRECTORY, leave_directory_to_the_end
+
+Spawn = Callable[[bytes, Sequence[Any], Sequence[int]], int]
+_Starter = Callable[[Spawn, bytes, Sequence[Any], Sequence[int]], int]
 
 
 def run_worker() -> None:
@@ -23,16 +27,25 @@ def run_worker() -> None:
 @contextlib.contextmanager
 def safe_children() -> Iterator[None]:
     """Have the processes that multiprocessing starts begin without that directory, too."""
-    spawn = util.spawnv_passfds
 
-    def safely(path: bytes, words: Sequence[Any], passfds: Sequence[int]) -> int:
+    def safely(spawn: Spawn, path: bytes, words: Sequence[Any], files: Sequence[int]) -> int:
         safe = [*words]
         if "-c" in safe:
             code = safe.index("-c") + 1
             safe[code] = NO_DIRECTORY + safe[code]
-        return spawn(path, safe, passfds)
+        return spawn(path, safe, files)
 
-    util.spawnv_passfds = safely  # type: ignore[assignment]
+    with spawned_by(safely):
+        yield
+
+
+@contextlib.contextmanager
+def spawned_by(
+    start: Callable[[Spawn, bytes, Sequence[Any], Sequence[int]], int],
+) -> Iterator[None]:
+    """Have multiprocessing start processes by something that is given how it does so itself."""
+    spawn = util.spawnv_passfds
+    util.spawnv_passfds = functools.partial(start, spawn)
     try:
         yield
     finally:

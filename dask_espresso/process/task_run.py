@@ -74,13 +74,7 @@ class TaskResults:
             (place, status, b"".join(record), elapsed_time)
             for place, status, record, elapsed_time in self.results
         ]
-        return {
-            "results": results,
-            "note": self.note,
-            "is_all": self.is_all,
-            "not_run": [*self.not_run],
-            "held": [*self.held],
-        }
+        return {**vars(self), "results": results}
 
     @property
     def nbytes(self) -> int:
@@ -194,8 +188,9 @@ class TaskRun:
     def _run(self, place: int) -> None:
         """Run one of them, unless no more is to be started."""
         try:
-            if self._is_begun(place) and (result := self._result_of(self._orders[place])):
-                self._keep((place, *result))
+            if self._is_begun(place):
+                order = self._orders[place]
+                self._keep((place, *_simulated(self._simulator, self._workload, order)))
         except Exception as error:
             self._is_over, self._error = True, error
         finally:
@@ -211,18 +206,16 @@ class TaskRun:
         with self._lock:
             if self._ends_here() or place not in self._waiting:
                 return False
+            if not has_time_for(self._orders[place].needs, self._workload.walltime):
+                self._is_over = self._is_out_of_time = True
+                self._news.set()
+                return False
             self._waiting.discard(place)
             return True
 
     def _ends_here(self) -> bool:
         longest = _LONGEST_HELD if self._large else LONGEST_TASK
         return self._is_over or time.monotonic() - self._started > longest
-
-    def _result_of(self, order: Order) -> tuple[int, Record, float] | None:
-        if not has_time_for(order.needs, self._workload.walltime):
-            self._is_over = self._is_out_of_time = True
-            return None
-        return _simulated(self._simulator, self._workload, order)
 
     def _keep(self, result: _Ran) -> None:
         is_large = size_of(result[2]) >= LARGE_RECORD

@@ -6,11 +6,10 @@ import contextlib
 import functools
 import io
 import json
-import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import h5py
 import numpy as np
@@ -31,6 +30,7 @@ from .seal import check_seal, seal_of
 from .table import OUTCOME_FIELDS, Table
 from .variables import write_columns
 
+_T = TypeVar("_T")
 # in the first, other programs found zeros and empty texts where nothing was; in the second, rows of
 # several lengths stood one behind the other
 FORMAT = 3
@@ -258,44 +258,42 @@ def _check_format(path: Path, version: Any, source: Any) -> None:
 def write_hdf5(
     path: Path,
     table: Table,
-    study: dict[str, Any],
-    script_hash: str,
-    code_hash: str = "",
-    versions: dict[str, dict[str, str]] | None = None,
-    provenance: Provenance | None = None,
+    *described: Any,
     may_replace: Callable[[], bool] | None = None,
-) -> int:
+) -> None:
     """Replace the HDF5 file by one with what a table holds, at once and as a whole.
 
     Parameters
     ----------
     path : Path
         The file.
-    table : Table
-        All outcomes that it is to hold.
-    study, script_hash, code_hash, versions, provenance
-        As in :class:`~dask_espresso.store.contents.StoreContents`.
+    table, *described
+        As of :func:`write_content`.
     may_replace : callable, optional
         Asked at the last moment.
-
-    Returns
-    -------
-    int
-        The new file's number, see :func:`~dask_espresso.files.file_number`.
 
     Raises
     ------
     OSError
         If it cannot be written, or may not be replaced; the old file is then untouched.
     """
+    close_file(replace_hdf5(path, lambda s: write_content(s, table, *described), may_replace)[0])
+
+
+def replace_hdf5(
+    path: Path, write: Callable[[BinaryIO], _T], may_replace: Callable[[], bool] | None
+) -> tuple[int, _T]:
+    """Replace the HDF5 file by what something writes, sealed.
+
+    Returns
+    -------
+    (int, object)
+        Descriptor of the new file, which the caller closes, and what `write` gave.
+    """
     image = io.BytesIO()  # in memory, since HDF5 crashes on a full disk
-    write_content(image, table, study, script_hash, code_hash, versions, provenance)
+    written = write(image)
     parts = [image.getbuffer()]
-    fd = replace_file(path, [*parts, seal_of(parts)], may_replace=may_replace)
-    try:
-        return os.fstat(fd).st_ino
-    finally:
-        close_file(fd)
+    return replace_file(path, [*parts, seal_of(parts)], may_replace), written
 
 
 def write_content(
@@ -307,7 +305,17 @@ def write_content(
     versions: dict[str, dict[str, str]] | None = None,
     provenance: Provenance | None = None,
 ) -> None:
-    """Write what :func:`write_hdf5` does into a stream; the seal is left out."""
+    """Write what a table holds as an HDF5 file, without its seal.
+
+    Parameters
+    ----------
+    stream : file object
+        Where to.
+    table : Table
+        All outcomes that it is to hold.
+    study, script_hash, code_hash, versions, provenance
+        As in :class:`~dask_espresso.store.contents.StoreContents`.
+    """
     with h5py.File(stream, "w", track_order=True) as file:
         _write_attributes(file, study, script_hash)
         file.attrs["code_hash"] = code_hash

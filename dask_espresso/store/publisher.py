@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DaskEspressoError, ResumableError
-from ..files import close_file, describe_error, replace_file
+from ..files import close_file, describe_error
 from .beside import Publication
+from .hdf5 import replace_hdf5
 from .provenance import of_versions
 from .publishing import Edition
-from .seal import seal_of
 
 if TYPE_CHECKING:
     from ..inputs.simulations import Simulations
@@ -144,10 +143,12 @@ class Publisher:
 
     def _replace(self, forgotten: Collection[str] = ()) -> int:
         """Replace the file; give its number of rows."""
-        edition, image = self._edition(), io.BytesIO()  # HDF5 crashes on a full disk
-        rows = edition.write(image, self._study, self._statuses, forgotten)
-        parts = [image.getbuffer()]
-        fd = replace_file(self._place.path, [*parts, seal_of(parts)], self._place.may_replace)
+        edition = self._edition()
+        fd, rows = replace_hdf5(
+            self._place.path,
+            lambda stream: edition.write(stream, self._study, self._statuses, forgotten),
+            self._place.may_replace,
+        )
         self._is_put(fd)
         return rows
 

@@ -11,7 +11,6 @@ import pytest
 from test_store import entries, taken_over
 
 from dask_espresso.errors import ResumableError
-from dask_espresso.inputs.study import load_study
 from dask_espresso.store import publisher
 from dask_espresso.store.journal import journal_path, read_journal
 from dask_espresso.store.reading import claim_path, read_store
@@ -21,19 +20,6 @@ from dask_espresso.store.store import open_store
 @pytest.fixture(autouse=True)
 def many(monkeypatch):
     monkeypatch.setattr(publisher, "_BESIDE", 0)
-
-
-@pytest.fixture
-def study(study_file, script):
-    script("", name="s.py")
-    return load_study(
-        study_file("""
-            name: test
-            engine: python
-            script: s.py
-            parameters: {x: {start: 1, stop: 200, step: 1}}
-        """)
-    )
 
 
 def process_of(store):

@@ -299,19 +299,6 @@ def test_it_holds_plain_types_only(mixed):
     assert kinds <= {h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING}
 
 
-@pytest.fixture
-def study(study_file, script):
-    script("", name="s.py")
-    return load_study(
-        study_file("""
-            name: test
-            engine: python
-            script: s.py
-            parameters: {x: {start: 1, stop: 200, step: 1}}
-        """)
-    )
-
-
 def entries(study, count, start=0):
     simulations = list(study.simulations())[start : start + count]
     outcomes = [
