@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import select
 import shutil
 import socket
@@ -215,7 +216,7 @@ class WarmSlot:
             }
             self.is_usable = False
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                socket.send_fds(self._connection, [json.dumps(request).encode()], pipes.theirs)
+                socket.send_fds(self._connection, [pickle.dumps(request, 4)], pipes.theirs)
             pipes.hand_over()
 
             def kill() -> None:

@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import stat
-import threading
+import sys
 from collections.abc import Iterator
 
 from . import supervisor
@@ -73,9 +73,11 @@ def _is_regular(fd: int) -> bool:
 
 
 def _threads() -> "Iterator[_Found]":
-    names: dict[int, str] = {t.native_id or 0: f" ({t.name})" for t in threading.enumerate()}
-    for task in os.listdir("/proc/self/task"):
-        yield f"thread {task}", f"starts a thread{names.get(int(task), '')}", ""
+    threading = sys.modules.get("threading")
+    named = threading.enumerate() if threading else ()
+    names = {thread.native_id or 0: f" ({thread.name})" for thread in named}
+    for task in set(map(int, os.listdir("/proc/self/task"))) - {os.getpid()}:
+        yield f"thread {task}", f"starts a thread{names.get(task, '')}", ""
 
 
 def _processes() -> "Iterator[_Found]":

@@ -23,6 +23,7 @@ _AT_START = frozenset(sys.modules)  # what a fresh interpreter has before it run
 if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
     del sys.path[0]  # this file's own directory: its modules are not for everybody
 
+import _signal  # noqa: E402
 import contextlib  # noqa: E402
 import gc  # noqa: E402
 import json  # noqa: E402
@@ -156,7 +157,7 @@ class _Server:
         self._engine = engine
         self._mark = mark
         self._handlers = {
-            number: signal.SIG_DFL if (handler := signal.getsignal(number)) is None else handler
+            number: _signal.SIG_DFL if (handler := _signal.getsignal(number)) is None else handler
             for number in (signal.SIGCHLD, *supervisor.TO_ALL)
         }
         self._wakeup, self._wakeup_write = supervisor.become_supervisor()

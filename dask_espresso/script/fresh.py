@@ -13,7 +13,6 @@ import io
 import os
 import signal
 import sys
-import threading
 import traceback
 
 from .shelf import Shelf
@@ -28,13 +27,6 @@ _LIBC = ctypes.CDLL(None)
 def flush_c() -> None:
     """Write out what compiled code has printed."""
     _LIBC.fflush(None)
-
-
-def move_environment(there: str, here: str) -> None:
-    """Have variables mean this process's own directory, as PWD does that a shell has set."""
-    for name, value in os.environ.items():
-        if there in value:
-            os.environ[name] = value.replace(there, here)
 
 
 def become_fresh(environment: dict[str, str | None], shelf: Shelf) -> None:
@@ -52,25 +44,26 @@ def become_fresh(environment: dict[str, str | None], shelf: Shelf) -> None:
         tempfile.tempdir = None
 
 
-def end(status: int, modules: frozenset[str]) -> NoReturn:
+def end(status: int, shelf: Shelf) -> NoReturn:
     """End this process as Python ends, but for what belongs to the server: MPI, above all.
 
     Parameters
     ----------
     status : int
         Exit code, or minus the number of the signal to die of.
-    modules : frozenset of str
-        Those that were there before the script ran.
+    shelf : Shelf
+        Has the engine's modules, and knows which there were before the script ran.
     """
     try:
-        threading._shutdown()  # type: ignore[attr-defined]  # waits for all but daemons
+        if threading := shelf.find("threading"):
+            threading._shutdown()  # waits for all but daemons
         atexit._run_exitfuncs()
     except BaseException:
         traceback.print_exc()
     _flush_files()
     # whoever else has something to do at the end does it when nobody holds it any more
     sys.modules.pop("__main__", None)
-    for name in set(sys.modules) - modules:
+    for name in shelf.added():
         del sys.modules[name]
     gc.collect()
     for stream in (sys.stdout, sys.stderr):

@@ -93,6 +93,12 @@ class Script:
         self._shelf = shelf
         self._directory = directory
         self._code: types.CodeType | None = None
+        self._names = {
+            "__file__": path,
+            "__loader__": importlib.machinery.SourceFileLoader("__main__", path),
+            "__builtins__": builtins,
+            "__cached__": None,
+        }
         self.refusal = ""
         if hidden:
             self.refusal = f"{hidden} beside the script has the name of a module that is imported"
@@ -107,9 +113,7 @@ class Script:
 
     def run(self, arguments: list[str]) -> NoReturn:
         """Run the script as a fresh interpreter would, and end this process as that would."""
-        modules = self._shelf.names()
-        status = self._execute(arguments)
-        end(status, modules)
+        end(self._execute(arguments), self._shelf)
 
     def _execute(self, arguments: list[str]) -> int:
         """Run the script; give the exit code, or minus the number of a signal."""
@@ -133,9 +137,7 @@ class Script:
         """Make the module ``__main__`` that the script is; give its names."""
         self._server = sys.modules["__main__"]  # which is still needed
         main = sys.modules["__main__"] = types.ModuleType("__main__")
-        main.__file__ = self._path
-        main.__loader__ = importlib.machinery.SourceFileLoader("__main__", self._path)
-        main.__dict__.update(__builtins__=builtins, __cached__=None, __annotations__={})
+        main.__dict__.update(self._names, __annotations__={})
         sys.argv[:] = [self._path, *arguments]
         if HAS_SCRIPT_PATH:
             sys.path.insert(0, self._directory)

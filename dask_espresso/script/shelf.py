@@ -8,6 +8,7 @@ the standard library alone, on Python 3.9 and newer.
 import contextlib
 import importlib
 import importlib.machinery
+import itertools
 import sys
 from typing import Any, Dict, List, Tuple
 
@@ -66,6 +67,17 @@ class Shelf:
     def names(self) -> "frozenset[str]":
         """Name all modules that have been imported, in sight or not."""
         return frozenset((*sys.modules, *self._step_of))
+
+    def take_note(self) -> None:
+        """Take note of which modules there are, for :meth:`added`."""
+        self._before = self.names()
+        self._last = next(reversed(sys.modules))
+
+    def added(self) -> List[str]:
+        """Name the modules that have been imported since."""
+        # new ones stand last: a look at all would have a forked process copy the pages they are in
+        names = itertools.takewhile(lambda name: name != self._last, reversed(sys.modules))
+        return [name for name in names if name not in self._before]
 
     # ---- what Python's import system asks for
 

@@ -5,17 +5,20 @@ Runs in the engine's own interpreter: with the standard library alone, on Python
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import ctypes
+import gc
 import json
 import os
+import pickle
 import signal
 import socket
-import subprocess
+import struct
 import traceback
 
 from . import supervisor
-from .fresh import become_fresh, move_environment
+from .fresh import become_fresh
 from .result_pipe import RESULT, pipe_number
 from .scripts import Script, Scripts
 from .shelf import Shelf
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_MESSAGE = 1 << 17  # bytes
+_FDS = struct.Struct("4i")  # standard input, output, error, and the pipe for the result
+_ROOM = socket.CMSG_SPACE(_FDS.size)
 
 
 class Mark:
@@ -58,7 +63,8 @@ class Slot:
     mark : Mark
         Of this process.
     handlers : dict
-        What a simulation does at the signals that this process treats in its own way.
+        What a simulation does at the signals that this process treats in its own way, as
+        ``_signal`` has it.
     scratch : str
         The server's directory.
     shelf : Shelf
@@ -71,29 +77,34 @@ class Slot:
         self,
         connection: socket.socket,
         mark: Mark,
-        handlers: dict[signal.Signals, Any],
+        handlers: dict[int, Any],
         scratch: str,
         shelf: Shelf,
         scripts: Scripts,
     ) -> None:
         self._connection = connection
         self._scratch = scratch
+        # such as PWD, which a shell has set
+        self._of_scratch = {name: text for name, text in os.environ.items() if scratch in text}
         self._mark = mark
         self._handlers = handlers
         self._shelf = shelf
         self._scripts = scripts
         self._wakeup, self._wakeup_write = supervisor.become_supervisor()
+        self._die_with_slot = supervisor.prepared_prctl(supervisor.PR_SET_PDEATHSIG, signal.SIGKILL)
 
     def serve(self, mark: str) -> None:
         """Run what the worker asks for, until it wants nothing more."""
         self._mark.set(mark)
+        self._shelf.take_note()
         self._say({})
         while True:
-            message, fds, _, _ = socket.recv_fds(self._connection, MAX_MESSAGE, 4)
+            message, ancillary, _, _ = self._connection.recvmsg(MAX_MESSAGE, _ROOM)
             if not message:
                 return
+            fds = list(_FDS.unpack(ancillary[0][2])) if ancillary else []
             with contextlib.suppress(BrokenPipeError):  # the worker is gone: the next message is ""
-                self._serve(json.loads(message), fds)
+                self._serve(pickle.loads(message), fds)
 
     def _serve(self, request: dict[str, Any], fds: list[int]) -> None:
         """Run one simulation, and say what became of it."""
@@ -124,7 +135,7 @@ class Slot:
                 self._connection.recv(1)  # the worker has looked at it, or is gone
         finally:
             if not is_clean:
-                subprocess.run(["rm", "-rf", "--", scratch], check=False)
+                os.waitpid(os.posix_spawnp("rm", ["rm", "-rf", "--", scratch], os.environ), 0)
                 self._say({})
 
     def _say(self, message: dict[str, Any]) -> None:
@@ -133,12 +144,13 @@ class Slot:
     def _start(self, request: dict[str, Any], script: Script, fds: list[int]) -> int:
         """Fork the simulation, in a session of its own; give its process id."""
         slot = os.getpid()
+        gc.freeze()  # what is there already needs no look at the end
         child = os.fork()
         if child:
             return child
         try:
             os.setsid()
-            supervisor.prctl(supervisor.PR_SET_PDEATHSIG, signal.SIGKILL)
+            self._die_with_slot()
             if os.getppid() != slot:
                 os._exit(1)
             self._connection.close()
@@ -148,18 +160,22 @@ class Slot:
             self._mark.set(request["mark"])
             self._restore_signals()
             result = {RESULT: f"{fds[3]}:{pipe_number(fds[3])}"}
-            move_environment(self._scratch, request["scratch"])
-            become_fresh({**request["environment"], **result}, self._shelf)
+            become_fresh({**self._moved(request), **request["environment"], **result}, self._shelf)
             script.run(request["arguments"])
         except BaseException:  # a fault of this module
             traceback.print_exc()
         finally:
             os._exit(70)
 
+    def _moved(self, request: dict[str, Any]) -> dict[str, str]:
+        """Have variables mean the simulation's directory that mean the server's."""
+        here = request["scratch"]
+        return {n: text.replace(self._scratch, here) for n, text in self._of_scratch.items()}
+
     def _restore_signals(self) -> None:
         signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+            _signal.signal(number, handler)  # without making names of numbers, in each child
 
 
 def _close(fds: list[int]) -> None:

@@ -26,6 +26,7 @@ that of the request means that the worker is gone. Needs the standard library on
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import select
@@ -35,7 +36,7 @@ import time
 
 TYPE_CHECKING = False  # typing costs as much to import as all of these but json
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 TERMINATE_GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 _DAY = 86400.0  # seconds; poll() takes no more than 24 of these
@@ -102,11 +103,15 @@ def become_supervisor() -> tuple[int, int]:
     for end in (wakeup, wakeup_write):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wakeup_write)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGCHLD, _nothing)
     for number in TO_ALL:
         signal.signal(number, signal.SIG_IGN)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     return wakeup, wakeup_write
+
+
+def _nothing(*_: object) -> None:
+    """Do nothing at a signal, which yet wakes up whoever waits."""
 
 
 def not_started(error: OSError) -> dict[str, Any]:
@@ -185,7 +190,16 @@ def watch(child: int, worker: int, wakeup: int, time_limit: float | None) -> dic
     poll.register(wakeup, select.POLLIN)
     timed_out = False
     kill_at = None
+    now = start_time
     while True:
+        next_event = kill_at if kill_at is not None else deadline
+        timeout = None if next_event is None else 1000 * min(max(0.05, next_event - now), _DAY)
+        for fd, _ in poll.poll(timeout):
+            if fd == wakeup:
+                os.read(wakeup, 1 << 12)
+            elif not os.read(worker, 1):
+                _signal_group(child, signal.SIGKILL)
+                poll.unregister(worker)
         pid, status, usage = os.wait4(child, os.WNOHANG)
         now = time.monotonic()
         if pid == child:
@@ -203,14 +217,6 @@ def watch(child: int, worker: int, wakeup: int, time_limit: float | None) -> dic
             timed_out = True
             kill_at = now + TERMINATE_GRACE
             _signal_group(child, signal.SIGTERM)
-        next_event = kill_at if kill_at is not None else deadline
-        timeout = None if next_event is None else 1000 * min(max(0.05, next_event - now), _DAY)
-        for fd, _ in poll.poll(timeout):
-            if fd == wakeup:
-                os.read(wakeup, 1 << 12)
-            elif not os.read(worker, 1):
-                _signal_group(child, signal.SIGKILL)
-                poll.unregister(worker)
 
 
 def save_input(fd: int, path: str) -> None:
@@ -226,9 +232,9 @@ def save_input(fd: int, path: str) -> None:
     os.close(nothing)
 
 
-def _scratch(path: str) -> list[str]:
+def _scratch(path: str) -> tuple[str, str, str]:
     """Name a simulation's directory, the place in it to run in, and the one for temporary files."""
-    return [path, os.path.join(path, "run"), os.path.join(path, "tmp")]
+    return path, f"{path}/run", f"{path}/tmp"
 
 
 def make_scratch(path: str) -> None:
@@ -310,22 +316,18 @@ def children() -> list[int]:
 
 def prctl(option: int, value: int) -> None:
     """Tell the Linux kernel how to treat this process."""
-    if sys.platform.startswith("linux"):
-        _kernel()(option, value, 0, 0, 0)
+    prepared_prctl(option, value)()
 
 
-_known: list[Any] = []
+def prepared_prctl(option: int, value: int) -> Callable[[], object]:
+    """Give what tells it so when it is called, in a process that has better things to do."""
+    if not sys.platform.startswith("linux"):
+        return _nothing
+    import ctypes
 
-
-def _kernel() -> Any:
-    """Give the function `prctl`, which is looked up once: forked processes find it there."""
-    if not _known:
-        import ctypes
-
-        function = ctypes.CDLL(None).prctl
-        function.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
-        _known.append(function)
-    return _known[0]
+    function = ctypes.CDLL(None).prctl
+    function.argtypes = [ctypes.c_int, ctypes.c_ulong]
+    return functools.partial(function, option, value)
 
 
 def _say(fd: int, said: dict[str, Any]) -> None:
