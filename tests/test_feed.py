@@ -300,7 +300,7 @@ def test_tasks_shrink_towards_the_end(workers, elapsed_time):
     assert sizes[-1] == 1
 
 
-@pytest.mark.parametrize("elapsed_time", [1e-6, 0.01, 0.2, 1.0, 9.9, 60.0, 1e3])
+@pytest.mark.parametrize("elapsed_time", [2e-3, 0.01, 0.2, 1.0, 9.9, 60.0, 1e3])
 @pytest.mark.parametrize("workers", WORKERS.values(), ids=WORKERS)
 def test_little_more_is_out_than_is_run(workers, elapsed_time):
     feed, slots = feed_of(10**6), sum(workers.values())
@@ -326,14 +326,14 @@ def test_the_more_workers_the_rarer_tasks_and_messages(n_workers, slots):
         run_all(feed, task, 1.0)
     flying = [*feed.next_tasks(workers)]
     n_tasks = n_ran = 0
-    for task in flying:  # until as many have come back as run in ten seconds
-        if n_ran >= 10 * slots * n_workers:
+    for task in flying:  # until as many have come back as run in three seconds
+        if n_ran >= 3 * slots * n_workers:
             break
         n_ran += len(task.orders)
         n_tasks += 1
         run_all(feed, task, 1.0)
         flying += feed.next_tasks(workers)
-    assert 3e-3 * n_tasks <= max(0.25 * 10, 3e-3 * 10 * slots * n_workers * 1.1)
+    assert 3e-3 * n_tasks <= max(0.25 * 3, 3e-3 * 3 * slots * n_workers * 1.1)
     assert all(0.25 <= task.pace <= 1.0 for task in flying)
     if n_workers == 1000:
         assert n_tasks <= 0.25 * n_ran

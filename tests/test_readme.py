@@ -121,17 +121,25 @@ STUDY = """
 """
 
 
+@pytest.fixture(scope="module")
+def run_already(tmp_path_factory, workers):
+    """Give a directory in which the study was run; it is copied for each who has it."""
+    there = tmp_path_factory.mktemp("surroundings")
+    (there / "my_study").mkdir()
+    (there / "my_study/simulation.py").write_text(textwrap.dedent(SCRIPT))
+    (there / "study.yaml").write_text(textwrap.dedent(STUDY))
+    run_study(there / "study.yaml", workers, there / "my_study.h5")
+    shutil.copy(there / "my_study.h5", there / "lj_pressure_lammps.h5")
+    (there / "pypresso").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (there / "pypresso").chmod(0o755)
+    return there
+
+
 @pytest.fixture
-def surroundings(tmp_path, monkeypatch, workers):
+def surroundings(tmp_path, monkeypatch, run_already):
     """Have what the programs of the pages find: a script, a store, and a pypresso."""
+    shutil.copytree(run_already, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my_study").mkdir()
-    (tmp_path / "my_study/simulation.py").write_text(textwrap.dedent(SCRIPT))
-    (tmp_path / "study.yaml").write_text(textwrap.dedent(STUDY))
-    run_study("study.yaml", workers, "my_study.h5")
-    shutil.copy("my_study.h5", "lj_pressure_lammps.h5")
-    (tmp_path / "pypresso").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    (tmp_path / "pypresso").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
 
