@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..engines import DEFAULT_LAUNCHER, Engine, engine_command
@@ -67,7 +68,7 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
         kept[name] = _expanded(name, value, base)
     directory = engine.directory or os.getcwd()  # noqa: PTH109
     for name in kept:
-        if name.endswith("PATH"):
+        if _has_paths(name):
             kept[name] = _absolute_entries(name, kept[name], directory)
     if _NEEDS_MPI_OF_WHEEL & {engine.module, *engine.preload}:
         kept |= _library_path_of_wheels(engine_command(engine)[0], kept)
@@ -75,6 +76,25 @@ def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None
         [str(SCRIPT / "for_scripts"), *_foreign_python_path(kept.get("PYTHONPATH", ""))]
     )
     return kept
+
+
+def of_any_directory(engine: Engine) -> Engine:
+    """Give an engine that is the same for studies of all directories, if no path is relative.
+
+    So they share what was found of it, and its warm process.
+    """
+    return replace(engine, directory="") if _are_absolute(engine.environment) else engine
+
+
+def _are_absolute(variables: Iterable[tuple[str, str]]) -> bool:
+    """Say whether no list of paths, here and in some variables, has an entry that is relative."""
+    lists = {name: text for name, text in (*os.environ.items(), *variables) if _has_paths(name)}
+    entries = [entry for text in lists.values() if text for entry in text.split(os.pathsep)]
+    return all(entry.startswith(os.sep) for entry in entries)
+
+
+def _has_paths(name: str) -> bool:
+    return name.endswith("PATH")
 
 
 def _library_path_of_wheels(program: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ..outcome import Outcome, Status
 from ..values import named, not_finite, storable
 from .code import CodeFiles
 from .curves import unfold
+from .environment import of_any_directory
 from .machine import host_name
 from .memo import Memo
 from .order import Order, Workload
@@ -49,13 +50,13 @@ class Simulator:
 
     def probe(self, engine: Engine) -> Probe:
         """Say whether an engine works here, its version, and how it is started."""
-        return self._probes(engine)
+        return self._probes(of_any_directory(engine))
 
     def why_fresh(self, workload: Workload) -> str:
         """Say why each simulation is a fresh process although it might be forked, or nothing."""
         if not workload.engine.may_fork:
             return ""
-        warm_start = self.runner.warm_start(workload.engine)
+        warm_start = self.runner.warm_start(of_any_directory(workload.engine))
         return warm_start.reason(workload.script, workload.code_hash)
 
     def simulate(
@@ -81,11 +82,12 @@ class Simulator:
         outcome = order.outcome(workload)
         outcome.host = host_name()
         outcome.job_id = next(filter(None, map(os.environ.get, _JOB_ID_VARIABLES)), "")
-        self.probe(workload.engine)  # which says whether it is forked
+        engine = of_any_directory(workload.engine)
+        self._probes(engine)  # which says whether it is forked
         outcome.started = time.time()
         self._code.check(workload)
         report = self.runner.run(
-            workload.engine,
+            engine,
             workload.script,
             order.script_parameters,
             time_limit=workload.time_limit,
@@ -94,7 +96,7 @@ class Simulator:
             given=functools.partial(order.given, workload.call),
         )
         # not before: one that did not start for once may do so now
-        outcome.engine_version = self.probe(workload.engine).version
+        outcome.engine_version = self._probes(engine).version
         _describe(outcome, workload, order, report)
         order.finish(outcome)
         return outcome
