@@ -20,9 +20,9 @@ run: $(VENV)/ready            ## the LAMMPS study on this machine, its table and
 	$(BIN)/dask-espresso show lj_pressure_lammps.h5
 	$(BIN)/dask-espresso plot lj_pressure_lammps.h5 -o lj_pressure_lammps.png
 
-# Six at a time: they mostly wait.
+# Four at a time: some wait. More of them cost more than they gain, as each has all tests to collect.
 test: $(VENV)/ready           ## the test suite but for test-slow; with PYPRESSO=… also on a real ESPResSo
-	$(BIN)/python -m pytest -m "not slow" -n 6 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/ready      ## processes that die, hostile input, the tutorial: some minutes
 	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal

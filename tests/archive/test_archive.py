@@ -61,7 +61,7 @@ def dask_espresso(*words, status=0):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, workers):
     """A store of a script with modules in a package beside it, and in a folder above."""
     top = tmp_path_factory.mktemp("made")
     here = top / "run"
@@ -73,7 +73,7 @@ def made(tmp_path_factory):
     (top / "lib" / "far.py").write_text("NAME = 'far \\u00fc'\n")
     (here / "study.yaml").write_text(textwrap.dedent(STUDY))
     (here / "profile.yaml").write_text(
-        "cluster: local\nengines: {python: {environment: {MY_TOKEN: hunter2}}}\n"
+        f"cluster: {workers.cluster}\nengines: {{python: {{environment: {{MY_TOKEN: hunter2}}}}}}\n"
     )
     before = Path.cwd()
     os.chdir(here)
@@ -409,7 +409,7 @@ def test_a_store_of_before_says_what_to_do_and_takes_the_code_of_its_study(here)
     assert "is not of the version" in " ".join(said.split())
 
 
-def test_any_program_and_the_files_that_it_names_run_again(tmp_path, monkeypatch):
+def test_any_program_and_the_files_that_it_names_run_again(tmp_path, monkeypatch, workers):
     monkeypatch.chdir(tmp_path)
     program = tmp_path / "double.sh"
     program.write_text('#!/bin/sh\necho "E = $(cat "$1")$2"\n')
@@ -419,7 +419,7 @@ def test_any_program_and_the_files_that_it_names_run_again(tmp_path, monkeypatch
         "name: p\nprogram: [./double.sh, in.txt]\narguments: ['{x}']\nparameters: {x: [1, 2]}\n"
         "collect: {log: 'E = (?P<E>.+)'}\n"
     )
-    dask_espresso("run", "study.yaml")
+    dask_espresso("run", "study.yaml", "--profile", workers.path)
     dask_espresso("archive", "p.h5", "-o", "p.zip")
     program.unlink()
     (tmp_path / "in.txt").unlink()
@@ -429,7 +429,7 @@ def test_any_program_and_the_files_that_it_names_run_again(tmp_path, monkeypatch
     assert "double.sh  SHA-256" in said
 
 
-def test_each_version_runs_with_the_files_that_its_command_named(tmp_path, monkeypatch):
+def test_each_version_runs_with_the_files_that_its_command_named(tmp_path, monkeypatch, workers):
     monkeypatch.chdir(tmp_path)
     program = tmp_path / "join.sh"
     program.write_text('#!/bin/sh\necho "E = $(cat "$1")$(cat "$2")$3"\n')
@@ -444,7 +444,8 @@ def test_each_version_runs_with_the_files_that_its_command_named(tmp_path, monke
     for x, seven in (("1", "7"), ("1, 2", "6")):
         Path("a/in.txt").write_text(seven)
         Path("study.yaml").write_text(study % x)
-        dask_espresso("run", "study.yaml", "--changed-script", "keep")
+        run = "run", "study.yaml", "--profile", workers.path
+        dask_espresso(*run, "--changed-script", "keep")
     results = {name: outcome.result["E"] for name, outcome in read_store("p.h5").outcomes.items()}
     assert sorted(results.values()) == [682, 781]
     dask_espresso("archive", "p.h5", "-o", "p.zip")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import qmc
 
 from dask_espresso.errors import InputError
 from dask_espresso.identity import canonical_json, simulation_id
@@ -399,6 +398,8 @@ def test_growth_keeps_the_points_that_are_there(method, is_kept):
 
 def test_sobol_points_are_those_of_scipy_with_bits_turned():
     columns = columns_of(sample(num=4096, parameters={n: {"low": 0, "high": 1} for n in "xyz"}))
+    from scipy.stats import qmc  # which takes long to import
+
     plain = qmc.Sobol(3, scramble=False).random(4096)
     for number, column in enumerate(columns.values()):
         found = (np.array(column[:]) * 2**30).astype(int) ^ (plain[:, number] * 2**30).astype(int)

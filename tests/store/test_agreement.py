@@ -9,7 +9,6 @@ import yaml
 
 from dask_espresso.driver import run_study
 from dask_espresso.errors import InputError
-from dask_espresso.inputs.profile import load_profile
 from dask_espresso.inputs.study import load_study
 from dask_espresso.outcome import Outcome
 from dask_espresso.record import pack
@@ -97,12 +96,12 @@ def test_stores_of_before_and_after_are_merged(study):
         assert merge_stores(order, Path(f"m{number}.h5")).count == 4
 
 
-def test_run_says_so(study):
+def test_run_says_so(study, workers):
     Path("s.py").write_text(
         "import dask_espresso\np = dask_espresso.get_data_from_stdin()\n"
         "dask_espresso.send_result({'y': p['gamma']})\n"
     )
-    run_study(study(ONE), load_profile(None), Path("s.h5"))
+    run_study(study(ONE), workers, Path("s.h5"))
     study(TWO)
     command = [sys.executable, "-m", "dask_espresso", "run", "study.yaml", "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -165,9 +165,9 @@ def test_values_combined_in_another_way(study, tmp_path):
     assert dry_run() == f"s.h5: {combined}\n"
 
 
-def test_a_run_without_a_terminal_says_so_and_goes_on(study, recorded):
+def test_a_run_without_a_terminal_says_so_and_goes_on(study, recorded, workers):
     study({**PARAMETERS, "x": [1]}, replicas=1)
-    said = invoke("run", "study.yaml")
+    said = invoke("run", "study.yaml", "--profile", workers.path)
     assert "7 recorded no longer match because `x` no longer takes 2, 3, 4" in said
     assert "s.h5: 1 done of 1" in said
     assert len(read_store(recorded).outcomes) == 8
@@ -181,7 +181,7 @@ def test_a_run_without_a_terminal_says_so_and_goes_on(study, recorded):
         (["--changed-script", "rerun"], "n", 2),
     ],
 )  # fmt: skip
-def test_a_run_on_a_terminal_asks(study, recorded, options, answer, status):
+def test_a_run_on_a_terminal_asks(study, recorded, workers, options, answer, status):
     study({**PARAMETERS, "x": [1]}, replicas=1)
     warned = b"7 recorded no longer match"
     if "rerun" in options:
@@ -190,7 +190,8 @@ def test_a_run_on_a_terminal_asks(study, recorded, options, answer, status):
         warned = b"7 results that are recorded run again, and are replaced"
     before = recorded.read_bytes()
     ours, theirs = os.openpty()
-    command = [sys.executable, "-c", ON_A_TERMINAL, "run", "study.yaml", *options]
+    run = ["run", "study.yaml", "--profile", str(workers.path), *options]
+    command = [sys.executable, "-c", ON_A_TERMINAL, *run]
     with os.fdopen(ours, "r+b", buffering=0) as terminal:
         process = subprocess.Popen(
             command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True
@@ -215,8 +216,9 @@ def test_a_run_on_a_terminal_asks(study, recorded, options, answer, status):
         assert not list(recorded.parent.glob("*.journal"))
 
 
-def test_a_run_in_the_background_of_a_terminal_does_not_ask(monkeypatch, study, recorded):
+def test_a_run_in_the_background_of_a_terminal_does_not_ask(study, recorded, workers):
     study({**PARAMETERS, "x": [1]}, replicas=1)
+    run = ["run", "study.yaml", "--profile", str(workers.path)]
     ours, theirs = os.openpty()
     with os.fdopen(ours, "r+b", buffering=0), os.fdopen(theirs, "r+b", buffering=0) as terminal:
         leader = subprocess.Popen(
@@ -225,7 +227,7 @@ def test_a_run_in_the_background_of_a_terminal_does_not_ask(monkeypatch, study, 
         )  # fmt: skip
         try:  # this process is in no group of that terminal
             process = subprocess.run(
-                [sys.executable, "-m", "dask_espresso", "run", "study.yaml"],
+                [sys.executable, "-m", "dask_espresso", *run],
                 stdin=terminal, stderr=terminal, stdout=subprocess.PIPE, text=True, timeout=300,
             )  # fmt: skip
         finally:
