@@ -21,7 +21,8 @@ from .until import Until, until_of
 
 _T = TypeVar("_T")
 _PIECE = 1 << 14  # points whose parameters are there at a time
-ID_TYPE = "S16"  # of ids in an array
+_ID_LENGTH = 16
+_ID_TYPE = f"S{_ID_LENGTH}"  # of ids in an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +193,15 @@ class Simulations:
     @functools.cached_property
     def id_array(self) -> np.ndarray[Any, Any]:
         """The ids in an array, as text of one length: a tenth of the memory of strings."""
-        return np.fromiter(self._hashed_ids(), ID_TYPE, self.count)
+        return np.fromiter(self._hashed_ids(), _ID_TYPE, self.count)
 
     def places_of(self, ids: Collection[str]) -> Places:
         """Give the places of simulations by their ids, -1 for those that are not in the study."""
         if not self.count:
             return np.full(len(ids), -1)
-        there = np.fromiter(ids, ID_TYPE, len(ids))
+        # others are of no study; cut to that length they might be taken for some of it
+        whole = (one if len(one) == _ID_LENGTH and one.isascii() else "" for one in ids)
+        there = np.fromiter(whole, _ID_TYPE, len(ids))
         numbers, wanted = _numbers(self.id_array), _numbers(there)
         by_number = np.argsort(numbers)
         found = by_number[np.searchsorted(numbers, wanted, sorter=by_number) % self.count]

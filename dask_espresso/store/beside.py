@@ -25,7 +25,6 @@ import numpy as np
 
 from ..errors import DaskEspressoError, InputError, ResumableError
 from ..files import LARGE, Aside, write_all
-from ..inputs.simulations import ID_TYPE
 from ..inputs.stored_study import stored_study
 from ..safe_path import safe_code
 from .publishing import Edition
@@ -73,8 +72,10 @@ class Publication:
         self, edition: Edition, ids: Collection[str], n_records: int, is_change: bool
     ) -> None:
         self.edition, self.n_records, self.is_change = edition, n_records, is_change
-        order = dataclasses.asdict(edition) | {"path": str(edition.path), "count": len(ids)}
-        packed = np.fromiter(ids, ID_TYPE, len(ids)).tobytes()
+        size = max((len(name.encode()) for name in ids), default=1)  # of others' stores, any
+        packed = np.fromiter(map(str.encode, ids), f"S{size}", len(ids)).tobytes()
+        order = dataclasses.asdict(edition) | {"path": str(edition.path), "size": size}
+        order["count"] = self._n_wanted = len(ids)
         self.file = Aside(edition.path, flags=0)
         try:
             self._process = subprocess.Popen(
@@ -132,7 +133,10 @@ class Publication:
             raise OSError(found["errno"], found["strerror"])
         if "fault" in found:
             raise RuntimeError(found["fault"])
-        return int(found["rows"])
+        rows = int(found["rows"])
+        if rows != self._n_wanted:
+            raise RuntimeError(f"it has {rows} rows of {self._n_wanted}")
+        return rows
 
     def cancel(self) -> None:
         """End the process, if it has not ended yet, and remove what it was building."""
@@ -185,7 +189,7 @@ def main() -> None:
     """Build what standard input says, into the file whose descriptor is the argument."""
     os.nice(_NICE)
     order = json.loads(sys.stdin.buffer.readline())
-    packed = sys.stdin.buffer.read(order["count"] * np.dtype(ID_TYPE).itemsize)
+    packed = sys.stdin.buffer.read(order["count"] * order["size"])
     threading.Thread(target=_stay_with_driver, daemon=True).start()
     warnings = _Warnings()
     logging.getLogger("dask_espresso").addHandler(warnings)
@@ -206,9 +210,9 @@ def _answer(found: dict[str, Any], warnings: list[str]) -> None:
 
 def _built(order: dict[str, Any], packed: bytes, fd: int, warnings: list[str]) -> dict[str, Any]:
     edition = Edition(Path(order["path"]), order["end"], order["described"], order["provenance"])
-    ids = np.frombuffer(packed, ID_TYPE)
+    ids = np.frombuffer(packed, f"S{order['size']}")
     pieces = (ids[start : start + _PIECE] for start in range(0, len(ids), _PIECE))
-    wanted = (name for piece in pieces for name in piece.astype(str).tolist())
+    wanted = (name.decode() for piece in pieces for name in piece.tolist())
     study = stored_study(edition.described["study"])
     try:
         with _File(fd, "r+", closefd=False) as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .journal import Journal
     from .place import Place
     from .provenance import Provenance
+
+logger = logging.getLogger(__name__)
 
 _MIN_PUBLISH = 64  # records below which a running driver does not publish
 _BESIDE = 10_000  # rows from which on a process of its own builds the file: 0.3 s or more
@@ -65,11 +68,12 @@ class Publisher:
         self.n_published = self.n_unpublished = 0
         self.is_changed = False
         self._publication: Publication | None = None
+        self._not_before = 0  # so much is unpublished, after what was killed
 
     @property
     def should_publish(self) -> bool:
         """Whether enough is new: publishing then costs a constant share of the work."""
-        return self.n_unpublished >= max(_MIN_PUBLISH, self.n_published)
+        return self.n_unpublished >= max(_MIN_PUBLISH, self.n_published, self._not_before)
 
     def publish(self) -> None:
         """Put everything recorded into the file, unless it is there already.
@@ -93,6 +97,9 @@ class Publisher:
     def publish_beside(self) -> None:
         """Publish if enough is new; where it is much, begin it, or look whether that is over.
 
+        Where the process that builds the file was killed, that is said, and tried again later: the
+        journal holds everything.
+
         Raises
         ------
         ResumableError
@@ -102,7 +109,7 @@ class Publisher:
             if self._publication.is_over:
                 self._place.check()
                 with self._in_words():
-                    self._finish()
+                    self._finish_if_not_killed()
         elif self.should_publish and not self._is_large:
             self.publish()
         elif self.should_publish:
@@ -176,12 +183,23 @@ class Publisher:
         self._is_put(publication.file.fd)
         self._forget(publication.edition.end, rows, publication.n_records)
 
+    def _finish_if_not_killed(self) -> None:
+        try:
+            self._finish()
+        except ChildProcessError as error:
+            self._not_before = 2 * self.n_unpublished
+            logger.warning(
+                "%s: not published now: %s; %s holds everything, and it is tried again later",
+                self._place.path, error.strerror, self._journal.path,
+            )  # fmt: skip
+
     def _forget(self, end: int, rows: int, n_records: int) -> None:
         """Have the journal forget what is in the file."""
         self._place.check()  # not before it is there does the journal forget
         self._journal.forget(end, self._place.is_kept)
         self._place.check()
         self.n_published, self.n_unpublished = rows, self.n_unpublished - n_records
+        self._not_before = 0
 
     @contextlib.contextmanager
     def _in_words(self) -> Iterator[None]:

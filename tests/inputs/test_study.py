@@ -282,7 +282,8 @@ def test_ids_are_worked_out_once(monkeypatch):
     assert list(study.ids()) == wanted
     places = [0, 40_000, 17]
     assert study.places_of([wanted[at] for at in places]).tolist() == places
-    assert study.places_of(["0" * 16, wanted[3]]).tolist() == [-1, 3]
+    of_others = ["0" * 16, f"{wanted[3]}-as-of-others", wanted[3][:-1], "", "µ" * 16]
+    assert study.places_of([*of_others, wanted[3]]).tolist() == [-1] * 5 + [3]
 
 
 def test_replicas_have_different_seeds_and_points_have_equal_ones_by_chance():
