@@ -127,6 +127,7 @@ def estimates(n=2000, dof=7, factor=1.0, truth_sem=0.0, truth_dof=1e6):
         sems=factor * noisy(0.1, dof, n, random),
         dofs=dof * of_all,
         true_sems=0.1 * of_all,
+        true_dofs=199 * of_all,
         truths=1 + truth_sem * random.normal(size=n),  # as far as it is known
         truth_sems=noisy(truth_sem, truth_dof, n, random),
         truth_dofs=truth_dof * of_all,
@@ -159,11 +160,31 @@ def test_coverage_leaves_out_what_has_no_error():
     assert "coverage" not in counted(blank)
 
 
+def test_the_ratio_of_errors_has_an_error():
+    """That of estimates which scatter, and of true ones that come from the scatter of few means."""
+    random = np.random.default_rng(5)
+
+    def told():
+        sems = np.sqrt(random.chisquare(8, 100) / 8)
+        means = random.normal(size=100)
+        return [{"x": x, "x_sem": s, "x_dof": 8} for x, s in zip(means, sems, strict=True)]
+
+    def ratios(replicas):
+        parts = [Repetitions.of(told(), "x", Value(0.0, 0.0), replicas) for _ in range(3)]
+        found = counted(together(parts))
+        return found["error by the true one"], found["that one's error"]
+
+    for replicas, most in [(1, 1.1), (2, 1.4)]:  # of two, the scatter is in both, and its chance
+        ratio, its_error = np.transpose([ratios(replicas) for _ in range(300)])
+        assert 0.9 < np.mean(its_error) / np.std(ratio) < most
+
+
 def test_replicas_are_pooled_group_by_group():
     results = [{"x": x, "x_sem": None, "x_dof": None} for x in (1.0, 3.0, 5.0, 7.0, 99.0)]
     found = Repetitions.of(results, "x", Value(4.0, 0.5), replicas=2)
     assert found.means.tolist() == [2, 6]  # one is left over
     assert found.sems.tolist() == [1, 1]
+    assert found.true_dofs.tolist() == [4, 4]
     assert found.truth_sems.tolist() == [0.5, 0.5]
     assert found.true_sems[0] == pytest.approx(np.std([1, 3, 5, 7, 99], ddof=1) / 2**0.5)
 

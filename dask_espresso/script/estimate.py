@@ -77,7 +77,8 @@ def mean_error(samples: Any) -> Estimate:
     series. These are an eighth of it, and a sixteenth or a thirty-second where it is worth 100 or
     1000 independent samples and more: so long that little is missed of what is slow and small, and
     so few that the error is itself uncertain, as its degrees of freedom say. What windows miss all
-    the same is made up for by what shorter ones miss more.
+    the same is made up for by what shorter ones miss more: of a quick memory by twice as much, of a
+    slow one by less.
 
     Parameters
     ----------
@@ -98,8 +99,10 @@ def mean_error(samples: Any) -> Estimate:
     Notes
     -----
     Source: lugsail windows, which lean to the other side than others: D. Vats and J. M. Flegal,
-    Biometrika 109, 735 (2022), doi 10.1093/biomet/asab049; here with r = 3 and c = 1/2, and
-    Bartlett's window. Degrees of freedom are those of a window that is a fixed part of the series.
+    Biometrika 109, 735 (2022), doi 10.1093/biomet/asab049; here with r = 4 and c = 1/2, and
+    Bartlett's window, of whose density it is four fifths at least: a shorter window that sees a
+    part of a wave sees far too much. Degrees of freedom are those of a window that is a fixed part
+    of the series.
 
     Examples
     --------

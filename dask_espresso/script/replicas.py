@@ -7,7 +7,7 @@ import numpy as np
 from .estimate import Estimate, scaled
 
 _DOF = 7.0  # of an error that does not say: many come from about eight blocks
-_BY_CHANCE = 1.65  # sigmas by which the scatter is larger than it should be, in one of 20 cases
+_BY_CHANCE = 2.05  # sigmas by which the scatter is larger than it should be, in one of 50 cases
 _DOUBTFUL = 3.0  # the same: nothing but the scatter counts
 DIFFER = 4.0  # the same: they surely differ, as those that agree say in 1 of 30,000 points
 _ROUNDING = 1e-12  # of a mean: less is none
@@ -39,7 +39,7 @@ def pool_replicas(means: Any, errors: Any, dofs: Any = None) -> Estimate:
         The mean of the replicas' means, nan for R = 0. For R = 1 its error is the replica's own,
         otherwise what their own errors come to, ``sqrt(sum(errors**2)) / R``; or the scatter
         between the replicas, ``std(means) / sqrt(R)``, where it is larger than chance gives in one
-        of 20 cases. The scatter alone if an error is unknown; nan if all are equal then, which may
+        of 50 cases. The scatter alone if an error is unknown; nan if all are equal then, which may
         be chance. Its degrees of freedom are ``R - 1 + sum(dofs)``; or ``R - 1`` where only the
         scatter can be right, since an error is unknown, or since replicas differ by more than
         their own errors allow. That is a `reason`, too.
@@ -59,8 +59,8 @@ def pool_replicas(means: Any, errors: Any, dofs: Any = None) -> Estimate:
     itself uncertain by about ``1 / sqrt(2 (R - 1))``, 71 % for two. The own
     errors are far less noisy, but miss everything slower than one replica. So
     the scatter is taken where it surely says more. Where both are right it does
-    so in one of 20 points, which makes errors larger, root mean square, by 9 %
-    for R = 2, 5 % for 4, 3 % for 8.
+    so in one of 50 points, which makes errors larger, root mean square, by 6 %
+    for R = 2, 3 % for 4, 2 % for 8.
 
     Examples
     --------

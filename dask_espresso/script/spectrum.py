@@ -7,11 +7,13 @@ import numpy as np
 # How many windows fit into a series, by the effective samples that it is worth at least.
 _WINDOWS = ((1000.0, 32), (100.0, 16), (0.0, 8))
 _FIRST = 16  # as many, to see what it is worth
-_SHORT = 3  # by so much shorter are the windows that tell what windows miss
+# By so much shorter are the windows that tell what windows miss: 2 makes up for about as much as is
+# missed of a quick memory; 4 for more, since what is slow and small is missed too.
+_EVEN, _CAUTIOUS = 2, 4
 _MEMORIES = 10  # correlation times in a window by which these are estimated
 _OF_BARTLETT = 1.5  # degrees of freedom, of each window that fits
-_OF_LUGSAIL = 27 / 46
-_LEAST = 0.5  # of what Bartlett's window says
+_OF_LUGSAIL = 12 / 23  # of the cautious one: by 23 / 12, the integral of its squared weights
+_LEAST = 0.8  # of Bartlett's: a shorter window that sees a part of a wave sees far too much
 
 
 def density_of_error(series: Any) -> Tuple[float, float]:
@@ -28,13 +30,13 @@ def density_of_error(series: Any) -> Tuple[float, float]:
         The variance of the mean is the first by N.
     """
     window = window_of(series)
-    return _lugsail(series, window), _OF_LUGSAIL * len(series) / window
+    return _lugsail(series, window, _CAUTIOUS), _OF_LUGSAIL * len(series) / window
 
 
 def window_of(series: Any) -> int:
     """Give the length of windows that suits a series, by how much it remembers."""
     n_samples = len(series)
-    density = _lugsail(series, _part(n_samples, _FIRST))
+    density = _lugsail(series, _part(n_samples, _FIRST), _CAUTIOUS)
     n_eff = n_samples * float(np.var(series, ddof=1)) / density
     return _part(n_samples, next(count for least, count in _WINDOWS if n_eff >= least))
 
@@ -57,7 +59,7 @@ def density_of_memory(series: Any) -> float:
     longest = _part(len(series), _WINDOWS[-1][1])
     window = 1
     while True:
-        density = _lugsail(series, window)
+        density = _lugsail(series, window, _EVEN)
         if window >= _MEMORIES * density / (2 * variance) or 2 * window > longest:
             return density
         window *= 2
@@ -86,10 +88,10 @@ def _part(n_samples: int, count: int) -> int:
     return -(-n_samples // count)
 
 
-def _lugsail(series: Any, window: int) -> float:
-    """Give a density that is too large by about as much as Bartlett's is too small."""
+def _lugsail(series: Any, window: int, shorter: int) -> float:
+    """Give Bartlett's density, and what it misses by how much more shorter windows miss."""
     density = _bartlett(series, series, window)
-    short = max(1, round(window / _SHORT))
+    short = max(1, round(window / shorter))
     return max(2 * density - _bartlett(series, series, short), _LEAST * density)
 
 
