@@ -109,7 +109,7 @@ def mean_error(samples: Any) -> Estimate:
     >>> import numpy as np
     >>> found = mean_error(np.sin(np.arange(1000.0) ** 2))
     >>> round(found.sem, 3), found.reason
-    (0.018, '')
+    (0.019, '')
     >>> mean_error([1.0, 2.0, 3.0]).reason
     'there are 3 samples, but an error needs at least 20'
     """
