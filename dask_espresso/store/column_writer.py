@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -27,15 +27,12 @@ class ColumnWriter:
     ----------
     file : h5py.File
         Open for writing, and empty.
-    ids : list of str
-        The simulations' ids, which label the dimension.
-    names : collection of str
-        All names that columns will have; what else has to be there gives way to them.
+    datasets : Datasets
+        Makes them in that file.
     """
 
-    def __init__(self, file: h5py.File, ids: Sequence[str], names: Collection[str]) -> None:
-        self._file = file
-        self._datasets = Datasets(file, ids, names)
+    def __init__(self, file: h5py.File, datasets: Datasets) -> None:
+        self._file, self._datasets = file, datasets
         self._padded: list[Padded] = []
 
     def close(self) -> None:
@@ -137,6 +134,7 @@ class ColumnWriter:
         dataset.attrs["path"] = json.dumps(path)
         for key, value in (attributes or {}).items():
             dataset.attrs[key] = value
+        self._datasets.name_coordinates(name, dataset)
         if states is not None:
             group = self._file.require_group(STATES)
             group.create_dataset(name, data=states, **layout(states.shape, states.itemsize))

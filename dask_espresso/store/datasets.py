@@ -61,6 +61,8 @@ class Datasets:
 
     def __init__(self, file: h5py.File, ids: Sequence[str], names: Collection[str]) -> None:
         self._file, self._names = file, names
+        self._of_each: set[str] = set()  # which have one entry a simulation
+        self._coordinates: list[str] = []
         self._dimensions: dict[str, Any] = {}
         self._axes: dict[str, Any] = {}
         self.simulation = file.create_dataset(
@@ -81,12 +83,23 @@ class Datasets:
         """Write an array whose every axis has a dimension scale, as netCDF wants it."""
         options |= layout(data.shape, _TEXT_SIZE if data.dtype.kind == "O" else data.itemsize)
         dataset = self._file.create_dataset(name, data=data, **options)
+        if along[0] is self.simulation:
+            self._of_each.add(name)
         if data.ndim > len(along):  # complex numbers
             along = [*along, self.dimension("complex_part", 2)]
         for axis, scale in enumerate(along):
             if scale is not None:
                 dataset.dims[axis].attach_scale(scale)
         return dataset
+
+    def take_as_coordinates(self, names: Sequence[str]) -> None:
+        """Take these, as far as they have an entry a simulation, and the replica as coordinates."""
+        self._coordinates = [*(name for name in names if name in self._of_each), "replica"]
+
+    def name_coordinates(self, name: str, dataset: Any) -> None:
+        """Name the coordinates of an array, the way CF does, if they are taken and it is none."""
+        if self._coordinates and name in self._of_each and name not in self._coordinates:
+            dataset.attrs["coordinates"] = " ".join(self._coordinates)
 
     def dimensions_of(self, name: str, shape: Sequence[int], axes: Sequence[str]) -> list[Any]:
         """Give an array's dimensions: those of its axes, where these are there and as long."""

@@ -12,7 +12,8 @@ from ..inputs.axes import Axes, axes_of
 from ..outcome import ATTRIBUTES
 from .arrays import Values
 from .column_writer import ColumnWriter
-from .columns import ABSENT, DIMENSION, Path
+from .columns import ABSENT, Path
+from .datasets import Datasets
 from .index import CODED, write_codes, write_places
 from .names import ROLES, column_names, of_error
 from .silence import silent_names
@@ -24,7 +25,8 @@ def write_columns(file: h5py.File, table: Table, study: dict[str, Any]) -> None:
     axes = _axes(table, study)
     paths = {role: table.paths(role) for role in ROLES}
     names = column_names(paths)
-    writer = ColumnWriter(file, list(table.ids), set(names.values()))
+    datasets = Datasets(file, list(table.ids), set(names.values()))
+    writer = ColumnWriter(file, datasets)
     are_axes = {(axis,) for along in axes.values() for axis in along}
     paths["result"].sort(key=lambda path: path not in are_axes)  # before what stands along them
     for role in ("parameter", "result"):
@@ -35,13 +37,14 @@ def write_columns(file: h5py.File, table: Table, study: dict[str, Any]) -> None:
                 continue
             along = [name] if role == "result" and path in are_axes else along
             writer.write(name, role, path, values, of_error(role, path, names), along)
+        if role == "parameter":
+            datasets.take_as_coordinates([names[role, path] for path in paths[role]])
     for path in paths["outcome"]:
         _write_field(file, writer, table, path)
     writer.close()
     if table.places is not None:
         write_places(file, table.places)
     by_role = {role: [names[role, path] for path in paths[role]] for role in ROLES}
-    _write_coordinates(file, by_role)
     _write_default_plot(file, by_role)
 
 
@@ -76,16 +79,6 @@ def _along(path: Path, names: Mapping[tuple[str, Path], str], axes: Axes) -> lis
     wanted = axes.get(path[0], []) if len(path) == 1 else []
     found = [names[column] for axis in wanted if (column := ("result", (axis,))) in names]
     return found if len(found) == len(wanted) else []
-
-
-def _write_coordinates(file: h5py.File, names: dict[str, list[str]]) -> None:
-    """Name the parameters as coordinates, the way CF does."""
-    parameters = [name for name in names["parameter"] if "shapes" not in file[name].attrs]
-    coordinates = [*parameters, "replica"]
-    for name in names["result"] + names["outcome"]:
-        along = file[name].dims[0]
-        if name not in coordinates and along and along[0].name == f"/{DIMENSION}":
-            file[name].attrs["coordinates"] = " ".join(coordinates)
 
 
 def _write_default_plot(file: h5py.File, names: dict[str, list[str]]) -> None:
