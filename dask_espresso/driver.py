@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import os
 import time
@@ -97,13 +98,20 @@ def run_study(
         study, profile, path, display or Display(),
         retry_failed=retry_failed, changed_script=changed_script, choice=choice,
     )  # fmt: skip
-    gc.collect()  # what the run has held in memory makes room for a look at the store
+    _free_memory()  # what the run has held makes room for a look at the store
     # what is said beside a run does not end it
     with contextlib.suppress(DaskEspressoError):
         summary = replace(summary, warnings=tuple(store_warnings(path)))
     if summary.exit_status == ResumableError.exit_status:
         raise InterruptedRunError(path, summary)
     return summary
+
+
+def _free_memory() -> None:
+    """Give the system back what is not used any more."""
+    gc.collect()
+    with contextlib.suppress(AttributeError):  # a function of glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _run_study(
