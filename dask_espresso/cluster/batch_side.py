@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,26 +86,24 @@ class BatchSide:
             with contextlib.suppress(BatchError):
                 await cancel(self._queue, {job.id: job.name for job in jobs}, names)
 
-    async def end(self, job: KeptJob) -> None:
-        """Cancel a job; it counts until the batch system no longer has it."""
-        await self.cancel([job])  # also one that is gone: it may be about to be requeued
-        if job.queued:
-            self.ending[job.id] = job, self._clock()
-        else:
-            self.remove_logs(job)
+    async def end(self, jobs: Sequence[KeptJob]) -> None:
+        """Cancel jobs; each counts until the batch system no longer has it."""
+        await self.cancel(jobs)  # also those that are gone: they may be about to be requeued
+        now = self._clock()
+        self.ending |= {job.id: (job, now) for job in jobs if job.queued}
+        self.remove_logs([job for job in jobs if not job.queued])
 
     async def forget_ended(self, queue: Mapping[str, QueuedJob] | None) -> None:
         """Take note of which jobs have left the queue; cancel again what stays for long."""
         if queue is None:
             return
         now = self._clock()
-        for job_id, (job, since) in list(self.ending.items()):
-            if job_id not in queue:
-                del self.ending[job_id]
-                self.remove_logs(job)
-            elif now - since > _CANCEL_AGAIN:
-                self.ending[job_id] = job, now
-                await self.cancel([job])
+        gone = [job for job_id, (job, _) in self.ending.items() if job_id not in queue]
+        self.ending = {job_id: ended for job_id, ended in self.ending.items() if job_id in queue}
+        self.remove_logs(gone)
+        late = {i: (j, now) for i, (j, since) in self.ending.items() if now - since > _CANCEL_AGAIN}
+        self.ending |= late
+        await self.cancel([job for job, _ in late.values()])
 
     async def cancel_all(
         self, jobs: Sequence[KeptJob], names: tuple[str, ...], may_come_late: bool
@@ -147,22 +145,27 @@ class BatchSide:
                     said = "cancelled worker jobs that a killed driver left: %s"
                     logger.info(said, ", ".join(ours))
 
-    def see_log(self, job: KeptJob) -> str:
-        """Say where a job's log is, if it has one."""
-        return f"; see its log in {self._log_directory}" if self._logs(job) else ""
+    def see_log(self, jobs: Iterable[KeptJob]) -> str:
+        """Say where the logs of jobs are, if there are any."""
+        return f"; see its log in {self._log_directory}" if self._logs(jobs) else ""
 
-    def remove_logs(self, job: KeptJob) -> None:
-        """Remove the output of a job that ended well; after its end, which is written down, too."""
-        if job.is_well:
+    def remove_logs(self, jobs: Iterable[KeptJob]) -> None:
+        """Remove the output of jobs that ended well; after their end, which is in it, too."""
+        for path in self._logs(job for job in jobs if job.is_well):
             with contextlib.suppress(OSError):
-                for path in self._logs(job):
-                    path.unlink()
+                path.unlink()
 
-    def _logs(self, job: KeptJob) -> list[Path]:
-        """Find the files that dask-jobqueue has a job write its output to."""
-        if not self._log_directory:
+    def _logs(self, jobs: Iterable[KeptJob]) -> list[Path]:
+        """Find the files that dask-jobqueue has jobs write their output to."""
+        ends = tuple(end for job in jobs for end in _ends_of_logs(job))
+        if not self._log_directory or not ends:
             return []
-        number = job.id.partition(";")[0]  # without the name of its cluster
-        cluster = number.partition(".")[0]  # an HTCondor job is a cluster of its own
-        ends = (f"-{number}.out", f"-{number}.err", f"worker-{cluster}.log")
-        return [path for path in self._log_directory.glob("*") if path.name.endswith(ends)]
+        with contextlib.suppress(OSError):
+            return [path for path in self._log_directory.iterdir() if path.name.endswith(ends)]
+        return []
+
+
+def _ends_of_logs(job: KeptJob) -> tuple[str, ...]:
+    number = job.id.partition(";")[0]  # without the name of its cluster
+    cluster = number.partition(".")[0]  # an HTCondor job is a cluster of its own
+    return f"-{number}.out", f"-{number}.err", f"worker-{cluster}.log"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,45 +15,29 @@ from distributed import SchedulerPlugin
 
 from ..inputs.profile import Jobs
 from ..systems.queue import Queue
-from ..systems.refusals import is_final, is_not_taken
 from .batch_side import BatchSide
 from .demand import Demand
 from .diagnosis import SETTLED, Fault, KeptJob, State, diagnose
 from .roster import ListedJob, Roster
 from .scheduler_side import SchedulerSide
 from .settings import setting
+from .submitter import Submitter
 
 logger = logging.getLogger(__name__)
 
-_BACK_OFF = (2.0, 60.0)  # seconds: after the first failure, and at most
 _END_TIMEOUT = 10.0  # seconds in which cancelled jobs leave the queue
 _COLLECT_NEWS = 0.5  # seconds; workers that come or go together cause one look
+_TELL = 1.0  # seconds between two rosters while jobs are submitted
+_NAMED = 5  # jobs of which the same is said
 _UNWELL = (State.INCOMPLETE, State.GONE, State.HELD)
 
 
-@dataclass
-class _Patience:
-    """How long to wait after failures: longer every time, until a job has come up."""
-
-    n_failures: int = 0
-    until: float = 0.0  # on the keeper's clock
-    problem: str = ""  # what keeps jobs from coming up, or empty
-
-    def failed(self, reason: str, now: float) -> None:
-        first, most = _BACK_OFF
-        self.until = now + min(first * 2**self.n_failures, most)
-        self.n_failures += 1
-        self.problem = reason
-
-    def succeeded(self) -> None:
-        self.n_failures, self.until, self.problem = 0, 0.0, ""
-
-
 class _News(SchedulerPlugin):
-    """Tells the keeper when a worker has come or gone."""
+    """Wakes the keeper when a worker has come or gone, and when it is to end."""
 
-    def __init__(self, happened: asyncio.Event) -> None:
-        self._happened = happened
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._happened, self._ends = asyncio.Event(), asyncio.Event()
 
     def add_worker(self, *_: Any, **__: Any) -> None:
         self._happened.set()
@@ -63,14 +45,33 @@ class _News(SchedulerPlugin):
     def remove_worker(self, *_: Any, **__: Any) -> None:
         self._happened.set()
 
+    def end(self) -> None:
+        """Wait no more."""
+        self._ends.set()
+        self._happened.set()
+
+    @property
+    def is_end(self) -> bool:
+        return self._ends.is_set()
+
+    async def wait(self, pause: float, last_look: float) -> None:
+        """Wait for news, and then for more: while there always are some, the queue has peace."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._happened.wait(), pause)
+            due = last_look + setting("keeper.interval") / 2
+            await asyncio.wait_for(self._ends.wait(), max(_COLLECT_NEWS, due - self._clock()))
+        self._happened.clear()
+
 
 class Keeper:
     """Holds the number of worker jobs.
 
     It looks at the scheduler's workers and at the batch system's queue every few
-    seconds, and replaces a job that is gone, held, has lost a worker, whose
-    worker never came or no longer answers. After a failure it waits, longer
-    every time, and then submits one job at a time until one has come up.
+    seconds, also between submissions where there are many, and replaces a job that
+    is gone, held, has lost a worker, whose worker never came or no longer answers.
+    What is to be done about several jobs is one command of the batch system. After
+    a failure it waits, longer every time, and then submits one job at a time until
+    one has come up.
 
     Parameters
     ----------
@@ -91,8 +92,6 @@ class Keeper:
         Simulations that are still to be done; set by the driver.
     roster : Roster
         All jobs, as of the last look.
-    dead_end : str
-        Why no job will ever be taken, or empty.
     """
 
     def __init__(
@@ -115,17 +114,21 @@ class Keeper:
         beginning = cluster.new_spec["options"].get("job_name") or "dask-espresso"
         self._name = f"{beginning}-{uuid.uuid4().hex[:6]}-"  # of all jobs, and of nobody else's
         self._names: tuple[str, ...] = (self._name,)
-        self._numbers = itertools.count(1)
         self._jobs: list[KeptJob] = []
-        self._patience = _Patience()
+        self._submitter = Submitter(self._batch, self._name, clock)
         self._last_look = clock()
         self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
-        self._news = asyncio.Event()
-        self._is_closing = self._has_come_up = self._may_have_jobs = False
+        self._news = _News(clock)
+        self._has_more_to_submit = False
+        self._told_at = clock()
         self.work_left = 0
         self.roster = Roster()
-        self.dead_end = ""
+
+    @property
+    def dead_end(self) -> str:
+        """Why no job will ever be taken, or empty."""
+        return self._submitter.dead_end
 
     # ---- from outside ----------------------------------------------------------------------------
 
@@ -143,20 +146,20 @@ class Keeper:
         await self._batch.cancel_leftovers(leftovers or {})
         self._publish()
         self._record(self.roster)
-        self._scheduler.add_plugin(_News(self._news), name="dask-espresso-keeper")
+        self._scheduler.add_plugin(self._news, name="dask-espresso-keeper")
         self._task = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
         """Cancel all jobs."""
-        self._is_closing, is_cut_off = True, False
-        self._news.set()
+        is_cut_off = False
+        self._news.end()
         if self._task:
             is_cut_off = await _end(self._task)
         async with self._lock:
             for job in self._jobs:
                 job.is_well = job.came_up_at is not None and job.state not in _UNWELL
             leaving = [*self._jobs, *(job for job, _ in self._batch.ending.values())]
-            if not self._may_have_jobs and self._names == (self._name,):  # nobody has any
+            if not self._submitter.may_have_jobs and self._names == (self._name,):  # nobody has any
                 self._names = ()
             else:
                 ending = self._batch.cancel_all(leaving, self._names, is_cut_off)
@@ -165,9 +168,9 @@ class Keeper:
                     self._names = ()  # nobody has to look for them any more
             if self._names:
                 logger.warning("worker jobs may be left; the next run of this store cancels them")
-            for job in leaving:
-                self._batch.remove_logs(job)
-            self._jobs, self._batch.ending, self._patience = [], {}, _Patience()
+            self._batch.remove_logs(leaving)
+            self._jobs, self._batch.ending = [], {}
+            self._submitter.patience.succeeded()
             self._publish()
             self._record(self.roster)
 
@@ -180,48 +183,52 @@ class Keeper:
             self._last_look = now
             await self._batch.forget_ended(queue)
             await self._batch.cancel_strays(queue, self._names, known=self._jobs)
-            for job in list(self._jobs):
+            faults: list[tuple[KeptJob, Fault]] = []
+            for job in self._jobs:
                 view = self._workers.view(job, queue)
                 job.update(view, now)
                 if job.came_up_at == now:
-                    self._has_come_up = True
-                    self._patience.succeeded()
+                    self._submitter.came_up()
                 if not stalled and (fault := diagnose(job, view, now)):
-                    await self._replace(job, fault)
+                    faults.append((job, fault))
+            await self._replace(faults)
             await self._shrink(now)
-            await self._submit(now)
+            await self._submit()
             self._publish()
 
     # ---- one look --------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        while not self._is_closing:
+        while not self._news.is_end:
             try:
                 await self.look()
             except Exception:  # whatever it is, it must not end the keeping
                 logger.exception("looking at the worker jobs failed; trying again")
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._news.wait(), self._pause())
-                await asyncio.sleep(_COLLECT_NEWS)
-            self._news.clear()
+            await self._news.wait(self._pause(), self._last_look)
 
     def _pause(self) -> float:
         """Say how long to wait for news before the next look, in seconds."""
+        if self._has_more_to_submit:
+            return 0.0
         interval = setting("keeper.interval")
-        until_retry = self._patience.until - self._clock()
+        until_retry = self._submitter.patience.until - self._clock()
         return min(interval, until_retry) if until_retry > 0 else interval
 
-    async def _replace(self, job: KeptJob, fault: Fault) -> None:
-        more = self._batch.see_log(job) if fault.has_log else ""
-        said = f"worker job {job.id} {fault.reason}{more}"
-        logger.log(logging.DEBUG if fault.is_regular else logging.WARNING, "%s", said)
-        if fault.is_failure:
-            self._patience.failed(said, self._clock())
-        if not await self._workers.remove(job, retire=fault.is_regular):
-            return  # next time
-        job.is_well = fault.is_regular
-        self._jobs.remove(job)
-        await self._batch.end(job)
+    async def _replace(self, found: list[tuple[KeptJob, Fault]]) -> None:
+        """Have jobs replaced, all of a look together."""
+        for fault, jobs in _by_fault(found).items():
+            more = self._batch.see_log(jobs) if fault.has_log else ""
+            said = f"{_named(jobs)} {fault.reason}{more}"
+            logger.log(logging.DEBUG if fault.is_regular else logging.WARNING, "%s", said)
+            if fault.is_failure:
+                self._submitter.patience.failed(said, self._clock())
+        for job, fault in found:
+            job.is_well = fault.is_regular
+        removed = await self._workers.retire([job for job, fault in found if fault.is_regular])
+        removed += await self._workers.remove([job for job, fault in found if not fault.is_regular])
+        names = {job.name for job in removed}  # the others next time
+        self._jobs = [job for job in self._jobs if job.name not in names]
+        await self._batch.end(removed)
 
     # ---- how many --------------------------------------------------------------------------------
 
@@ -229,40 +236,31 @@ class Keeper:
         """Give back jobs of a range that have nothing to do any more."""
         if self._demand.is_range:
             surplus = max(0, len(self._jobs) - self._demand.number(self.work_left))
-            for job in _without_work(self._jobs, now)[:surplus]:
-                await self._replace(job, Fault("is no longer needed", is_regular=True))
+            fault = Fault("is no longer needed", is_regular=True)
+            idle = _without_work(self._jobs, now)[:surplus]
+            await self._replace([(job, fault) for job in idle])
 
-    async def _submit(self, now: float) -> None:
-        if self.dead_end:
-            return
+    async def _submit(self) -> None:
+        """Submit jobs that are missing, until it is time for the next look."""
+        self._has_more_to_submit, end = False, self._clock() + setting("keeper.interval")
         missing = self._demand.number(self.work_left) - len(self._jobs) - len(self._batch.ending)
-        if self._patience.n_failures:
-            if now < self._patience.until or any(job.came_up_at is None for job in self._jobs):
+        for _ in range(self._submitter.number(missing, self._jobs)):
+            self._has_more_to_submit = self._clock() > end
+            if self._has_more_to_submit or self._news.is_end:
                 return
-            missing = min(missing, 1)
-        for _ in range(missing):
-            if self._is_closing:
+            if not (job := await self._submitter.submit()):
                 return
-            before, self._may_have_jobs = self._may_have_jobs, True
-            try:
-                name = f"{self._name}{next(self._numbers)}"
-                self._jobs.append(await self._batch.submit(name))
-            except (RuntimeError, ValueError, OSError) as error:
-                self._may_have_jobs = before or not is_not_taken(error)
-                said = f"a worker job was refused: {_own_words(error)}"
-                if is_final(error) and not self._has_come_up:
-                    self.dead_end = said
-                elif said != self._patience.problem:
-                    logger.warning("%s", said)
-                self._patience.failed(said, self._clock())
-                return
+            self._jobs.append(job)
+            if self._clock() > self._told_at + _TELL:
+                self._publish()
 
     # ---- what is told ----------------------------------------------------------------------------
 
     def _publish(self) -> None:
+        self._told_at = self._clock()
         ending = (ListedJob(i, job.name, "ending") for i, (job, _) in self._batch.ending.items())
         jobs = (*(job.listed() for job in self._jobs), *ending)
-        self.roster = Roster(jobs, self._patience.problem, self._names)
+        self.roster = Roster(jobs, self._submitter.patience.problem, self._names)
 
 
 async def _end(task: asyncio.Task[None]) -> bool:
@@ -276,14 +274,24 @@ async def _end(task: asyncio.Task[None]) -> bool:
     return is_cut_off
 
 
+def _by_fault(found: Iterable[tuple[KeptJob, Fault]]) -> dict[Fault, list[KeptJob]]:
+    faults: dict[Fault, list[KeptJob]] = {}
+    for job, fault in found:
+        faults.setdefault(fault, []).append(job)
+    return faults
+
+
+def _named(jobs: list[KeptJob]) -> str:
+    """Name jobs, of many of them only some, before what is said of each."""
+    if len(jobs) == 1:
+        return f"worker job {jobs[0].id}"
+    ids = ", ".join(job.id for job in jobs[:_NAMED])
+    more = f" and {len(jobs) - _NAMED} more" if len(jobs) > _NAMED else ""
+    return f"each of {len(jobs)} worker jobs ({ids}{more})"
+
+
 def _without_work(jobs: list[KeptJob], now: float) -> list[KeptJob]:
     """Give those that wait, and then those that have had nothing to do for a while."""
     waiting = [job for job in jobs if job.state is State.WAITING]
     idle = [j for j in jobs if j.idle_since is not None and now - j.idle_since > SETTLED]
     return [*waiting, *idle]
-
-
-def _own_words(error: Exception) -> str:
-    """Give what the batch system said, out of dask-jobqueue's report of a failed command."""
-    _, found, said = str(error).partition("stderr:\n")
-    return " ".join((said if found else str(error)).split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from distributed.core import Status
@@ -30,8 +31,9 @@ class SchedulerSide:
 
     def workers(self, job: KeptJob) -> list[Any]:
         """Give those of a job that have registered."""
-        names = job.worker_names
-        return [ws for ws in self._scheduler.workers.values() if ws.name in names]
+        workers, addresses = self._scheduler.workers, self._scheduler.aliases
+        found = (addresses.get(name) for name in job.worker_names)
+        return [workers[address] for address in found if address in workers]
 
     def view(self, job: KeptJob, queue: dict[str, QueuedJob] | None) -> View:
         """Look at a job, here and in the queue, where that could be seen."""
@@ -60,31 +62,31 @@ class SchedulerSide:
         longest = 5 * (len(self._scheduler.workers) / 200 + 1)
         return max(setting("keeper.hung-after"), longest)
 
-    async def remove(self, job: KeptJob, *, retire: bool) -> bool:
-        """Remove the workers of a job.
-
-        Parameters
-        ----------
-        job : KeptJob
-            Whose they are.
-        retire : bool
-            Whether their results are fetched first.
+    async def retire(self, jobs: Sequence[KeptJob]) -> list[KeptJob]:
+        """Have the results of jobs' workers fetched, and remove them.
 
         Returns
         -------
-        bool
-            False if a result is still on its way.
+        list of KeptJob
+            Those of which no worker is left; of the others a result is still on its way.
         """
-        stimulus = f"keeper-{time.time()}"
-        addresses = [ws.address for ws in self.workers(job)]
-        if retire and addresses:
+        if addresses := self._addresses(jobs):
             retirement = self._scheduler.retire_workers(
-                workers=addresses, close_workers=True, remove=True, stimulus_id=stimulus
+                workers=addresses, close_workers=True, remove=True, stimulus_id=_stimulus()
             )
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(retirement, _RETIRE_TIMEOUT)
-            if self.workers(job):
-                return False
-        for ws in self.workers(job):
-            await self._scheduler.remove_worker(ws.address, stimulus_id=stimulus)
-        return True
+        return [job for job in jobs if not self.workers(job)]
+
+    async def remove(self, jobs: Sequence[KeptJob]) -> list[KeptJob]:
+        """Remove the workers of jobs, whatever they have; give the jobs."""
+        for address in self._addresses(jobs):
+            await self._scheduler.remove_worker(address, stimulus_id=_stimulus())
+        return list(jobs)
+
+    def _addresses(self, jobs: Sequence[KeptJob]) -> list[str]:
+        return [ws.address for job in jobs for ws in self.workers(job)]
+
+
+def _stimulus() -> str:
+    return f"keeper-{time.time()}"

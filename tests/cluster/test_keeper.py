@@ -14,6 +14,14 @@ from dask_espresso.systems.batch import BatchError
 from dask_espresso.systems.queue import QueuedJob
 
 
+class FakeScheduler(SimpleNamespace):
+    """Has workers, of which the names are the addresses."""
+
+    @property
+    def aliases(self):
+        return {name: name for name in self.workers}
+
+
 class FakeBatch:
     """A batch system, its queue, and the scheduler that its jobs' workers register with."""
 
@@ -45,7 +53,7 @@ class FakeBatch:
                     batch.end(self.job_id)
 
         self.new_spec = {"cls": FakeJob, "options": {"processes": processes, "cores": cores}}
-        self.scheduler = SimpleNamespace(
+        self.scheduler = FakeScheduler(
             workers={},
             address="tls://127.0.0.1:1",
             remove_worker=self.remove_worker,
@@ -538,3 +546,110 @@ def test_refusals_that_may_be_over_soon(batch, said):
     assert not keeper.dead_end
     batch.refusal = ""
     assert look(keeper, batch, 10)
+
+
+# ---- many of them --------------------------------------------------------------------------------
+
+
+class CountingBatch(FakeBatch):
+    """Has a program that cancels, and counts the calls of both programs."""
+
+    def __init__(self):
+        super().__init__()
+        self.new_spec["cls"].cancel_command = "scancel"
+        self.calls = []
+
+    async def look(self):
+        self.calls.append("squeue")
+        return await super().look()
+
+    async def names(self, _):
+        return {job_id: job.name for job_id, job in (await self.look()).items()}
+
+    async def cancel(self, ids):
+        self.calls.append("scancel")
+        for job_id in ids:
+            self.end(job_id)
+
+
+def test_what_befalls_many_jobs_is_said_once_and_takes_few_commands(caplog):
+    batch = CountingBatch()
+    keeper = started(batch, 200, work_left=1000)
+    for number in range(1, 101):
+        batch.state(str(number), "held", "JobHeldAdmin")
+    batch.calls.clear()
+    look(keeper, batch)
+    assert batch.calls == ["squeue", "squeue", "scancel"]
+    (said,) = caplog.messages
+    assert said == "each of 100 worker jobs (1, 2, 3, 4, 5 and 95 more) was held: JobHeldAdmin"
+    look(keeper, batch, 3)
+    assert len(batch.submitted) == 201
+    batch.start("201")
+    assert len(look(keeper, batch)) == 200
+    assert len(batch.submitted) == 300
+
+
+def test_many_workers_that_leave_are_retired_together():
+    batch = CountingBatch()
+    keeper = started(batch, 100)
+    for worker in batch.scheduler.workers.values():
+        worker.status, worker.executing = Status.closing_gracefully, {}
+        worker.last_seen = time.time()
+    look(keeper, batch)
+    batch.calls.clear()
+    look(keeper, batch, 6)
+    assert batch.calls == ["squeue", "squeue", "scancel"]
+    assert len(batch.retired) == 100
+    assert len(look(keeper, batch)) == 100
+
+
+def test_many_submissions_leave_time_for_looks_and_are_told_meanwhile(batch):
+    keeper = keeper_of(batch, jobs=20)
+    told = []
+
+    class SlowJob(batch.new_spec["cls"]):
+        async def start(self):
+            batch.now += 1.1
+            told.append(len(keeper.roster.jobs))
+            return await super().start()
+
+    batch.new_spec["cls"] = SlowJob
+    keeper.roster = Roster()
+    assert len(look(keeper, batch)) == len(batch.submitted) == 5
+    assert told == [0, 1, 2, 3, 4]
+    assert keeper._pause() == 0  # the next look is due already
+    batch.end("1")
+    assert look(keeper, batch)[0] == ("2", "waiting")
+    batch.refusal = "sbatch: error: partition is inactive"
+    look(keeper, batch, 100)
+    assert keeper._pause() > 0  # not again and again
+
+
+def test_workers_that_keep_coming_leave_the_queue_in_peace():
+    batch = CountingBatch()
+    keeper = Keeper(batch, batch, 1)
+    keeper.work_left = 1
+
+    async def scenario():
+        with dask.config.set({"dask-espresso.keeper.interval": "2s"}):
+            await keeper.start()
+            for _ in range(15):
+                batch.plugins[0].add_worker()
+                await asyncio.sleep(0.1)
+            looks = batch.calls.count("squeue")
+            began = time.monotonic()
+            await keeper.close()
+            return looks, time.monotonic() - began
+
+    looks, took = asyncio.run(scenario())
+    assert looks == 2
+    assert took < 0.5  # it does not wait for more news
+
+
+def test_failures_for_days_are_no_failure_of_the_keeper(batch):
+    keeper = keeper_of(batch, jobs=1)
+    batch.refusal = "sbatch: error: partition is inactive"
+    for _ in range(1100):
+        look(keeper, batch, 60)
+    batch.refusal = ""
+    assert look(keeper, batch, 60)
