@@ -20,6 +20,7 @@ from typing import Any
 
 from ..cluster.certificates import remove_dead_keys
 from ..cluster.cluster import Cluster, open_cluster
+from ..cluster.open_files import make_room
 from ..cluster.roster import Roster
 from ..cluster.worker_jobs import batch_system, remove_if_empty
 from ..errors import InputError
@@ -110,6 +111,7 @@ def _check_configuration(case: Case) -> None:
         count = profile.max_jobs * profile.slots(case.ranks)
         slots = f"{most}{counted(count, 'simulation')}{of_ranks(case)} at a time"
         findings.ok(f"{name}: {profile.cluster}, {jobs}: {slots}")
+        make_room(profile)
     else:
         where = "this machine" if profile.cluster == "local" else f"the scheduler {profile.cluster}"
         findings.ok(f"{name}: {where}")

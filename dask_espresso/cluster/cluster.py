@@ -20,6 +20,7 @@ from .certificates import temporary_security, write_jobs
 from .connection import connect
 from .keeper import Keeper
 from .local import local_workers
+from .open_files import make_room
 from .roster import Roster
 from .worker_jobs import batch_system, jobqueue_cluster, log_directory
 
@@ -112,7 +113,8 @@ def open_cluster(
     Raises
     ------
     InputError
-        If the scheduler's address does not answer, or dask-jobqueue refuses an option.
+        If the scheduler's address does not answer, dask-jobqueue refuses an option, or so many
+        workers are more than a driver can have here.
     ResumableError
         If a file system has failed.
     """
@@ -124,6 +126,7 @@ def open_cluster(
             cluster = stack.enter_context(local_workers(profile, ranks))
             yield Cluster(stack.enter_context(Client(cluster, set_as_default=False)))
             return
+        make_room(profile)
         security = stack.enter_context(temporary_security(Path.cwd()))
         cluster, queue = jobqueue_cluster(profile, stack, ranks, security)
         client = stack.enter_context(Client(cluster, set_as_default=False))
