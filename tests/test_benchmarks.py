@@ -109,6 +109,20 @@ def test_real_workers_with_stand_ins(tmp_path):
     assert float(figures["workers in CPU ms a simulation"]) > 0
 
 
+def test_workers_come_and_leave():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.many_workers", "6", "--seconds", "2"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    said = done.stdout
+    assert "\njobs: 6 working\n" in said
+    assert float(re.search(r"slots busy meanwhile: (\d+) %", said)[1]) > 5
+    assert re.search(r"until as many had come again: .*; 6 submitted, 6 came", said)
+    assert re.search(r"\nend: .*, status 75;", said)
+    assert said.count("; 0 jobs left") == 1
+    assert "\neach of 6 worker jobs (1, 2, 3, 4, 5 and 1 more) ended\n" in said
+
+
 CONTESTANTS = """
 from benchmarks.contestants import ECHO, ORIGINAL, OURS
 
