@@ -40,6 +40,7 @@ class Simulator:
     def __init__(self) -> None:
         self.runner = Runner()
         self._code = CodeFiles()
+        self._engines = Memo(of_any_directory)
         self._probes: Memo[Engine, Probe] = Memo(
             lambda engine: probe(self.runner, engine), is_lasting=lambda found: not found.error
         )
@@ -50,13 +51,13 @@ class Simulator:
 
     def probe(self, engine: Engine) -> Probe:
         """Say whether an engine works here, its version, and how it is started."""
-        return self._probes(of_any_directory(engine))
+        return self._probes(self._engines(engine))
 
     def why_fresh(self, workload: Workload) -> str:
         """Say why each simulation is a fresh process although it might be forked, or nothing."""
         if not workload.engine.may_fork:
             return ""
-        warm_start = self.runner.warm_start(of_any_directory(workload.engine))
+        warm_start = self.runner.warm_start(self._engines(workload.engine))
         return warm_start.reason(workload.script, workload.code_hash)
 
     def simulate(
@@ -82,7 +83,7 @@ class Simulator:
         outcome = order.outcome(workload)
         outcome.host = host_name()
         outcome.job_id = next(filter(None, map(os.environ.get, _JOB_ID_VARIABLES)), "")
-        engine = of_any_directory(workload.engine)
+        engine = self._engines(workload.engine)
         self._probes(engine)  # which says whether it is forked
         outcome.started = time.time()
         self._code.check(workload)
