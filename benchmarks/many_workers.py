@@ -133,7 +133,8 @@ def run(jobs: int, submission: float, seconds: float) -> Iterator[str]:
         begin = len(watch.looks) - 1
         stopped = time.monotonic()
         watch.until(lambda: process.poll() is not None)
-        yield f"end: {time.monotonic() - stopped:.1f} s, status {process.returncode}; " + (
+        status = process.wait(_PATIENCE)
+        yield f"end: {time.monotonic() - stopped:.1f} s, status {status}; " + (
             watch.describe("until the last look", begin)
         )
         left = len(list((folder / "queue").iterdir()))
