@@ -26,6 +26,7 @@ from .submitter import Submitter
 logger = logging.getLogger(__name__)
 
 _END_TIMEOUT = 10.0  # seconds in which cancelled jobs leave the queue
+_END_OF_EACH = 0.1  # seconds more for each, as not every batch system takes many at once
 _COLLECT_NEWS = 0.5  # seconds; workers that come or go together cause one look
 _TELL = 1.0  # seconds between two rosters while jobs are submitted
 _NAMED = 5  # jobs of which the same is said
@@ -164,7 +165,7 @@ class Keeper:
             else:
                 ending = self._batch.cancel_all(leaving, self._names, is_cut_off)
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(ending, 2 * _END_TIMEOUT)
+                    await asyncio.wait_for(ending, 2 * _END_TIMEOUT + _END_OF_EACH * len(leaving))
                     self._names = ()  # nobody has to look for them any more
             if self._names:
                 logger.warning("worker jobs may be left; the next run of this store cancels them")

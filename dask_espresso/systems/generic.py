@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import Collection, Mapping
@@ -31,6 +32,8 @@ class UnknownQueue:
         Pattern of the line that has its name.
     """
 
+    at_once = 8  # each has a command of its own
+
     def __init__(self, cancelling: str, asking: str, form: str) -> None:
         self._command, self._asked = cancelling, asking.split()
         self._name = re.compile(rf"(?m)^\s*{form}$")
@@ -41,12 +44,14 @@ class UnknownQueue:
 
     async def names(self, ids: Collection[str]) -> dict[str, str]:
         """Give the names of these jobs; without those that are not known any more."""
-        found = {}
-        for job_id in ids:
-            with contextlib.suppress(BatchError):
-                if said := self._name.search(await call([*self._asked, job_id])):
-                    found[job_id] = said[1].strip()
-        return found
+        names = await asyncio.gather(*map(self._name_of, ids))
+        return {job_id: name for job_id, name in zip(ids, names, strict=True) if name}
+
+    async def _name_of(self, job_id: str) -> str:
+        with contextlib.suppress(BatchError):
+            if said := self._name.search(await call([*self._asked, job_id])):
+                return said[1].strip()
+        return ""
 
     async def cancel(self, ids: Collection[str]) -> None:
         """Cancel jobs."""

@@ -31,7 +31,15 @@ class QueuedJob:
 
 
 class Queue(Protocol):
-    """The user's own jobs."""
+    """The user's own jobs.
+
+    Attributes
+    ----------
+    at_once : int
+        Jobs that are asked for, and cancelled, together.
+    """
+
+    at_once: int
 
     async def look(self) -> dict[str, QueuedJob] | None:
         """Give the jobs that have not ended, by their ids; None if that cannot be known.
@@ -51,6 +59,8 @@ class Queue(Protocol):
 
 class ListedQueue(abc.ABC):
     """A queue that shows all jobs at once."""
+
+    at_once = 10_000  # a command line takes more
 
     @abc.abstractmethod
     async def look(self) -> dict[str, QueuedJob]:
@@ -87,10 +97,13 @@ async def cancel(queue: Queue, jobs: Mapping[str, str], beginning: Iterable[str]
     BatchError
         If the queue cannot be looked at.
     """
-    begins = tuple(beginning)
-    names = await queue.names(jobs)
-    ours = [i for i, name in names.items() if jobs.get(i) == name or name.startswith(begins)]
-    if ours:
-        with contextlib.suppress(BatchError):  # gone already, or it is tried again
-            await queue.cancel(ours)
-    return ours
+    begins, ids = tuple(beginning), list(jobs)
+    cancelled: list[str] = []
+    for first in range(0, max(1, len(ids)), queue.at_once):
+        names = await queue.names(ids[first : first + queue.at_once])
+        ours = [i for i, name in names.items() if jobs.get(i) == name or name.startswith(begins)]
+        if ours:
+            with contextlib.suppress(BatchError):  # gone already, or it is tried again
+                await queue.cancel(ours)
+        cancelled += ours
+    return cancelled

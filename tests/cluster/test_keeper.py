@@ -11,7 +11,7 @@ from dask_espresso.cluster.keeper import Keeper
 from dask_espresso.cluster.roster import Roster
 from dask_espresso.inputs.profile import Jobs
 from dask_espresso.systems.batch import BatchError
-from dask_espresso.systems.queue import QueuedJob
+from dask_espresso.systems.queue import ListedQueue, QueuedJob
 
 
 class FakeScheduler(SimpleNamespace):
@@ -553,6 +553,8 @@ def test_refusals_that_may_be_over_soon(batch, said):
 
 class CountingBatch(FakeBatch):
     """Has a program that cancels, and counts the calls of both programs."""
+
+    at_once = ListedQueue.at_once
 
     def __init__(self):
         super().__init__()

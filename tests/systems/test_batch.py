@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from typing import ClassVar
 
 import pytest
 from processes import is_running, wait_until
@@ -183,6 +184,8 @@ def test_the_id_is_what_the_batch_system_is_documented_to_say(cluster, said, job
 class FakeQueue:
     """A queue that shows three jobs."""
 
+    at_once = 100
+
     def __init__(self):
         self.cancelled = []
 
@@ -227,6 +230,29 @@ def test_where_the_queue_is_not_looked_at_a_job_is_asked_for_its_name(program, c
     assert asyncio.run(cancel(queue, {"12": "ours"})) == []
     program(asks, errors="unknown job", exit_code=1)
     assert asyncio.run(cancel(queue, {"12": "ours"})) == []
+
+
+def test_of_many_jobs_that_are_asked_one_by_one_those_are_cancelled_that_were_asked():
+    class SlowQueue:
+        at_once = 8
+        calls: ClassVar = []
+
+        async def names(self, ids):
+            if len(self.calls) == 4:
+                await asyncio.sleep(60)
+            self.calls.append(len(ids))
+            return dict.fromkeys(ids, "ours")
+
+        async def cancel(self, ids):
+            self.calls.append(ids)
+
+    async def scenario():
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(cancel(queue, {str(i): "ours" for i in range(500)}), 0.1)
+
+    queue = SlowQueue()
+    asyncio.run(scenario())
+    assert queue.calls == [8, [*map(str, range(8))], 8, [*map(str, range(8, 16))]]
 
 
 # ---- commands that are given up -----------------------------------------------------------------
