@@ -174,9 +174,9 @@ def test_the_ratio_of_errors_has_an_error():
         found = counted(together(parts))
         return found["error by the true one"], found["that one's error"]
 
-    for replicas, most in [(1, 1.1), (2, 1.4)]:  # of two, the scatter is in both, and its chance
-        ratio, its_error = np.transpose([ratios(replicas) for _ in range(300)])
-        assert 0.9 < np.mean(its_error) / np.std(ratio) < most
+    for replicas, most in [(1, 1.2), (2, 1.5)]:  # of two, the scatter is in both, and its chance
+        ratio, its_error = np.transpose([ratios(replicas) for _ in range(100)])
+        assert 0.85 < np.mean(its_error) / np.std(ratio) < most
 
 
 def test_replicas_are_pooled_group_by_group():

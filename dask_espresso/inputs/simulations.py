@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -188,12 +188,27 @@ class Simulations:
         They are those that :func:`~dask_espresso.identity.simulation_id` gives.
         """
         for start in range(0, self.count, _PIECE):
-            yield from self.id_array[start : start + _PIECE].astype(str).tolist()
+            yield from self._piece_of_ids(start).astype(str).tolist()
 
     @functools.cached_property
     def id_array(self) -> np.ndarray[Any, Any]:
         """The ids in an array, as text of one length: a tenth of the memory of strings."""
-        return np.fromiter(self._hashed_ids(), _ID_TYPE, self.count)
+        for start in range(0, self.count, _PIECE):
+            self._piece_of_ids(start)
+        return self._ids
+
+    @functools.cached_property
+    def _ids(self) -> np.ndarray[Any, Any]:
+        """The ids that have been worked out; others are empty, and take no memory yet."""
+        return np.zeros(self.count, _ID_TYPE)
+
+    def _piece_of_ids(self, start: int) -> np.ndarray[Any, Any]:
+        """Give the ids of some places, which are worked out once."""
+        piece = self._ids[start : start + _PIECE]
+        if not piece[-1]:
+            places = np.arange(start, start + len(piece))
+            piece[:] = np.fromiter(self._hashed_ids(places), _ID_TYPE, len(piece))
+        return piece
 
     def places_of(self, ids: Collection[str]) -> Places:
         """Give the places of simulations by their ids, -1 for those that are not in the study."""
@@ -207,16 +222,19 @@ class Simulations:
         found = by_number[np.searchsorted(numbers, wanted, sorter=by_number) % self.count]
         return np.where(self.id_array[found] == there, found, -1)
 
-    def _hashed_ids(self) -> Iterator[str]:
-        """Work out the ids, one after the other."""
-        names = sorted(self.names, key=self.lineage.first)
-        writers = {name: self.lineage.writer(name) for name in names}
-        for replica in range(self.replicas):
+    def _hashed_ids(self, places: Places) -> Iterator[str]:
+        """Work out the ids of places, one after the other."""
+        replicas, points = np.divmod(places, self.n_points)
+        columns = [self.space.texts(name, points, write) for name, write in self._writers]
+        for members, replica in zip(_rows(columns, points), replicas.tolist(), strict=True):
             end = f'}},"replica":{replica}}}'
-            for points in self._pieces():
-                columns = [self.space.texts(name, points, writers[name]) for name in names]
-                for members in _rows(columns, points):
-                    yield id_of('{"parameters":{' + ",".join(filter(None, members)) + end)
+            yield id_of('{"parameters":{' + ",".join(filter(None, members)) + end)
+
+    @functools.cached_property
+    def _writers(self) -> list[tuple[str, Callable[[Any], str]]]:
+        """The parameters in the order in which they are written, and what writes their values."""
+        names = sorted(self.names, key=self.lineage.first)
+        return [(name, self.lineage.writer(name)) for name in names]
 
     def _pieces(self) -> Iterator[Places]:
         """Give the numbers of the points, some at a time."""

@@ -162,10 +162,13 @@ def test_nothing_swept_is_one_simulation(sweep):
     assert len(list(make(sweep=sweep, parameters={"a": 1}, replicas=3).simulations())) == 3
 
 
-def test_is_lazy():
+def test_is_lazy(monkeypatch):
+    made = []
+    monkeypatch.setattr(simulations, "id_of", lambda text: made.append(text) or f"{len(made):016x}")
     study = make(parameters={k: {"start": 1, "stop": 100, "step": 1} for k in "abc"}, replicas=10)
     assert study.count == 10_000_000
     assert next(study.simulations()).parameters == {"a": 1, "b": 1, "c": 1}
+    assert 0 < len(made) < 100_000
 
 
 # ---- ids and seeds -------------------------------------------------------------------------------
