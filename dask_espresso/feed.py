@@ -16,7 +16,7 @@ from .waiting import Waiting
 MAX_LOSSES = 5  # a simulation that cost so many workers their life is lost
 LARGEST_TASK = 4096  # simulations
 _LATENCY = 0.2  # seconds that a worker may have to wait for its next task
-_LONG = 10.0  # seconds; of simulations that take so long none has to wait on a worker
+_WORTH = 0.02  # of a simulation, for which a slot may wait for the next one
 _RECENT = 50  # simulations that the expected duration of one is the mean of
 
 # What the driver and its scheduler have to do for a task, and for a message of outcomes, in seconds
@@ -313,8 +313,8 @@ class _Rhythm:
         """Say how many simulations a worker has at most: what waits there dies with it."""
         if self.duration is None:
             return slots
-        ahead = slots * (_LATENCY + self.pace) / self.duration
-        ahead = math.ceil(ahead) if self.duration < _LONG else round(ahead)
+        wait = (_LATENCY + self.pace) / self.duration  # of a slot, if nothing were ahead
+        ahead = math.ceil(slots * wait) if wait > _WORTH else 0
         return slots + ahead + self.size(slots) - 1
 
     def size(self, slots: int) -> int:

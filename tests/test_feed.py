@@ -340,6 +340,19 @@ def test_the_more_workers_the_rarer_tasks_and_messages(n_workers, slots):
         assert flying[-1].pace == 1.0
 
 
+@pytest.mark.parametrize(("n_workers", "elapsed_time", "ahead"), [
+    (40, 10.0, 1), (40, 60.0, 0), (500, 10.0, 2), (500, 50.0, 1), (500, 600.0, 0),
+])  # fmt: skip
+def test_no_slot_waits_for_long_for_the_next_simulation(n_workers, elapsed_time, ahead):
+    """Of many workers, outcomes come in once a second, and what follows comes no sooner."""
+    feed = feed_of(10**5)
+    workers = {f"{number}": 2 for number in range(n_workers)}
+    for task in [*feed.next_tasks(workers)]:
+        run_all(feed, task, elapsed_time)
+    given = sum(len(task.orders) for task in feed.next_tasks(workers))
+    assert given == (2 + ahead) * n_workers
+
+
 def test_a_worker_that_ends_little_gets_little():
     """Also one that is cut off: what it has stays with it, and others get the rest."""
     feed = feed_of(1000)
