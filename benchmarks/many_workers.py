@@ -26,7 +26,7 @@ from .contestants import HERE, SHIPPED
 from .worker_hosts import make_batch_system
 
 _HOSTS, _SLOTS = 4, 2
-_STEADY = 3  # simulations, one after the other, between all have come and all are cancelled
+_STEADY = 6  # simulations, one after the other, between all have come and all are cancelled
 _PATIENCE = 600.0  # seconds for what is waited for
 _MIB = 2**20
 
