@@ -25,7 +25,7 @@ test: $(VENV)/ready           ## the test suite but for test-slow; with PYPRESSO
 	$(BIN)/python -m pytest -m "not slow" -n 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/ready      ## processes that die, hostile input, the tutorial: some minutes
-	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m slow -n 3 --dist worksteal
 
 # Prints one table, with what test-network tries; FAULTS= is a form of some minutes, FAULTS=--help
 # says what else there is.
