@@ -40,9 +40,7 @@ def safe_children() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def spawned_by(
-    start: Callable[[Spawn, bytes, Sequence[Any], Sequence[int]], int],
-) -> Iterator[None]:
+def spawned_by(start: _Starter) -> Iterator[None]:
     """Have multiprocessing start processes by something that is given how it does so itself."""
     spawn = util.spawnv_passfds
     util.spawnv_passfds = functools.partial(start, spawn)

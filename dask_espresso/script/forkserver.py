@@ -9,9 +9,9 @@ Three generations of processes:
 * The child becomes what a fresh interpreter would be that has been told to run the script, except
   that the engine's modules are there already, and runs it as ``__main__``.
 
-Server and slots each have a connection to the worker, of whole messages, in JSON. End of file on it
-means that the worker is gone, or wants nothing more of this process. A slot needs no server to go
-on.
+Server and slots each have a connection to the worker, of whole messages: in JSON, but for what a
+slot is asked to run, which is a pickle, read by one function of C. End of file on it means that the
+worker is gone, or wants nothing more of this process. A slot needs no server to go on.
 
 Usage: ``ENGINE-COMMAND forkserver.py FD SCRATCH``, with the connection and the server's directory,
 which it removes when the worker is gone. Standard library only, Python 3.9 and newer.

@@ -26,6 +26,8 @@ class Shelf:
         self._specs: Dict[str, Any] = {}
         self._bound: List[List[Tuple[Any, str, Any]]] = []
         self._given = 0  # steps
+        self._before: "frozenset[str]" = frozenset()  # modules that have been taken note of
+        self._last = ""  # of those in sight
 
     def load(self, name: str) -> None:
         """Import a module, to be put on the shelf."""

@@ -111,7 +111,7 @@ def become_supervisor() -> tuple[int, int]:
 
 
 def _nothing(*_: object) -> None:
-    """Do nothing at a signal, which yet wakes up whoever waits."""
+    """Do nothing, as at a signal, which yet wakes up whoever waits."""
 
 
 def not_started(error: OSError) -> dict[str, Any]:
