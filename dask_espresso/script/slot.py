@@ -22,6 +22,7 @@ from .fresh import become_fresh
 from .result_pipe import RESULT, pipe_number
 from .scripts import Script, Scripts
 from .shelf import Shelf
+from .spare import SpareScratch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Slot:
     ) -> None:
         self._connection = connection
         self._scratch = scratch
+        self._directories = SpareScratch(scratch)
         # such as PWD, which a shell has set
         self._of_scratch = {name: text for name, text in os.environ.items() if scratch in text}
         self._mark = mark
@@ -110,7 +112,7 @@ class Slot:
         """Run one simulation, and say what became of it."""
         scratch = request["scratch"]
         try:
-            supervisor.make_scratch(scratch)
+            self._directories.make(scratch)
             os.chdir(request["directory"])
             script = self._scripts.find(request["script"])
             if script.refusal:
@@ -128,7 +130,7 @@ class Slot:
             said = supervisor.not_started(error)
         _close(fds)
         os.chdir("/")
-        is_clean = not request["holds"] and supervisor.remove_scratch(scratch)
+        is_clean = not request["holds"] and self._directories.remove(scratch)
         try:
             self._say({**said, "is_clean": is_clean})
             if request["holds"]:

@@ -463,6 +463,57 @@ def test_nothing_outlives_the_worker(script, tmp_path, monkeypatch, number, with
     assert wait_until(lambda: not list(scratch.iterdir()))
 
 
+STATE_OF_DIRECTORIES = """
+    import dask_espresso, os
+    of = [os.stat(path) for path in (".", os.environ["TMPDIR"])]
+    dask_espresso.send_result({
+        "were": [(s.st_ino, s.st_ctime_ns) for s in of],
+        "path": os.getcwd(),
+        "found": os.listdir() + os.listdir(os.environ["TMPDIR"]) + os.listdir(".."),
+    })
+    if dask_espresso.get_data_from_stdin():
+        open("file", "w").close()
+"""
+
+
+@pytest.mark.slow
+def test_directories_that_were_left_untouched_are_the_next_ones(script):
+    path = script(STATE_OF_DIRECTORIES)
+
+    def run(parameters=None):
+        return run_process(FORK, path, parameters or {}).output.payload()
+
+    run()  # its end has spare ones made
+    time.sleep(2.1)
+    before = [run(), run(), run({"write": True})]
+    after = run()
+    assert before[0]["were"] == before[1]["were"] == before[2]["were"]
+    assert not set(after["were"]) & set(before[0]["were"])
+    assert len({each["path"] for each in (*before, after)}) == 4
+    assert {tuple(sorted(each["found"])) for each in (*before, after)} == {("run", "tmp")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("without_server", [False, True])
+def test_directories_that_are_used_again_go_with_the_worker(tmp_path, monkeypatch, without_server):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    program = textwrap.dedent(WORKER).replace(
+        "    runner.run(", "    while True: runner.run("
+    )  # until it is killed
+    command = [sys.executable, "-c", program, str(SIMULATIONS / "echo.py")]
+    with subprocess.Popen(command) as worker:
+        assert wait_until(lambda: list(scratch.glob("*/spare-*")))
+        time.sleep(2.5)  # they are in use by now
+        processes = psutil.Process(worker.pid).children(recursive=True)
+        if without_server:
+            psutil.Process(worker.pid).children()[0].kill()
+        worker.kill()
+    assert wait_until(lambda: all(map(is_gone, processes)))
+    assert wait_until(lambda: not list(scratch.iterdir()))
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow():
     def run(count):
