@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -83,9 +84,8 @@ class Flights:
         """Give workers what they lack."""
         for task in self._feed.next_tasks(self._workers.crew.free):
             key = self.key(f"simulations-{task.orders[0].id}")
-            future = self._workers.submit(
-                key, run_simulations, self._workload, task.orders, task.pace, worker=task.worker
-            )
+            what = self._workload, pickle.dumps(task.orders), task.pace
+            future = self._workers.submit(key, run_simulations, *what, worker=task.worker)
             self._flying[key] = _Flight(future, task, time.monotonic())
 
     def entries(self, news: News) -> Iterator[list[Entry]]:

@@ -1,5 +1,6 @@
 """What comes of the tasks that workers have, by a feed of its own and workers that are told."""
 
+import pickle
 from types import SimpleNamespace
 
 import pytest
@@ -40,7 +41,7 @@ class Workers:
         self.crew = SimpleNamespace(running={*names}, free=dict.fromkeys(names, 2))
 
     def submit(self, key, function, workload, orders, pace, worker):
-        self.tasks[key] = Task(key=key, orders=orders, worker=worker)
+        self.tasks[key] = Task(key=key, orders=pickle.loads(orders), worker=worker)
         return self.tasks[key]
 
     def whose(self):

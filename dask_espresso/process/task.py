@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def dask_espresso_task(pypresso: str, script: str, **kwargs: Any) -> Any:
         raise SimulationError(f"{script} with {pypresso}: {error}") from error
 
 
-def run_simulations(workload: Workload, orders: Sequence[Order], pace: float) -> TaskResults:
+def run_simulations(workload: Workload, orders: bytes, pace: float) -> TaskResults:
     """Run simulations on this worker, as many at a time as it has slots, and hand outcomes over.
 
     Every one of them succeeds or fails by itself. What is done is sent to the driver as messages of
@@ -82,8 +82,11 @@ def run_simulations(workload: Workload, orders: Sequence[Order], pace: float) ->
 
     Parameters
     ----------
-    workload, orders
-        What to run.
+    workload : Workload
+        What they have in common.
+    orders : bytes
+        A sequence of :class:`~.order.Order`, pickled: the scheduler, which all goes through, would
+        take each of them apart and put it together again.
     pace : float
         Seconds between two messages, at least.
 
@@ -100,7 +103,7 @@ def run_simulations(workload: Workload, orders: Sequence[Order], pace: float) ->
         worker.log_event(OUTCOMES, {"task": key, **message})
 
     with simulator_here() as (simulator, slots):
-        return TaskRun(simulator, workload, orders, slots).run(send, pace)
+        return TaskRun(simulator, workload, pickle.loads(orders), slots).run(send, pace)
 
 
 def simulate_one(workload: Workload, order: Order) -> Outcome:

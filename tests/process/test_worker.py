@@ -1,5 +1,6 @@
 """What a worker keeps from one simulation to the next."""
 
+import pickle
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -119,7 +120,7 @@ def test_a_worker_that_ends_while_an_engine_starts(cluster, slow):
     with Client(cluster) as client:
         messages = []
         client.subscribe_topic(OUTCOMES, lambda event: messages.append(event[1]))
-        task = client.submit(run_simulations, work, [ORDER], 0.1)
+        task = client.submit(run_simulations, work, pickle.dumps([ORDER]), 0.1)
         assert wait_until(begun.exists)
         cluster.scale(2)
         client.wait_for_workers(2)
