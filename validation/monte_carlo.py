@@ -93,24 +93,25 @@ def _sweep(positions: Floats, box_length: float, largest_move: float, random: Ge
 
 def _energy(place: Floats, positions: Floats, particle: int, box_length: float) -> Floats:
     """Give the energy that a particle has at a place, in each chain."""
-    sixth = _sixth_powers(positions - place[:, :, None], box_length)
-    sixth[:, particle] = 0  # with itself
-    return np.sum(4 * (sixth**2 - sixth) + (sixth > 0), axis=-1)
+    distances = positions - place[:, :, None]
+    distances[:, 0, particle] = box_length / 2  # with itself: none
+    chains, sixth = _near(distances, box_length)
+    return np.bincount(chains, 4 * (sixth**2 - sixth) + 1, minlength=len(place))
 
 
 def _virial(positions: Floats, box_length: float) -> Floats:
     """Give the sum over pairs of distance times force, in each chain."""
     one, other = np.triu_indices(positions.shape[2], 1)
-    sixth = _sixth_powers(positions[:, :, one] - positions[:, :, other], box_length)
-    return np.sum(24 * (2 * sixth**2 - sixth), axis=-1)
+    chains, sixth = _near(positions[:, :, one] - positions[:, :, other], box_length)
+    return np.bincount(chains, 24 * (2 * sixth**2 - sixth), minlength=len(positions))
 
 
-def _sixth_powers(distances: Floats, box_length: float) -> Floats:
-    """Give distance^-6 to the nearest image, 0 beyond the cutoff."""
+def _near(distances: Floats, box_length: float) -> tuple[Floats, Floats]:
+    """Give chains, and distance^-6 to the nearest image, of the few pairs within the cutoff."""
     nearest = distances - box_length * np.rint(distances / box_length)
     squares = np.einsum("ijk,ijk->ik", nearest, nearest)
-    with np.errstate(divide="ignore"):
-        return np.where(squares < _SQUARED_CUTOFF, squares, np.inf) ** -3
+    chains, pairs = np.nonzero(squares < _SQUARED_CUTOFF)
+    return chains, squares[chains, pairs] ** -3.0
 
 
 @click.command()
