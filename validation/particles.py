@@ -27,7 +27,7 @@ def fits(
         replicas=1 if quick else 3,
         n_particles=[_FEWEST, *_COUNTS],
         n_steps=2000 if quick else 6000,
-        volume_fraction=[0.3, 0.45] if quick else list(OTHER_PROGRAM),
+        volume_fraction=[0.45] if quick else list(OTHER_PROGRAM),
     )
     found = store.pooled("pressure", "volume_fraction", "n_particles")
     values = {

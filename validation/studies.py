@@ -65,16 +65,23 @@ class Studies:
     folder : Path
         Stores go into one of its folders that is named by the code that makes numbers:
         results of other code are never taken for those of this one.
+    profile : str, optional
+        Where they run, as a file or the name of one; by default on this machine, with the ESPResSo
+        of PYPRESSO.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, profile: str | None = None) -> None:
         self._folder = folder / _code()
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._profile = self._folder / "profile.yaml"
+        self._profile = profile or self._of_this_machine()
+
+    def _of_this_machine(self) -> Path:
         command = os.environ.get("PYPRESSO")
-        profile: dict[str, Any] = {"cluster": "local"}
-        profile |= {"engines": {"espresso": {"command": command}}} if command else {}
-        self._profile.write_text(yaml.safe_dump(profile))
+        content: dict[str, Any] = {"cluster": "local"}
+        content |= {"engines": {"espresso": {"command": command}}} if command else {}
+        profile = self._folder / "profile.yaml"
+        profile.write_text(yaml.safe_dump(content))
+        return profile
 
     def run(self, name: str, engine: Engine, replicas: int = 1, **parameters: Any) -> Store:
         """Run what of a study is not in its store yet.

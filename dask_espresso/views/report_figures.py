@@ -90,6 +90,7 @@ def drawn(
 
     Bokeh escapes what comes from here: in scripts, names of series, and hover boxes.
     """
+    from bokeh.document import Document
     from bokeh.embed import components
     from bokeh.resources import Resources
     from markupsafe import Markup
@@ -99,6 +100,10 @@ def drawn(
     }
     if not models:
         return Markup(), {place: [] for place in figures}
+    document = Document()
+    with document.models.freeze():  # else bokeh looks through all that it has with each one more
+        for model in models.values():
+            document.add_root(model)
     script, places = components(models)
     bokeh = Resources(mode="inline", components=["bokeh"]).render()
     return Markup(bokeh + script), {
