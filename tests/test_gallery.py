@@ -7,12 +7,14 @@ whose pypresso is in the PATH, and makes the figures anew.
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from figures import keep_figure
+
+from dask_espresso.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/gallery.md").read_text(encoding="utf-8")
@@ -28,12 +30,8 @@ SHORT = {
 MAX_FIGURE = 62_000  # bytes
 
 
-def call(command, directory, more=()):
-    program = Path(sys.executable).with_name("dask-espresso")
-    return subprocess.run(
-        [program, *shlex.split(command), *more], cwd=directory, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ,
-    )  # fmt: skip
+def call(command, more=()):
+    return CliRunner().invoke(main, [*shlex.split(command), *more])
 
 
 def test_every_study_that_is_shipped_is_there_with_a_figure():
@@ -45,21 +43,25 @@ def test_every_study_that_is_shipped_is_there_with_a_figure():
 
 
 @pytest.mark.slow
-def test_the_commands_make_figures(tmp_path):
+def test_the_commands_make_figures(tmp_path, monkeypatch, workers):
+    monkeypatch.chdir(tmp_path)
     for command in LAMMPS:
         study = command.split()[1]
         more = [f"--set={one}" for one in SHORT.get(study, ())]
-        done = call(command, tmp_path, [*more, f"--store={study}.h5"] if more else ())
-        assert done.returncode == 0, f"{command}\n{done.stdout}"
+        if more:
+            more += [f"--store={study}.h5", f"--profile={workers.path}"]
+        done = call(command, more)
+        assert done.exit_code == 0, f"{command}\n{done.output}"
     assert {path.name for path in tmp_path.glob("*.png")} == {
         "lj_pressure_lammps.png", "msd.png", "chains.png",
     }  # fmt: skip
 
 
 if __name__ == "__main__":
+    os.chdir(sys.argv[1])
     for line in COMMANDS:
         if "lj_pressure_lammps" not in line:  # `make run` makes this one
-            print(line, call(line, sys.argv[1]).stdout, sep="\n")
+            print(line, call(line).output, sep="\n")
     for kept in FIGURES:
         if kept.parent.name == "gallery":
-            keep_figure(Path(sys.argv[1], kept.name), kept)
+            keep_figure(Path(kept.name), kept)

@@ -33,7 +33,7 @@ CHECKS = {
 @click.option("--quick", is_flag=True, help="A small form, of half a minute.")
 @click.option("--results", type=click.Path(path_type=Path), default=HERE / "results",
               help="Where the stores go; those that are there are gone on with.")  # fmt: skip
-@click.option("--profile", help="Of the workers, with its engines. Default: this machine.")
+@click.option("--profile", help="Where it runs, with its engines. Default: this machine.")
 @click.option("--page", type=click.Path(path_type=Path),
               help="The page whose tables are replaced, with a figure and a JSON file beside it. "
               "Default: docs/validation.md; with --quick, none.")  # fmt: skip
