@@ -1,7 +1,7 @@
-"""Run by the Python that has roc-validator: validate a crate, without a network.
+"""Run by the Python that has roc-validator: validate crates, without a network.
 
 The JSON-LD context that the metadata name comes with the package rocrate; nothing else is loaded.
-Prints the issues that it finds, a line each.
+Prints for each crate a line of JSON: the issues that it finds, and how much it has looked at.
 """
 
 import io
@@ -47,15 +47,18 @@ def requested(_session, _method, url, **_):
 
 rdflib.parser._urlopen = served
 requests.Session.request = requested
-found = services.validate(
-    services.ValidationSettings(
-        rocrate_uri=sys.argv[1],
-        profile_identifier="process-run-crate-0.5",
-        requirement_severity=models.Severity[sys.argv[2]],
-        no_cache=True,
+severity, *crates = sys.argv[1:]
+for crate in crates:
+    found = services.validate(
+        services.ValidationSettings(
+            rocrate_uri=crate,
+            profile_identifier="process-run-crate-0.5",
+            requirement_severity=models.Severity[severity],
+            no_cache=True,
+        )
     )
-)
-checked = [check.identifier for check in found.executed_checks]
-for issue in found.get_issues():
-    print(f"{issue.severity.name} {issue.check.identifier}: {issue.message}")
-print(json.dumps({"n_checked": len(checked)}))
+    issues = [
+        f"{issue.severity.name} {issue.check.identifier}: {issue.message}"
+        for issue in found.get_issues()
+    ]
+    print(json.dumps({"issues": issues, "n_checked": len([*found.executed_checks])}))
