@@ -83,6 +83,13 @@ _LONGEST = (
 )
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Where slow tests alone are wanted, modules without any are not imported."""
+    if config.option.markexpr == "slow" and collection_path.suffix == ".py":
+        return "mark.slow" not in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
 def pytest_collection_modifyitems(config, items):
     """Without a pypresso the tests that need one are not part of the suite."""
     items.sort(key=lambda item: item.path.stem not in _LONGEST)
