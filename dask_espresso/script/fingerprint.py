@@ -9,7 +9,6 @@ import collections
 import contextlib
 import ctypes
 import gc
-import hashlib
 import os
 import random
 import sys
@@ -20,6 +19,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .engine_table import ENGINES
+
+# hashlib would bring OpenSSL along, whose memory each forked process has to be given
+_sha512: Any = getattr(random, "_sha512", None)
+if _sha512 is None:  # of Python 3.13 and newer
+    from hashlib import sha512 as _sha512
 
 # what these make by chance when they are imported changes no result
 _HARMLESS = frozenset(
@@ -158,7 +162,8 @@ def _listed(part: Any) -> Any:
 
 def _digest(value: Any) -> str:
     data = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
-    return hashlib.sha256(data).hexdigest()
+    digest: str = _sha512(data).hexdigest()
+    return digest
 
 
 def _kind(thing: Any) -> str:

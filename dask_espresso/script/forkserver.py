@@ -31,6 +31,7 @@ import os  # noqa: E402
 import select  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
+import struct  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
 import warnings  # noqa: E402
@@ -42,9 +43,10 @@ from dask_espresso.fingerprint import KNOWN, MPI_ENGINES, top_of  # noqa: E402
 from dask_espresso.footprint import footprint, open_gpu  # noqa: E402
 from dask_espresso.fresh import flush_c  # noqa: E402
 from dask_espresso.preload import PARTS, fingerprint, in_order  # noqa: E402
+from dask_espresso.rehearsal import rehearse  # noqa: E402
 from dask_espresso.scripts import Scripts  # noqa: E402
 from dask_espresso.shelf import Shelf  # noqa: E402
-from dask_espresso.slot import MAX_MESSAGE, Mark, Slot  # noqa: E402
+from dask_espresso.slot import MAX_MESSAGE, ROOM, Mark, Slot  # noqa: E402
 
 _SLOTS_END = 6.0  # seconds that slots have to end after the worker
 _NUMBERS_OF_RANKS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
@@ -116,6 +118,7 @@ class _Engine:
             with contextlib.suppress(ImportError):  # of another version
                 self.shelf.load(part)
         self.shelf.hide()
+        rehearse()
         gc.collect()
         gc.freeze()  # collections in the children leave alone, and so shared, what is there already
         return ""
@@ -175,10 +178,11 @@ class _Server:
                 os.read(self._wakeup, 1 << 12)
                 self._bury()
             if self._control.fileno() in ready:
-                message, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, 1)
+                message, ancillary, _, _ = self._control.recvmsg(MAX_MESSAGE, ROOM)
                 if not message:
                     break
-                with socket.socket(fileno=fds[0]) as connection:
+                (fd,) = struct.unpack_from("i", ancillary[0][2])
+                with socket.socket(fileno=fd) as connection:
                     self._fork_slot(connection, message.decode())
         self._wait_for_slots()
 

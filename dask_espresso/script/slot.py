@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE = 1 << 17  # bytes
 _FDS = struct.Struct("4i")  # standard input, output, error, and the pipe for the result
-_ROOM = socket.CMSG_SPACE(_FDS.size)
+ROOM = socket.CMSG_SPACE(_FDS.size)
 
 
 class Mark:
@@ -45,13 +45,12 @@ class Mark:
             fields = file.read().rpartition(b")")[2].split()
         with open("/proc/self/environ", "rb") as file:
             environment = file.read()
-        self._address = int(fields[47]) + environment.index(mark.encode())
-        self._size = len(mark)
+        address = int(fields[47]) + environment.index(mark.encode())
+        self._place = memoryview((ctypes.c_char * len(mark)).from_address(address)).cast("B")
 
     def set(self, mark: str) -> None:
         """Mark this process."""
-        assert len(mark) == self._size
-        ctypes.memmove(self._address, mark.encode(), self._size)
+        self._place[:] = mark.encode()
 
 
 class Slot:
@@ -101,7 +100,7 @@ class Slot:
         self._shelf.take_note()
         self._say({})
         while True:
-            message, ancillary, _, _ = self._connection.recvmsg(MAX_MESSAGE, _ROOM)
+            message, ancillary, _, _ = self._connection.recvmsg(MAX_MESSAGE, ROOM)
             if not message:
                 return
             fds = list(_FDS.unpack(ancillary[0][2])) if ancillary else []
@@ -145,7 +144,11 @@ class Slot:
 
     def _start(self, request: dict[str, Any], script: Script, fds: list[int]) -> int:
         """Fork the simulation, in a session of its own; give its process id."""
+        # before the fork, after which every page that is written to is copied
         slot = os.getpid()
+        result = {RESULT: f"{fds[3]}:{pipe_number(fds[3])}"}
+        environment = {**self._moved(request), **request["environment"], **result}
+        not_its_own = [*fds[:3], self._wakeup, self._wakeup_write, self._connection.fileno()]
         gc.freeze()  # what is there already needs no look at the end
         child = os.fork()
         if child:
@@ -155,14 +158,12 @@ class Slot:
             self._die_with_slot()
             if os.getppid() != slot:
                 os._exit(1)
-            self._connection.close()
             for place in range(3):
                 os.dup2(fds[place], place)
-            _close([*fds[:3], self._wakeup, self._wakeup_write])
+            _close(not_its_own)
             self._mark.set(request["mark"])
             self._restore_signals()
-            result = {RESULT: f"{fds[3]}:{pipe_number(fds[3])}"}
-            become_fresh({**self._moved(request), **request["environment"], **result}, self._shelf)
+            become_fresh(environment, self._shelf)
             script.run(request["arguments"])
         except BaseException:  # a fault of this module
             traceback.print_exc()
