@@ -28,6 +28,23 @@ _LEAKING = re.compile(
 _NEEDS_MPI_OF_WHEEL = {kind.module for kind in ENGINES.values() if kind.finds_no_mpi}
 
 
+class OwnEnvironment:
+    """A worker's own variables, decoded when they have changed and not for each simulation."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[dict[bytes, bytes], dict[str, str]] = ({}, {})
+
+    def variables(self) -> Mapping[str, str]:
+        """Give them as they are now."""
+        now: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
+        seen, variables = self._seen
+        if seen != now:
+            seen = dict(now)
+            variables = {os.fsdecode(name): os.fsdecode(seen[name]) for name in seen}
+            self._seen = seen, variables
+        return variables
+
+
 def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give the environment of a simulation process.
 

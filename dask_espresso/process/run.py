@@ -22,7 +22,7 @@ from ..script.result_pipe import RESULT, pipe_number
 from ..script.supervisor import MARK
 from .call import Given, encoded
 from .conversation import Pipes
-from .environment import SCRIPT, simulation_environment
+from .environment import SCRIPT, OwnEnvironment, simulation_environment
 from .launcher import fitting
 from .memo import Memo
 from .process_order import ProcessOrder, kill_marked, scratch_path
@@ -31,6 +31,7 @@ from .warm import WarmEngine
 from .warm_start import WarmStart
 
 PROBE, PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
+_OWN = OwnEnvironment()
 # imported, not named: what is named is compiled each time, which takes as long as starting Python
 _SUPERVISOR = """
 import sys
@@ -204,7 +205,7 @@ def _order(
 def process_environment(engine: Engine, scratch: Path, mark: str) -> dict[str, str]:
     """Give the environment of one process, with the mark by which all that it starts is found."""
     # MPI and others leave files in TMPDIR if they are killed
-    base = {**os.environ, "TMPDIR": str(scratch / "tmp"), MARK: mark}
+    base = {**_OWN.variables(), "TMPDIR": str(scratch / "tmp"), MARK: mark}
     return simulation_environment(engine, base)
 
 

@@ -17,7 +17,7 @@ from simulators import probe, run_process
 from dask_espresso.engines import Engine
 from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.process.bounded_text import BoundedText
-from dask_espresso.process.environment import simulation_environment
+from dask_espresso.process.environment import OwnEnvironment, simulation_environment
 
 
 def test_parameters_in_result_out(python):
@@ -303,6 +303,16 @@ def test_environment():
         "PYTHONHASHSEED": "0",
         "MY_VARIABLE": "1",
     }
+
+
+def test_own_environment_is_that_of_now(monkeypatch):
+    own = OwnEnvironment()
+    for value in ("1", "2", "\udcff"):
+        monkeypatch.setenv("MINE", value)
+        assert own.variables() == dict(os.environ)
+    monkeypatch.delenv("MINE")
+    assert own.variables() == dict(os.environ)
+    assert own.variables() is own.variables()
 
 
 def test_bounded_text():
