@@ -25,7 +25,8 @@ from . import stand_in
 from .contestants import HERE, SHIPPED
 from .worker_hosts import make_batch_system
 
-_HOSTS, _SLOTS = 4, 2
+_SLOTS = 2
+_MOST_HOSTS, _FEW_JOBS = 4, 3  # processes that hold workers; each has that many jobs first
 _STEADY = 6  # simulations, one after the other, between all have come and all are cancelled
 _PATIENCE = 600.0  # seconds for what is waited for
 _MIB = 2**20
@@ -104,8 +105,9 @@ def run(jobs: int, submission: float, seconds: float) -> Iterator[str]:
         folder = directory / "slurm"
         environment = {**os.environ, **make_batch_system(folder, submission)}
         environment["PYTHONPATH"] = str(HERE.parent)
-        for number in range(_HOSTS):
-            stack.callback(_end, _host(folder, number, environment))
+        hosts = min(_MOST_HOSTS, max(1, jobs // _FEW_JOBS))
+        for number in range(hosts):
+            stack.callback(_end, _host(folder, number, hosts, environment))
         process = _driver(directory, jobs, seconds, environment)
         stack.callback(_end, process)
         watch = Watch(folder, psutil.Process(process.pid))
@@ -144,8 +146,10 @@ def run(jobs: int, submission: float, seconds: float) -> Iterator[str]:
         yield from [*said[:5], "…", *said[-5:]]
 
 
-def _host(folder: Path, number: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "benchmarks.worker_hosts", *map(str, (folder, number, _HOSTS))]
+def _host(
+    folder: Path, number: int, hosts: int, environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "benchmarks.worker_hosts", *map(str, (folder, number, hosts))]
     with (folder / f"host-{number}.txt").open("wb") as output:
         return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
 

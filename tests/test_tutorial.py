@@ -127,7 +127,7 @@ class Walk:
             if command.startswith("cd "):
                 self.here /= command.removeprefix("cd ")
                 if self.short:
-                    edit(self.here / "study.yaml", "  n_steps: 1000\nreplicas: 2")
+                    edit(self.here / "study.yaml", "  n_steps: 500\nreplicas: 2")
                     edit(self.here / "profile.yaml", ONE_AT_A_TIME)
             elif "--watch" not in command:
                 with self.started("bash", "-c", self.with_ids_of_here(command)) as process:
