@@ -84,9 +84,9 @@ _LONGEST = (
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Where slow tests alone are wanted, modules without any are not imported."""
+    """Where slow tests alone are wanted, modules without the word are not imported."""
     if config.option.markexpr == "slow" and collection_path.suffix == ".py":
-        return "mark.slow" not in collection_path.read_text(encoding="utf-8") or None
+        return "slow" not in collection_path.read_text(encoding="utf-8") or None
     return None
 
 

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import pathlib
+import pickle
 import resource
 import signal
 import socket
@@ -190,8 +191,9 @@ class StandIn:
     def submit(self, function, workload, orders=None, pace=0.0, *, key, pure, **where):
         if orders is None:
             return Done(key, Probe(version="1"))
-        time.sleep(self._pace * len(orders))
-        records = [pack(outcome_of(order, workload)) for order in orders]
+        asked = pickle.loads(orders)
+        time.sleep(self._pace * len(asked))
+        records = [pack(outcome_of(order, workload)) for order in asked]
         done = [(place, int(Status.DONE), record, 3.0) for place, record in enumerate(records)]
         return Done(key, TaskResults(done))
 
