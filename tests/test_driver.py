@@ -107,6 +107,15 @@ def started(here):
     return [int(x) for x in path.read_text().split()] if path.exists() else []
 
 
+def settled(here):
+    """Give how many were started when no more are: a worker that stays runs what it has begun."""
+    count, before = len(started(here)), -1
+    while count != before:
+        time.sleep(1)
+        count, before = len(started(here)), count
+    return count
+
+
 def command(*arguments):
     return [sys.executable, "-m", "dask_espresso", *arguments]
 
@@ -303,7 +312,7 @@ def test_interrupted_again_and_again(here, study_file, workers):
         ended = CliRunner().invoke(main, ["run", "study.yaml", "--profile", str(workers.path)])
         thread.join()
         recorded = check_stopped(here, ended.exit_code, ended.output, number, recorded)
-    before = len(started(here))
+    before = settled(here)
     summary = run_study(load_study("study.yaml"), workers)
     assert (summary.exit_status, summary.started) == (0, 40 - recorded)
     assert len(started(here)) - before == 40 - recorded
