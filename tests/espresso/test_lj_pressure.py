@@ -52,9 +52,10 @@ def test_result_is_complete(run):
     result = run(**SMALL, seed=1)
     names = {"pressure", "pressure_plain", "energy", "temperature"}
     errors = {name + suffix for name in names for suffix in ("_sem", "_dof", "_n_eff")}
-    reasons = {name + "_reason" for name in names}  # so few samples have no error
     others = {"pressure_std_dev", "n_samples", "box_length", "engine_version"}
-    assert set(result) == names | errors | reasons | others
+    # so few samples are worth too little for most errors, and for a correction
+    unknown = {name for name in names if result[f"{name}_sem"] is None} | {"pressure"}
+    assert set(result) == names | errors | others | {f"{name}_reason" for name in unknown}
     assert result["n_samples"] == SMALL["n_steps"]
     density = SMALL["n_particles"] / result["box_length"] ** 3
     assert density * np.pi / 6 == pytest.approx(SMALL["volume_fraction"])

@@ -18,7 +18,9 @@ PARAMETERS = {"n_particles": 100, "n_steps": 50, "volume_fraction": 0.3}
 
 @pytest.fixture
 def espresso(pypresso):
-    settings = {"espresso": EngineSettings(command=pypresso)}
+    # one of these tests' own: of another's, it is known already what it was with other variables
+    own = {"WHOSE": "warm start"}
+    settings = {"espresso": EngineSettings(command=pypresso, environment=own)}
     yield Profile(engines=settings).engine("espresso")
     close_all()
 
