@@ -133,7 +133,7 @@ def short_runs(studies: Studies, engine: Engine, quick: bool) -> Store:
         replicas=20 if quick else 200,
         n_particles=GOLDEN_PARTICLES,
         n_steps=list(N_STEPS),
-        # the dense one, where the known temperature is worth most; of the other: the pieces
+        # the dense one, where the known temperature is worth most; the pieces are of 0.3, too
         volume_fraction=[0.45] if quick else [0.1, 0.3, 0.45],
     )
 
