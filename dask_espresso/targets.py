@@ -49,7 +49,7 @@ class Standing:
         self.distances = np.full(n_points, math.inf)
         self._is_open = np.ones(n_points, bool)
         self._have_ended = np.zeros((n_points, until.minimum), bool)
-        self._samples = np.full((len(until.targets), 3, n_points, until.minimum), math.nan)
+        self._samples = np.full((len(until.targets), 4, n_points, until.minimum), math.nan)
 
     @property
     def have_met(self) -> Values:
@@ -95,9 +95,9 @@ class Standing:
         ----------
         points, replicas : array of int, shape (n,)
             Which.
-        samples : array of float, shape (targets, 3, n)
-            Mean, its standard error and the degrees of freedom of that, of each result; NaN where
-            there is none.
+        samples : array of float, shape (targets, 4, n)
+            Mean, its standard error, the degrees of freedom of that and the effective samples, of
+            each result; NaN where there is none.
         """
         self._make_room(int(np.max(replicas, initial=0)) + 1)
         self._have_ended[points, replicas] = True
@@ -162,19 +162,21 @@ class _Judged(NamedTuple):
     is_hopeless: Values  # no replica has the result
 
 
-def _judged(target: Target, means: Values, errors: Values, dofs: Values) -> _Judged:
+def _judged(target: Target, means: Values, errors: Values, dofs: Values, n_effs: Values) -> _Judged:
     """Say how far points are from a target, and how many more replicas are likely to meet it.
 
     Not more than there are: an error from few replicas is itself uncertain.
 
     Parameters
     ----------
-    means, errors, dofs : array of float, shape (N, R)
+    means, errors, dofs, n_effs : array of float, shape (N, R)
         A row a point; NaN where there is none.
     """
     are_there = np.isfinite(means)
     used = are_there.sum(axis=1)
-    found = pool_groups(means[are_there], errors[are_there], dofs[are_there], used)
+    found = pool_groups(
+        means[are_there], errors[are_there], dofs[are_there], n_effs[are_there], used
+    )
     mean, sem, dof = found.means, found.sems, found.dofs
     limit = target.error * (np.abs(mean) if target.is_relative else np.ones_like(mean))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -24,7 +24,8 @@ def until(error=1.0, minimum=4, maximum=64, *, is_relative=False, results=("y",)
 
 def note(standing, point, replica, *samples):
     """Note one replica, with mean, error and degrees of freedom of each result."""
-    standing.note(np.array([point]), np.array([replica]), np.array(samples)[:, :, np.newaxis])
+    columns = np.array([(*sample, NAN) for sample in samples])[:, :, np.newaxis]
+    standing.note(np.array([point]), np.array([replica]), columns)
 
 
 def run(standing, sample):
@@ -42,14 +43,20 @@ def honest(error, dof):
     return error * stdtrit(dof, 0.975) / NormalDist().inv_cdf(0.975)
 
 
+def error_of(own, dof, count):
+    """Give the error of so many replicas that all have this one, and do not scatter."""
+    return own / count**0.5 * (count * dof / (count * dof + count - 1)) ** 0.5
+
+
 def expected(own, dof, target, minimum, maximum):
     """Give the counts of replicas that all have this error, and the same mean."""
     counts = [min(minimum, maximum)]
     while counts[-1] < maximum:
         there = counts[-1]
+        of_one = error_of(own, dof, there) * there**0.5
         for count in range(there, 2 * there + 1):
             dofs = count - 1 + count * dof
-            is_met = honest(own / count**0.5, dofs) <= target and dofs >= 9
+            is_met = honest(of_one / count**0.5, dofs) <= target and dofs >= 9
             if is_met or count == 2 * there:
                 break
         if count == there:
@@ -67,7 +74,8 @@ def test_no_more_are_wanted_than_errors_predict_and_at_most_twice(own, dof, mini
     if own:
         assert counts == expected(own, dof, 1.0, minimum, maximum)
     dofs = counts[-1] * (1 + dof) - 1
-    assert standing.distances[0] == pytest.approx(honest(own / counts[-1] ** 0.5, dofs), rel=1e-5)
+    found = honest(error_of(own, dof, counts[-1]), dofs)
+    assert standing.distances[0] == pytest.approx(found, rel=1e-5)
     assert standing.have_met[0] == (standing.distances[0] <= 1)
     assert standing.have_failed[0] != standing.have_met[0]
 
@@ -176,20 +184,21 @@ def coverage(needed, dof, minimum, n_points, rng):
     standing = Standing(until(0.01, minimum, most, is_relative=True), n_points)
     means = 1 + sigma * rng.standard_normal((n_points, most))
     errors = np.full(means.shape, NAN)
-    dofs = np.full(means.shape, dof or NAN)
+    dofs, n_effs = np.full(means.shape, dof or NAN), np.full(means.shape, NAN)
     if dof:
         errors = sigma * np.sqrt(rng.chisquare(dof, means.shape) / dof)
     points, done = np.arange(n_points), np.zeros(n_points, int)
     while points.size:
         pairs = [(p, r) for p in points for r in range(done[p], standing.counts[p])]
         at = tuple(np.array(pairs).T)
-        standing.note(*at, np.array([[means[at], errors[at], dofs[at]]]))
+        standing.note(*at, np.array([[means[at], errors[at], dofs[at], n_effs[at]]]))
         done[points] = standing.counts[points]
         points = standing.decide(points)
     holds = 0
     for count in np.unique(done):
         rows = (done == count).nonzero()[0]
-        found = pool_rows(means[rows, :count], errors[rows, :count], dofs[rows, :count])
+        columns = (column[rows, :count] for column in (means, errors, dofs, n_effs))
+        found = pool_rows(*columns)
         holds += np.sum(abs(found.means - 1) <= stdtrit(found.dofs, 0.975) * found.sems)
     return holds / n_points, np.mean(done)
 
@@ -205,7 +214,7 @@ def test_intervals_at_the_end_cover_as_often_as_they_say(dof):
 
 
 def test_rows_without_gaps_are_pooled_as_points_are():
-    samples = [(1.0, 0.5, 20.0), (NAN, NAN, NAN), (1.5, 0.4, 30.0), (0.5, NAN, NAN)]
+    samples = [(1.0, 0.5, 20.0), (NAN, NAN, NAN), (1.5, 0.4, 30.0), (0.5, 0.6, 10.0)]
     standing = Standing(until(100.0, 4, 4), 1)
     run(standing, lambda replica: [samples[replica]])
     found = pool_replicas(*zip(*(s for s in samples if s[0] == s[0]), strict=True))

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from benchmarks.report import Table
+from dask_espresso.script.estimate import OF_ERRORS
 from dask_espresso.script.statistics import control_variate, mean_error, pool_replicas
 
 from .comparison import COVERAGE, INDEPENDENT, NO_ERROR, REPETITIONS, degrees_of_freedom
@@ -49,7 +50,7 @@ class Repetitions(NamedTuple):
         """Pool so many replicas of a point at a time; those that are left over are left out."""
         columns = [
             np.array([result[name + suffix] for result in results], dtype=float)  # None is nan
-            for suffix in ("", "_sem", "_dof")
+            for suffix in ("", *OF_ERRORS)
         ]
         pooled = [
             pool_replicas(*(column[at : at + replicas] for column in columns))

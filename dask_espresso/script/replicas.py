@@ -4,9 +4,11 @@ from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 
-from .estimate import Estimate, scaled
+from .estimate import FEWEST, Estimate, scaled
 
 _DOF = 7.0  # of an error that does not say: many come from about eight blocks
+_ENOUGH = 30.0  # effective samples: of fewer, errors that are too small are those that are given
+_AT_LEAST = 0.1  # of its degrees of freedom, such an error counts
 _BY_CHANCE = 2.05  # sigmas by which the scatter is larger than it should be, in one of 50 cases
 _DOUBTFUL = 3.0  # the same: nothing but the scatter counts
 DIFFER = 4.0  # the same: they surely differ, as those that agree say in 1 of 30,000 points
@@ -20,7 +22,7 @@ def pool(means: Any, errors: Any) -> Tuple[float, float]:
     return pool_replicas(means, errors)[:2]
 
 
-def pool_replicas(means: Any, errors: Any, dofs: Any = None) -> Estimate:
+def pool_replicas(means: Any, errors: Any, dofs: Any = None, n_effs: Any = None) -> Estimate:
     """Pool independent replicas of one simulation.
 
     Parameters
@@ -32,17 +34,21 @@ def pool_replicas(means: Any, errors: Any, dofs: Any = None) -> Estimate:
     dofs : array_like, shape (R,), optional
         Degrees of freedom of every error; nan where unknown, which counts as 7, as does what cannot
         be one.
+    n_effs : array_like, shape (R,), optional
+        Effective samples of every replica; nan where unknown, which counts as enough.
 
     Returns
     -------
     Estimate
         The mean of the replicas' means, nan for R = 0. For R = 1 its error is the replica's own,
-        otherwise what their own errors come to, ``sqrt(sum(errors**2)) / R``; or the scatter
-        between the replicas, ``std(means) / sqrt(R)``, where it is larger than chance gives in one
-        of 50 cases. The scatter alone if an error is unknown; nan if all are equal then, which may
-        be chance. Its degrees of freedom are ``R - 1 + sum(dofs)``; or ``R - 1`` where only the
-        scatter can be right, since an error is unknown, or since replicas differ by more than
-        their own errors allow. That is a `reason`, too.
+        otherwise what their own errors, ``sqrt(sum(errors**2)) / R``, and the scatter between the
+        replicas, ``std(means) / sqrt(R)``, come to together, root mean square, each by its degrees
+        of freedom, ``sum(dofs)`` and ``R - 1``; or the scatter, where it is larger than chance
+        gives in one of 50 cases. The scatter alone if an error is unknown; nan if all are equal
+        then, which may be chance. Its degrees of freedom are ``R - 1 + sum(dofs)``; or ``R - 1``
+        where only the scatter can be right, since an error is unknown, or since replicas differ by
+        more than their own errors allow. That is a `reason`, too. Of errors from fewer than 30
+        effective samples, part of their degrees of freedom is taken: of 12 only a tenth.
 
     Raises
     ------
@@ -58,9 +64,12 @@ def pool_replicas(means: Any, errors: Any, dofs: Any = None) -> Estimate:
     The scatter holds whatever made replicas differ, but from R replicas it is
     itself uncertain by about ``1 / sqrt(2 (R - 1))``, 71 % for two. The own
     errors are far less noisy, but miss everything slower than one replica. So
-    the scatter is taken where it surely says more. Where both are right it does
-    so in one of 50 points, which makes errors larger, root mean square, by 6 %
-    for R = 2, 3 % for 4, 2 % for 8.
+    the scatter alone is taken where it surely says more. Where both are right it
+    does so in one of 50 points, which makes errors larger, root mean square, by
+    6 % for R = 2, 3 % for 4, 2 % for 8.
+
+    Replicas that are worth so few samples that some of them have no error have
+    too small ones where they have any: the scatter then counts for more.
 
     Examples
     --------
@@ -73,15 +82,20 @@ def pool_replicas(means: Any, errors: Any, dofs: Any = None) -> Estimate:
     """
     of_means = np.asarray(means, dtype=float)
     of_errors = np.asarray(errors, dtype=float)
-    of_dofs = np.full(of_means.shape, _NAN) if dofs is None else np.asarray(dofs, dtype=float)
-    if of_means.ndim != 1 or not of_means.shape == of_errors.shape == of_dofs.shape:
+    of_dofs, of_n_effs = (
+        np.full(of_means.shape, _NAN) if values is None else np.asarray(values, dtype=float)
+        for values in (dofs, n_effs)
+    )
+    given = of_means, of_errors, of_dofs, of_n_effs
+    if of_means.ndim != 1 or any(values.shape != of_means.shape for values in given):
+        shapes = ", ".join(str(values.shape) for values in given)
         raise ValueError(
-            "means and errors have to be one-dimensional and of the same length, "
-            f"they have shapes {of_means.shape}, {of_errors.shape} and {of_dofs.shape}"
+            "means and what is known of their errors have to be one-dimensional and of the same "
+            f"length, they have shapes {shapes}"
         )
     if len(of_means) == 0:
         return Estimate(_NAN, _NAN, _NAN, _NAN, "there are no replicas")
-    found = pool_rows(*(values[np.newaxis] for values in (of_means, of_errors, of_dofs)))
+    found = pool_rows(*(values[np.newaxis] for values in given))
     mean, sem, dof = (float(column[0]) for column in found[:3])
     why = ""
     if found.differ[0]:
@@ -101,12 +115,12 @@ class PooledRows(NamedTuple):
     sigmas: Any  # by how many of its own the scatter is larger than these allow; nan: not known
 
 
-def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
+def pool_rows(means: Any, errors: Any, dofs: Any, n_effs: Any) -> PooledRows:
     """Pool the replicas of several simulations, as :func:`pool_replicas` does those of one.
 
     Parameters
     ----------
-    means, errors, dofs : numpy.ndarray, shape (N, R)
+    means, errors, dofs, n_effs : numpy.ndarray, shape (N, R)
         A row a simulation, R > 0.
 
     Returns
@@ -123,24 +137,24 @@ def pool_rows(means: Any, errors: Any, dofs: Any) -> PooledRows:
     between = np.ldexp(np.std(of_means, axis=1, ddof=1) / n_replicas**0.5, exponent)
     of_errors, exponent = scaled(errors)
     within = np.ldexp(np.sqrt(np.sum(of_errors**2, axis=1)) / n_replicas, exponent)
-    own = np.sum(dofs, axis=1)
+    own = np.sum(dofs * _shares(n_effs), axis=1)
     sigmas = _excess(between, within, n_replicas - 1.0, own)
     are_equal = between <= _ROUNDING * np.abs(mean)
     sigmas[are_equal & (within <= _ROUNDING * np.abs(mean))] = _NAN
     is_scatter = (sigmas > _DOUBTFUL) | np.isnan(within)
     dof = n_replicas - 1.0 + np.where(is_scatter, 0.0, own)
     is_within = np.isfinite(within) & ~np.isnan(between) & ~(sigmas > _BY_CHANCE)
-    sem = np.where(is_within, within, between)
+    sem = np.where(is_within, _together(between, within, n_replicas - 1.0, own), between)
     sem[are_equal & np.isnan(within)] = _NAN
     return PooledRows(mean, sem, dof, sigmas > DIFFER, sigmas)
 
 
-def pool_groups(means: Any, errors: Any, dofs: Any, counts: Any) -> PooledRows:
+def pool_groups(means: Any, errors: Any, dofs: Any, n_effs: Any, counts: Any) -> PooledRows:
     """Pool the replicas of simulations that have different numbers of them, as rows.
 
     Parameters
     ----------
-    means, errors, dofs : numpy.ndarray, shape (sum(counts),)
+    means, errors, dofs, n_effs : numpy.ndarray, shape (sum(counts),)
         Replicas, simulation after simulation.
     counts : numpy.ndarray of int, shape (N,)
         How many each simulation has; one without any has the mean nan.
@@ -155,10 +169,21 @@ def pool_groups(means: Any, errors: Any, dofs: Any, counts: Any) -> PooledRows:
     for count in np.unique(counts[counts > 0]).tolist():
         alike = np.flatnonzero(counts == count)
         places = starts[alike][:, np.newaxis] + np.arange(count)
-        found = pool_rows(means[places], errors[places], dofs[places])
+        found = pool_rows(means[places], errors[places], dofs[places], n_effs[places])
         for at, column in enumerate(found):
             pooled[at][alike] = column
     return pooled
+
+
+def _shares(n_effs: Any) -> Any:
+    """Say what part of its degrees of freedom an error counts, by the samples it comes from."""
+    known = np.where(np.isnan(n_effs), _ENOUGH, n_effs)
+    return np.clip((known - FEWEST) / (_ENOUGH - FEWEST), _AT_LEAST, 1.0)
+
+
+def _together(between: Any, within: Any, dof: float, own: Any) -> Any:
+    """Give the root mean square of both, each by its degrees of freedom."""
+    return np.hypot(within * np.sqrt(own / (own + dof)), between * np.sqrt(dof / (own + dof)))
 
 
 def _excess(between: Any, within: Any, dof: float, own: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..outcome import Status
-from ..script.estimate import REASON
+from ..script.estimate import OF_ERRORS, REASON
 from ..store.arrays import Column, Values, objects
 from ..store.columns import Path
 from ..store.names import column_names
@@ -66,13 +66,13 @@ class Numbers:
             values[there] = numbers if is_plain else list(map(_float, numbers.tolist()))
         return values
 
-    def errors(self, name: str) -> Values:
-        """Give a result's standard error, NaN where it has none."""
-        return known_errors(self.values(f"{name}_sem"))
+    def of_errors(self, name: str) -> tuple[Values, Values, Values]:
+        """Give a result's standard error, its degrees of freedom, and the effective samples.
 
-    def dofs(self, name: str) -> Values:
-        """Give the degrees of freedom of these errors, NaN where they are not known."""
-        return known_dofs(self.values(f"{name}_dof"))
+        NaN where they are not known.
+        """
+        errors, dofs, n_effs = (self.values(name + suffix) for suffix in OF_ERRORS)
+        return known_errors(errors), known_counts(dofs), known_counts(n_effs)
 
     def whole(self, name: str) -> Column | None:
         """Read a result whatever it is; None where there is none of this name."""
@@ -152,9 +152,9 @@ def known_errors(errors: Values) -> Values:
     return np.where((errors >= 0) & (errors < math.inf), errors, math.nan)
 
 
-def known_dofs(dofs: Values) -> Values:
-    """Give degrees of freedom, NaN in place of what cannot be one."""
-    return np.where(dofs > 0, dofs, math.nan)
+def known_counts(numbers: Values) -> Values:
+    """Give degrees of freedom, or effective samples, NaN in place of what cannot be one."""
+    return np.where(numbers > 0, numbers, math.nan)
 
 
 def is_number(value: Any) -> bool:

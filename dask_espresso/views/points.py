@@ -107,12 +107,12 @@ class Points:
         """
         there = (numbers.done & numbers.have(name))[self.rows]
         rows, groups = self.rows[there], self.groups[there]
-        values, errors = numbers.values(name)[rows], numbers.errors(name)[rows]
-        dofs = numbers.dofs(name)[rows]
+        values = numbers.values(name)[rows]
+        errors, dofs, n_effs = (column[rows] for column in numbers.of_errors(name))
         beyond = groups[~np.isfinite(values)]
         values = np.where(np.isfinite(values), values, 0)
         counts = np.bincount(groups, minlength=len(self))
-        pooled = pool_groups(values, errors, dofs, counts)
+        pooled = pool_groups(values, errors, dofs, n_effs, counts)
         pooled.means[beyond], pooled.differ[beyond] = math.inf, False
         pooled.sems[beyond] = pooled.sigmas[beyond] = math.nan
         return pooled

@@ -12,13 +12,14 @@ import numpy as np
 
 from ..errors import InputError
 from ..outcome import Outcome
+from ..script.estimate import OF_ERRORS
 from ..script.replicas import PooledRows, pool_rows
 from ..store.arrays import Column, Values
 from ..store.contents import StoreContents
 from ..store.reader import Reader
 from ..store.reading import look
 from .intervals import check_confidence, half_widths
-from .numbers import Numbers, known_dofs, known_errors
+from .numbers import Numbers, known_counts, known_errors
 from .points import Points
 from .show import result_names
 from .texts import some_of
@@ -70,7 +71,8 @@ def pooled(path: str | os.PathLike[str], name: str, confidence: float = 95) -> l
     path : path
         The store; a driver may be writing it.
     name : str
-        The result, called as `show` calls it. Its own errors are ``name_sem`` and ``name_dof``;
+        The result, called as `show` calls it. Of its own errors tell ``name_sem``, ``name_dof`` and
+        ``name_n_eff``;
         for arrays they are arrays of the same shape, or numbers that hold for all elements.
     confidence : float
         Of the intervals, in percent, by Student's t: from 50 to below 100.
@@ -157,7 +159,7 @@ def _pooled_arrays(
 ) -> list[tuple[Any, ...]]:
     """Give what follows the parameters of each point, element by element."""
     of_axes = {axis: numbers.whole(axis) for axis in axes}
-    columns = [numbers.whole(f"{name}{suffix}") for suffix in ("", "_sem", "_dof")]
+    columns = [numbers.whole(f"{name}{suffix}") for suffix in ("", *OF_ERRORS)]
     found = []
     for group, rows in enumerate(points.members()):
         at = f" at {text}" if (text := points.place(group)) else ""
@@ -208,20 +210,20 @@ def _value(column: Column | None, row: int) -> Any:
     return None if column is None or column.states[row] else column.values[row]
 
 
-def _floats_of(where: str, value: Any, error: Any, dof: Any) -> tuple[Values, Values, Values]:
-    """Give a replica's values, their errors and degrees of freedom, all of one shape."""
+def _floats_of(where: str, value: Any, *of_errors: Any) -> tuple[Values, ...]:
+    """Give a replica's values, and what is known of their errors, all of one shape."""
     values = _floats(value)
     if values is None:
         kind = type(value).__name__
         raise InputError(f"{where} is no number, nor an array of numbers, but of type {kind}")
     filled = []
-    for suffix, given in (("_sem", error), ("_dof", dof)):
+    for suffix, given in zip(OF_ERRORS, of_errors, strict=True):
         numbers = np.array(np.nan) if given is None else _floats(given)
         if numbers is None or numbers.shape not in ((), values.shape):
             raise InputError(f"{where} has another shape than its {suffix}, or that is no number")
         filled.append(np.broadcast_to(numbers, values.shape))
-    errors, dofs = filled
-    return values, known_errors(errors), known_dofs(dofs)
+    errors, dofs, n_effs = filled
+    return values, known_errors(errors), known_counts(dofs), known_counts(n_effs)
 
 
 def _floats(value: Any) -> Values | None:
@@ -234,7 +236,7 @@ def _floats(value: Any) -> Values | None:
 
 
 def _pooled_elements(
-    where: str, replicas: list[tuple[Values, Values, Values]], confidence: float | None
+    where: str, replicas: list[tuple[Values, ...]], confidence: float | None
 ) -> tuple[Any, ...]:
     """Pool the replicas of one point."""
     count = len(replicas)

@@ -13,13 +13,14 @@ from ..analyses import analyses_of
 from ..errors import InputError, unknown
 from ..inputs.stored_study import stored_study
 from ..outcome import Outcome, Status
+from ..script.estimate import OF_ERRORS
 from ..store.arrays import Values
 from ..store.nested import flatten
 from ..store.reader import Reader
 from ..store.reading import look, look_at_rows
 from ..targets import Standing
 from .dependence import find_missing
-from .numbers import Numbers, is_number, known_dofs, known_errors
+from .numbers import Numbers, is_number, known_counts, known_errors
 from .texts import literal
 
 if TYPE_CHECKING:
@@ -96,15 +97,15 @@ def _until(study: Simulations) -> Any:
 
 
 def _columns(numbers: Numbers, name: str) -> list[Values]:
-    """Give mean, standard error and its degrees of freedom, NaN where there is none."""
+    """Give means and what is known of their errors, NaN where there is none."""
     means = np.where(numbers.done, numbers.values(name), math.nan)
-    return [means, numbers.errors(name), numbers.dofs(name)]
+    return [means, *numbers.of_errors(name)]
 
 
-def sample_of(outcome: Outcome, name: str) -> tuple[float, float, float]:
+def sample_of(outcome: Outcome, name: str) -> tuple[float, float, float, float]:
     """Give of one outcome what :class:`Numbers` gives of many."""
     if outcome.status is not Status.DONE:
-        return math.nan, math.nan, math.nan
+        return math.nan, math.nan, math.nan, math.nan
     leaves = {".".join(path): leaf for path, leaf in flatten(outcome.result or {}).items()}
 
     def number(suffix: str) -> float:
@@ -114,8 +115,9 @@ def sample_of(outcome: Outcome, name: str) -> tuple[float, float, float]:
         except OverflowError:
             return math.inf
 
-    mean, sem, dof = (np.array(number(suffix)) for suffix in ("", "_sem", "_dof"))
-    return float(mean), float(known_errors(sem)), float(known_dofs(dof))
+    mean, sem, dof, n_eff = (np.array(number(suffix)) for suffix in ("", *OF_ERRORS))
+    counts = float(known_counts(dof)), float(known_counts(n_eff))
+    return float(mean), float(known_errors(sem)), *counts
 
 
 # ---- in words ------------------------------------------------------------------------------------

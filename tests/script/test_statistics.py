@@ -188,7 +188,7 @@ def test_numbers_of_any_size_have_the_same_errors(exponent):
         means = np.array([1.0, 3.0, 7.0])
         expected = [value * scale for value in pool(means, errors)]
         assert pool(means * scale, np.array(errors) * scale) == pytest.approx(expected)
-    assert pool([1.0, 1.0], [scale, scale])[1] == pytest.approx(scale / math.sqrt(2))
+    assert pool([1.0, 1.0], [scale, scale])[1] == pytest.approx(scale * math.sqrt(14 / 15 / 2))
 
 
 def test_samples_of_more_dimensions_are_refused():
@@ -311,14 +311,34 @@ def test_a_drift_is_seen_over_replicas_that_is_not_in_one():
 
 @pytest.mark.parametrize("time", [1, 5])
 def test_pooled_intervals_cover_as_often_as_they_say(time):
-    found = [mean_error(row)[:3] for row in of_time(2 * REPETITIONS, 100 * time, time)]
+    found = [mean_error(row)[:4] for row in of_time(2 * REPETITIONS, 100 * time, time)]
     for n_replicas in (1, 2, 4, 8, 16):
-        groups = np.reshape(found, (-1, n_replicas, 3)).transpose(0, 2, 1)
+        groups = np.reshape(found, (-1, n_replicas, 4)).transpose(0, 2, 1)
         pooled = [pool_replicas(*group) for group in groups]
         known = [estimate for estimate in pooled if not math.isnan(estimate.sem)]
         assert len(known) > 0.95 * len(pooled)
         slack = 1.5 * math.sqrt(0.95 * 0.05 / len(known))
         assert 0.93 - slack <= covered(known)[0] <= 0.98 + slack, n_replicas
+
+
+@pytest.mark.parametrize("n_replicas", [2, 4])
+def test_pooled_intervals_of_replicas_that_are_too_short_cover_as_often(n_replicas):
+    """Each is worth 16: those whose errors came out too small are those that have one."""
+    quick, slow = of_time(8 * REPETITIONS, 200, 0.1), of_time(8 * REPETITIONS, 200, 15, 8)
+    found = [mean_error(row)[:4] for row in math.sqrt(0.6) * quick + math.sqrt(0.4) * slow]
+    groups = np.reshape(found, (-1, n_replicas, 4)).transpose(0, 2, 1)
+    assert covered([pool_replicas(*group) for group in groups])[0] >= 0.93
+
+
+def test_errors_of_few_effective_samples_count_less_beside_the_scatter():
+    given = [1.0, 1.5], [0.5, 0.5], [7, 7]
+    within, between = 0.5**2 / 2, 0.25**2
+    for n_effs, dof in (([12, 12], 1.4), ([12, 21], 4.2), ([30, 500], 14), ([math.nan] * 2, 14)):
+        found = pool_replicas(*given, n_effs)
+        assert found.dof == pytest.approx(1 + dof)
+        assert found.sem**2 == pytest.approx((dof * within + between) / (dof + 1))
+    assert pool_replicas(*given) == found
+    assert pool_replicas([1.0], [0.5], [7], [12])[:3] == (1.0, 0.5, 7.0)
 
 
 def test_replicas_that_differ_say_so_and_only_their_scatter_counts():
@@ -338,7 +358,8 @@ def test_all_points_say_by_chance_alone_as_often_as_they_should_that_replicas_di
     shape = (40_000 // n_points, n_points, n_replicas)
     means, dofs = random.normal(size=shape), np.full(shape, float(dof))
     errors = np.sqrt(random.chisquare(dof, shape) / dof)
-    sigmas = pool_rows(*(values.reshape(-1, n_replicas) for values in (means, errors, dofs))).sigmas
+    columns = means, errors, dofs, np.full(shape, math.nan)
+    sigmas = pool_rows(*(values.reshape(-1, n_replicas) for values in columns)).sigmas
     degrees = np.full(n_points, n_replicas - 1.0)
     found = [in_all_points(row, degrees) for row in sigmas.reshape(shape[:2])]
     chi_squared, dof_of_all, of_all = np.transpose(found)
@@ -351,7 +372,8 @@ def test_all_points_say_by_chance_alone_as_often_as_they_should_that_replicas_di
 
 def test_chi_squared_is_the_textbooks_where_errors_are_known():
     means = np.random.default_rng(1).normal(size=(20, 5))
-    sigmas = pool_rows(means, np.ones((20, 5)), np.full((20, 5), 1e9)).sigmas
+    known = np.ones((20, 5))
+    sigmas = pool_rows(means, known, 1e9 * known, 1e9 * known).sigmas
     right = np.sum((means - means.mean(axis=1, keepdims=True)) ** 2)
     found = in_all_points(np.append(sigmas, math.nan), np.full(21, 4.0))
     assert found[:2] == (pytest.approx(right), 80)
@@ -404,17 +426,17 @@ def test_scatter_counts_where_chance_seldom_gives_as_much(sigmas, counts):
     """Of two replicas with errors that are well known: where they are 2.33 of them apart."""
     apart = sigmas * math.sqrt(2)
     found = pool_replicas([0.0, apart], [1.0, 1.0], [1e6, 1e6]).sem
-    assert found == pytest.approx(apart / 2 if counts else math.sqrt(0.5))
+    assert found == pytest.approx(apart / 2 if counts else math.sqrt(0.5), rel=1e-5)
 
 
 def test_a_mean_that_is_not_known_has_no_error():
     assert all(math.isnan(value) for value in pool([math.nan, 1.0], [0.1, 0.1]))
 
 
-def test_replicas_that_agree_by_chance_keep_their_own_errors():
+def test_replicas_that_agree_by_chance_have_little_less_than_their_own_errors():
     mean, error = pool([2.0, 2.0], [0.3, 0.4])
     assert mean == 2.0
-    assert error == pytest.approx(0.25)
+    assert error == pytest.approx(0.25 * math.sqrt(14 / 15))
 
 
 def test_unknown_errors_leave_the_scatter():
@@ -426,7 +448,8 @@ def test_unknown_errors_leave_the_scatter():
 def test_pooled_error_is_as_conservative_as_documented(n_replicas, excess, dof):
     random, shape = np.random.default_rng(2), (100_000, n_replicas)
     errors = np.sqrt(random.chisquare(dof, shape) / dof)
-    sems = pool_rows(random.normal(size=shape), errors, np.full(shape, float(dof))).sems
+    dofs, n_effs = np.full(shape, float(dof)), np.full(shape, math.nan)
+    sems = pool_rows(random.normal(size=shape), errors, dofs, n_effs).sems
     assert np.mean(sems**2) ** 0.5 * math.sqrt(n_replicas) == pytest.approx(excess, abs=0.01)
 
 

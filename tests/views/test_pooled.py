@@ -46,7 +46,7 @@ def test_a_row_a_point(store):
         return {"e": x + 0.01 * one.replica, "e_sem": 0.1, "e_dof": 4}
 
     first, second = dask_espresso.pooled(store(result), "e")
-    sem = 0.1 / math.sqrt(2)
+    sem = math.sqrt((8 * 0.1**2 / 2 + 0.005**2) / 9)  # by degrees of freedom
     assert first == ({"x": 1}, pytest.approx(1.005), pytest.approx(sem), 9, 2,
                      pytest.approx(T_OF_NINE * sem), False, {})  # fmt: skip
     assert (second.parameters, second.mean) == ({"x": 2}, pytest.approx(2.005))

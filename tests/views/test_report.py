@@ -61,7 +61,7 @@ def test_says_what_was_run_and_what_came_out(page):
     assert "python Python 3.12" in said
     assert "3 machines: node0, node1, node2" in said
     assert "2023-11-14 22:13 UTC to 2023-11-14 22:13 UTC" in said
-    assert "0.1150(50)" in said  # by four of 0.01: their scatter, 0.0065, may be chance
+    assert "0.1150(52)" in said  # by four of 0.01 and their scatter, 0.0065
     assert "exit code" not in said
     assert "ValueError: <b>" in said
     assert "Bars, and brackets below: one standard error." in said
@@ -70,7 +70,7 @@ def test_says_what_was_run_and_what_came_out(page):
 def test_intervals_are_those_of_the_confidence(tmp_path):
     page = tmp_path / "s.html"
     write_report(store_of(tmp_path), page, 95)
-    assert "0.115(10)" in page.read_text()
+    assert "0.115(11)" in page.read_text()
     assert "95 % confidence" in page.read_text()
 
 

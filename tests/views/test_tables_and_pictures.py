@@ -501,7 +501,7 @@ def with_errors(store):
 
 def test_brackets_say_what_they_are(with_errors):
     output = invoke("show", with_errors)
-    assert "2.005(71)" in output
+    assert "2.005(67)" in output
     assert "brackets: one standard error\n" in output
     assert not any("bars" in text for text in plot(with_errors, "-y", "n"))
     assert "bars: one standard error" in plot(with_errors)
@@ -511,7 +511,7 @@ def test_brackets_say_what_they_are(with_errors):
 def test_brackets_of_a_confidence(with_errors, percent):
     output = invoke("show", with_errors, "--confidence", percent)
     # nine degrees of freedom: one of the scatter, four of each error; Student's t is 2.262
-    assert "2.00(16)" in output
+    assert "2.00(15)" in output
     assert "brackets: 95 % confidence\n" in output
     assert "bars: 95 % confidence" in plot(with_errors, "--confidence", percent)
 
@@ -532,7 +532,8 @@ def test_bars_are_as_long_as_they_say(with_errors, monkeypatch):
     plot_stores([with_errors], with_errors.with_suffix(".svg"))
     plot_stores([with_errors], with_errors.with_suffix(".svg"), Picture(confidence=95))
     one, wide = (np.array(curve.y_err) for curve in drawn)
-    assert one == pytest.approx(0.1 / math.sqrt(2))
+    own, scatter = 0.1**2 / 2, 0.005**2
+    assert one == pytest.approx(math.sqrt((8 * own + scatter) / 9))  # by degrees of freedom
     assert wide == pytest.approx(2.262157 * one)
 
 
