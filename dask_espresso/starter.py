@@ -167,7 +167,7 @@ def _profile(cluster: str) -> tuple[str, str]:
 def _write(directory: Path, texts: dict[Path, str]) -> None:
     try:
         for path in texts:
-            if path.exists():
+            if os.path.lexists(path):
                 raise InputError(f"{path}: is there already; name another directory")
         directory.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():

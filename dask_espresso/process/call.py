@@ -21,7 +21,7 @@ from ..script.transport import encode_transport_data
 if TYPE_CHECKING:
     from ..inputs.study import Study
 
-_MOST = 16384  # bytes of all arguments: they are part of one message, in JSON
+_MOST = 16384  # bytes of all arguments: they are part of one message
 
 
 @dataclass(frozen=True)

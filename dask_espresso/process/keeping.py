@@ -49,6 +49,8 @@ def keep_files(keep: Keep, directory: str, *, is_complete: bool) -> str:
         Says what is missing, too much, or cannot be read or written. Nothing new is kept then.
     """
     try:
+        if Path(directory).is_symlink():
+            raise BadValueError("keep: the script has put a link in place of its directory")
         names = _found(keep, Path(directory), is_complete=is_complete)
         _check_size(keep, Path(directory), names)
         return as_text(_put(keep, Path(directory), names)) if keep.place else ""

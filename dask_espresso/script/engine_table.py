@@ -3,10 +3,10 @@
 Runs in the engine's own interpreter, too: with the standard library alone, on Python 3.9 and newer.
 """
 
-from typing import Dict, NamedTuple, Tuple
+from __future__ import annotations
 
 
-class EngineKind(NamedTuple):
+class EngineKind:
     """What is known of an engine.
 
     Attributes
@@ -25,14 +25,24 @@ class EngineKind(NamedTuple):
         interpreter.
     """
 
-    module: str
-    programs: Tuple[str, ...] = ()
-    parts: Tuple[str, ...] = ()
-    starts_mpi: bool = False
-    finds_no_mpi: bool = False
+    __slots__ = ("finds_no_mpi", "module", "parts", "programs", "starts_mpi")
+
+    def __init__(
+        self,
+        module: str,
+        programs: tuple[str, ...] = (),
+        parts: tuple[str, ...] = (),
+        starts_mpi: bool = False,
+        finds_no_mpi: bool = False,
+    ) -> None:
+        self.module = module
+        self.programs = programs
+        self.parts = parts
+        self.starts_mpi = starts_mpi
+        self.finds_no_mpi = finds_no_mpi
 
 
-ENGINES: Dict[str, EngineKind] = {
+ENGINES: dict[str, EngineKind] = {
     "espresso": EngineKind(
         "espressomd",
         programs=("pypresso", "python3"),

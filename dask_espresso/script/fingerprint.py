@@ -5,39 +5,49 @@ of a temporary directory. Runs in the engine's own interpreter: with the standar
 Python 3.9 and newer.
 """
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import ctypes
 import gc
+import importlib
 import os
-import random
 import sys
-import sysconfig
 import time
 import types
-from collections.abc import Iterator, Sequence
-from typing import Any
 
 from .engine_table import ENGINES
 
-# hashlib would bring OpenSSL along, whose memory each forked process has to be given
-_sha512: Any = getattr(random, "_sha512", None)
-if _sha512 is None:  # of Python 3.13 and newer
-    from hashlib import sha512 as _sha512
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
 
+    Item = tuple[tuple[str, ...], Any]
+
+
+def _find_sha512() -> Any:
+    """Give the hash without OpenSSL, whose memory each forked process would have to be given."""
+    for name in ("_sha512", "_sha2"):  # of Python to 3.11, and of later ones
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name).sha512
+    return importlib.import_module("hashlib").sha512
+
+
+_sha512 = _find_sha512()
 # what these make by chance when they are imported changes no result
 _HARMLESS = frozenset(
     ("dask_espresso", "dask", "distributed", "h5py", "matplotlib", "pandas", "psutil", "xarray")
 )
 MPI_ENGINES = frozenset(kind.module for kind in ENGINES.values() if kind.starts_mpi)
 KNOWN = MPI_ENGINES | {"numpy", "scipy"} | _HARMLESS
-_LIBRARY = tuple(sysconfig.get_path(kind) + os.sep for kind in ("stdlib", "platstdlib"))
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes))
 _BOXES = (list, tuple, set, frozenset, collections.deque)
 _SEEDED = (623, 624)  # where Mersenne twisters are that have given no numbers
 _DRAWS = 3
 _NAMES = 3  # of a path: module, variable, attribute
-_Item = tuple[tuple[str, ...], Any]
 
 
 class Fingerprint:
@@ -97,7 +107,7 @@ class Fingerprint:
         for names in _attributes("tempfile", "_name_sequence"):
             yield getattr(names, "_rng", None)
 
-    def _walk(self, items: list[_Item]) -> None:
+    def _walk(self, items: list[Item]) -> None:
         while items:
             path, thing = items.pop()
             if type(thing) in _ATOMS:
@@ -115,7 +125,7 @@ class Fingerprint:
         figure = int(_digest(value)[:12], 16)
         self.values[name] = (self.values.get(name, 0) + figure) % (1 << 53)
 
-    def _inside(self, path: tuple[str, ...], thing: Any) -> Iterator[_Item]:
+    def _inside(self, path: tuple[str, ...], thing: Any) -> Iterator[Item]:
         """Give what an object is made of."""
         self._note(path, _kind(thing))
         if isinstance(thing, _BOXES):
@@ -139,7 +149,7 @@ class Fingerprint:
         elif not isinstance(thing, (types.CodeType, ctypes.CDLL)):
             yield from self._parts(thing)
 
-    def _parts(self, thing: Any) -> Iterator[_Item]:
+    def _parts(self, thing: Any) -> Iterator[Item]:
         """Give the parts of an object of whatever class."""
         attributes = getattr(thing, "__dict__", None)
         if isinstance(attributes, dict):
@@ -201,8 +211,9 @@ def _file(top: str) -> str:
 
 def _shared_states() -> Iterator[tuple[str, Any, int]]:
     """Give names and states of the generators for everybody, and where in their keys they are."""
-    state = random.getstate()
-    yield "random", state, state[1][-1]
+    if "random" in sys.modules:
+        state = sys.modules["random"].getstate()
+        yield "random", state, state[1][-1]
     if "numpy.random" in sys.modules:
         kind, keys, at, *rest = sys.modules["numpy.random"].get_state()
         yield "numpy.random", [kind, keys.tolist(), at, *rest], at
@@ -224,9 +235,13 @@ def _attributes(module: str, name: str) -> Iterator[Any]:
 
 def _kinds() -> tuple[type, ...]:
     """Give the classes of random generators."""
-    numpy = sys.modules.get("numpy.random")
-    of_numpy = (numpy.Generator, numpy.BitGenerator, numpy.RandomState) if numpy else ()
-    return (random.Random, *of_numpy)
+    names = {"random": ["Random"], "numpy.random": ["Generator", "BitGenerator", "RandomState"]}
+    return tuple(
+        getattr(sys.modules[module], kind)
+        for module, kinds in names.items()
+        if module in sys.modules
+        for kind in kinds
+    )
 
 
 def _generators() -> list[Any]:

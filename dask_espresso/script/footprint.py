@@ -3,6 +3,8 @@
 Runs in the engine's own interpreter: with the standard library alone, on Python 3.9 and newer.
 """
 
+from __future__ import annotations
+
 import contextlib
 import gc
 import io
@@ -11,18 +13,22 @@ import select
 import signal
 import stat
 import sys
-from collections.abc import Iterator
 
 from . import supervisor
 from .preload import started_mpi
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Found = tuple[str, str, str]  # what it is, what it does, whether it is a "file" or not
+
 _HARMLESS = frozenset(("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"))
 _GPU_DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/render")
 _KINDS = {"socket": "a socket", "pipe": "a pipe", "anon_inode": "something of the kernel"}
-_Found = tuple[str, str, str]  # what it is, what it does, whether it is a "file" or not
 
 
-def footprint(scratch: str) -> "set[_Found]":
+def footprint(scratch: str) -> "set[Found]":
     """Give what this process has of threads, processes, open files and the like.
 
     Parameters
@@ -51,7 +57,7 @@ def _open() -> "Iterator[tuple[int, str]]":
             yield int(fd), os.readlink(f"/proc/self/fd/{fd}")
 
 
-def _descriptors() -> "Iterator[_Found]":
+def _descriptors() -> "Iterator[Found]":
     mapped = {path for _, _, path in _maps()}
     of_python = {
         thing.fileno()
@@ -72,7 +78,7 @@ def _is_regular(fd: int) -> bool:
     return False
 
 
-def _threads() -> "Iterator[_Found]":
+def _threads() -> "Iterator[Found]":
     threading = sys.modules.get("threading")
     named = threading.enumerate() if threading else ()
     names = {thread.native_id or 0: f" ({thread.name})" for thread in named}
@@ -80,7 +86,7 @@ def _threads() -> "Iterator[_Found]":
         yield f"thread {task}", f"starts a thread{names.get(task, '')}", ""
 
 
-def _processes() -> "Iterator[_Found]":
+def _processes() -> "Iterator[Found]":
     for pid in supervisor.children():
         yield f"process {pid}", "starts a process", ""
 
@@ -93,21 +99,21 @@ def _maps() -> "Iterator[tuple[str, str, str]]":
             yield address, permissions, path[0] if path else ""
 
 
-def _mappings() -> "Iterator[_Found]":
+def _mappings() -> "Iterator[Found]":
     for address, permissions, path in _maps():
         is_nameless = path.endswith("(deleted)") or path.startswith(("/dev/", "/memfd:", "/SYSV"))
         if permissions.startswith("rw") and permissions.endswith("s") and is_nameless:
             yield f"memory {address}", "shares memory with forked processes", ""
 
 
-def _files(scratch: str) -> "Iterator[_Found]":
+def _files(scratch: str) -> "Iterator[Found]":
     for folder in ("run", "tmp"):
         with contextlib.suppress(OSError):
             for name in os.listdir(os.path.join(scratch, folder)):
                 yield f"{folder} {name}", f"makes {name} in its directory", ""
 
 
-def _others() -> "Iterator[_Found]":
+def _others() -> "Iterator[Found]":
     if started_mpi():
         yield "MPI", "starts MPI", ""
     for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):

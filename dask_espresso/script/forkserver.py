@@ -24,24 +24,26 @@ if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
     del sys.path[0]  # this file's own directory: its modules are not for everybody
 
 import _signal  # noqa: E402
+import _socket  # noqa: E402
 import contextlib  # noqa: E402
 import gc  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import select  # noqa: E402
 import signal  # noqa: E402
-import socket  # noqa: E402
 import struct  # noqa: E402
 import time  # noqa: E402
-import traceback  # noqa: E402
 import warnings  # noqa: E402
-from typing import List, NoReturn  # noqa: E402
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 from dask_espresso import supervisor  # noqa: E402
 from dask_espresso.endings import Endings  # noqa: E402
 from dask_espresso.fingerprint import KNOWN, MPI_ENGINES, top_of  # noqa: E402
 from dask_espresso.footprint import footprint, open_gpu  # noqa: E402
-from dask_espresso.fresh import flush_c  # noqa: E402
+from dask_espresso.fresh import flush_c, print_error  # noqa: E402
 from dask_espresso.preload import PARTS, fingerprint, in_order  # noqa: E402
 from dask_espresso.rehearsal import rehearse  # noqa: E402
 from dask_espresso.scripts import Scripts  # noqa: E402
@@ -52,7 +54,7 @@ _SLOTS_END = 6.0  # seconds that slots have to end after the worker
 _NUMBERS_OF_RANKS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
 
 
-def main(control: socket.socket, scratch: str) -> None:
+def main(control: _socket.socket, scratch: str) -> None:
     """Serve the worker, and leave nothing behind, at whatever moment it goes."""
     if any(int(os.environ.get(name) or 1) > 1 for name in _NUMBERS_OF_RANKS):
         sys.exit("its command starts several MPI ranks, which cannot be forked")
@@ -104,21 +106,21 @@ class _Engine:
         self.shelf = Shelf()
         self.endings = Endings(self.shelf)
 
-    def warm_up(self, modules: List[str]) -> str:
+    def warm_up(self, modules: "list[str]") -> str:
         """Import the engine's modules; say why there can be no warm start, if there cannot."""
         for name in in_order(modules):
             try:
                 if refusal := self._import(name):
                     return refusal
             except BaseException as error:  # SystemExit, too
-                traceback.print_exc()
+                print_error()
                 return f"{name} cannot be imported beforehand ({type(error).__name__}: {error})"
         fingerprint(modules)  # as it is before any simulation
         for part in (part for name in modules for part in PARTS.get(name, ())):
             with contextlib.suppress(ImportError):  # of another version
                 self.shelf.load(part)
         self.shelf.hide()
-        rehearse()
+        rehearse(self.shelf, self.scratch)
         gc.collect()
         gc.freeze()  # collections in the children leave alone, and so shared, what is there already
         return ""
@@ -155,7 +157,7 @@ class _Server:
         Of this process.
     """
 
-    def __init__(self, control: socket.socket, engine: _Engine, mark: Mark) -> None:
+    def __init__(self, control: _socket.socket, engine: _Engine, mark: Mark) -> None:
         self._control = control
         self._engine = engine
         self._mark = mark
@@ -182,11 +184,11 @@ class _Server:
                 if not message:
                     break
                 (fd,) = struct.unpack_from("i", ancillary[0][2])
-                with socket.socket(fileno=fd) as connection:
+                with contextlib.closing(_socket.socket(fileno=fd)) as connection:
                     self._fork_slot(connection, message.decode())
         self._wait_for_slots()
 
-    def _fork_slot(self, connection: socket.socket, mark: str) -> None:
+    def _fork_slot(self, connection: _socket.socket, mark: str) -> None:
         """Fork a slot, or say why that cannot be done now."""
         server = os.getpid()
         try:
@@ -203,7 +205,7 @@ class _Server:
         else:
             self._serve_slot(connection, mark, server)
 
-    def _serve_slot(self, connection: socket.socket, mark: str, server: int) -> NoReturn:
+    def _serve_slot(self, connection: _socket.socket, mark: str, server: int) -> "NoReturn":
         """Be a slot, to its end."""
         for fd in (self._wakeup, self._wakeup_write):
             os.close(fd)
@@ -244,6 +246,6 @@ class _Server:
 
 
 if __name__ == "__main__":
-    with socket.socket(fileno=int(sys.argv[1])) as control:
-        control.set_inheritable(False)
+    with contextlib.closing(_socket.socket(fileno=int(sys.argv[1]))) as control:
+        os.set_inheritable(control.fileno(), False)
         main(control, sys.argv[2])

@@ -13,13 +13,12 @@ import io
 import os
 import signal
 import sys
-import traceback
 
 from .shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 _LIBC = ctypes.CDLL(None)
 
@@ -36,12 +35,22 @@ def become_fresh(environment: dict[str, str | None], shelf: Shelf) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-    # Python's own random numbers are seeded anew at every fork; numpy's seed() is slow and imports
-    if random := shelf.find("numpy.random"):
-        key = shelf.find("numpy").frombuffer(os.urandom(4 * 624), "u4")
-        random.set_state(("MT19937", key, 624))
+    # Python's own random numbers are seeded anew at every fork
+    if mtrand := shelf.find("numpy.random.mtrand"):
+        _seed_anew(mtrand._rand)
+    if threading := shelf.find("threading"):  # Python 3.12 and older have the server's number still
+        main = threading.main_thread()
+        if hasattr(main, "_set_native_id"):
+            main._set_native_id()
     if tempfile := shelf.find("tempfile"):  # which has perhaps looked at TMPDIR already
         tempfile.tempdir = None
+
+
+def _seed_anew(random: Any) -> None:
+    """Give numpy's generator for everybody numbers of its own, and others to those it spawns."""
+    random._bit_generator.__init__()
+    state = random.get_state(legacy=False)
+    random.set_state({**state, "has_gauss": 0, "gauss": 0.0})  # the second of a pair that was drawn
 
 
 def end(status: int, shelf: Shelf) -> NoReturn:
@@ -59,8 +68,8 @@ def end(status: int, shelf: Shelf) -> NoReturn:
             threading._shutdown()  # waits for all but daemons
         atexit._run_exitfuncs()
     except BaseException:
-        traceback.print_exc()
-    _flush_files()
+        print_error()
+    flush_files()
     # whoever else has something to do at the end does it when nobody holds it any more
     sys.modules.pop("__main__", None)
     for name in shelf.added():
@@ -71,6 +80,8 @@ def end(status: int, shelf: Shelf) -> NoReturn:
             if stream and not stream.closed:
                 stream.flush()
         except BaseException as error:
+            import traceback  # which nobody else needs, and which brings much along
+
             said = "".join(traceback.format_exception_only(type(error), error))
             print(f"Exception ignored in: {stream!r}\n{said}", end="", file=sys.stderr)
             status = 120  # as Python has it
@@ -81,7 +92,12 @@ def end(status: int, shelf: Shelf) -> NoReturn:
     os._exit(status)
 
 
-def _flush_files() -> None:
+def print_error() -> None:
+    """Print the error that is being handled, without a module for it."""
+    sys.__excepthook__(*sys.exc_info())
+
+
+def flush_files() -> None:
     """Write to its end what the script has left open, also where it is not let go in order."""
     writers = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
     for thing in gc.get_objects():

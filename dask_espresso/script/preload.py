@@ -3,13 +3,19 @@
 Runs in the engine's own interpreter: with the standard library alone, on Python 3.9 and newer.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import importlib
-from typing import Any, List, Optional, Sequence
 
 from .engine_table import ENGINES
 from .fingerprint import KNOWN, Fingerprint, top_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 # what scripts import of these sooner or later, and they themselves do not
 PARTS = {
@@ -34,12 +40,12 @@ def preload(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def in_order(modules: Sequence[str]) -> List[str]:
+def in_order(modules: Sequence[str]) -> list[str]:
     """Put the modules first that are known not to mind a fork, and bring others with them."""
     return sorted(modules, key=lambda name: top_of(name) not in KNOWN)
 
 
-_fingerprints: List[Fingerprint] = []
+_fingerprints: list[Fingerprint] = []
 
 
 def fingerprint(modules: Sequence[str]) -> Fingerprint:
@@ -57,7 +63,7 @@ def fingerprint(modules: Sequence[str]) -> Fingerprint:
     return _fingerprints[0]
 
 
-def started_mpi() -> Optional[ctypes.CDLL]:
+def started_mpi() -> ctypes.CDLL | None:
     """Give the MPI library that has been started in this process, if one has."""
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
         paths = {line.split(maxsplit=5)[-1].rstrip("\n") for line in file if "/libmpi" in line}

@@ -113,9 +113,9 @@ class Script:
 
     def run(self, arguments: list[str]) -> NoReturn:
         """Run the script as a fresh interpreter would, and end this process as that would."""
-        end(self._execute(arguments), self._shelf)
+        end(self.execute(arguments), self._shelf)
 
-    def _execute(self, arguments: list[str]) -> int:
+    def execute(self, arguments: list[str]) -> int:
         """Run the script; give the exit code, or minus the number of a signal."""
         try:
             code = self._code or self._compile()

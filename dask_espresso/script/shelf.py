@@ -5,12 +5,17 @@ script, or something that it imports, has imported it. Runs in the engine's own 
 the standard library alone, on Python 3.9 and newer.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import importlib.machinery
 import itertools
 import sys
-from typing import Any, Dict, List, Tuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Shelf:
@@ -21,12 +26,12 @@ class Shelf:
     """
 
     def __init__(self) -> None:
-        self._steps: List[Dict[str, Any]] = []
-        self._step_of: Dict[str, int] = {}
-        self._specs: Dict[str, Any] = {}
-        self._bound: List[List[Tuple[Any, str, Any]]] = []
+        self._steps: list[dict[str, Any]] = []
+        self._step_of: dict[str, int] = {}
+        self._specs: dict[str, Any] = {}
+        self._bound: list[list[tuple[Any, str, Any]]] = []
         self._given = 0  # steps
-        self._before: "frozenset[str]" = frozenset()  # modules that have been taken note of
+        self._before: frozenset[str] = frozenset()  # modules that have been taken note of
         self._last = ""  # of those in sight
 
     def load(self, name: str) -> None:
@@ -48,7 +53,7 @@ class Shelf:
             del sys.modules[name]
         sys.meta_path.insert(0, self)
 
-    def _unbind(self, step: int) -> List[Tuple[Any, str, Any]]:
+    def _unbind(self, step: int) -> list[tuple[Any, str, Any]]:
         """Take a step's modules from packages that were there before it."""
         bound = []
         for name, module in self._steps[step].items():
@@ -66,7 +71,7 @@ class Shelf:
             return self._steps[self._step_of[name]][name]
         return sys.modules.get(name)
 
-    def names(self) -> "frozenset[str]":
+    def names(self) -> frozenset[str]:
         """Name all modules that have been imported, in sight or not."""
         return frozenset((*sys.modules, *self._step_of))
 
@@ -75,7 +80,7 @@ class Shelf:
         self._before = self.names()
         self._last = next(reversed(sys.modules))
 
-    def added(self) -> List[str]:
+    def added(self) -> list[str]:
         """Name the modules that have been imported since."""
         # new ones stand last: a look at all would have a forked process copy the pages they are in
         names = itertools.takewhile(lambda name: name != self._last, reversed(sys.modules))

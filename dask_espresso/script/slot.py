@@ -6,6 +6,7 @@ Runs in the engine's own interpreter: with the standard library alone, on Python
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import _socket
 import contextlib
 import ctypes
 import gc
@@ -13,12 +14,10 @@ import json
 import os
 import pickle
 import signal
-import socket
 import struct
-import traceback
 
 from . import supervisor
-from .fresh import become_fresh
+from .fresh import become_fresh, print_error
 from .result_pipe import RESULT, pipe_number
 from .scripts import Script, Scripts
 from .shelf import Shelf
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE = 1 << 17  # bytes
 _FDS = struct.Struct("4i")  # standard input, output, error, and the pipe for the result
-ROOM = socket.CMSG_SPACE(_FDS.size)
+ROOM = _socket.CMSG_SPACE(_FDS.size)
 
 
 class Mark:
@@ -75,7 +74,7 @@ class Slot:
 
     def __init__(
         self,
-        connection: socket.socket,
+        connection: _socket.socket,
         mark: Mark,
         handlers: dict[int, Any],
         scratch: str,
@@ -166,7 +165,7 @@ class Slot:
             become_fresh(environment, self._shelf)
             script.run(request["arguments"])
         except BaseException:  # a fault of this module
-            traceback.print_exc()
+            print_error()
         finally:
             os._exit(70)
 

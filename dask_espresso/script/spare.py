@@ -40,7 +40,7 @@ class SpareScratch:
     def __init__(self, home: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._place = f"{home}/spare-{os.getpid()}"
         self._clock = clock
-        # when they were made, and their state then; None where there are none
+        # when they were made, and their state; None where there are none
         self._spare: tuple[float, Any] | None = None
         self._in_use: tuple[float, Any] | None = None
 
@@ -52,8 +52,9 @@ class SpareScratch:
 
     def remove(self, path: str) -> bool:
         """Have them be gone; say whether that was all, with nothing in them."""
-        if self._in_use and self._is_put_back(path, self._in_use[1]):
-            self._spare, self._in_use = self._in_use, None
+        made, state = self._in_use or (0.0, None)
+        if state and (renamed := _renamed(path, self._place, state)):
+            self._spare, self._in_use = (made, renamed), None
             return True
         is_clean = supervisor.remove_scratch(path)
         if is_clean and not self._spare:  # the next one may leave nothing, either
@@ -72,35 +73,31 @@ class SpareScratch:
         age = self._clock() - self._spare[0] if self._spare else 0
         if age < _OLD_ENOUGH:
             return None
-        spare, self._spare = self._spare, None
-        try:
-            if age < _TOO_OLD:
-                os.rename(self._place, path)
-                return spare
-        except OSError:  # such as of a server that is gone
-            pass
+        made, state = self._spare or (0.0, None)
+        self._spare = None
+        if age < _TOO_OLD and (renamed := _renamed(self._place, path, state)):
+            return made, renamed
         supervisor.remove_scratch(self._place)
         return None
 
-    def _is_put_back(self, path: str, state: Any) -> bool:
-        """Rename directories with which nothing was done; say whether they are such."""
-        try:
-            if _state(path) != state:
-                return False
-            os.rename(path, self._place)
-        except OSError:
-            return False
-        return True
+
+def _renamed(path: str, new: str, state: Any) -> Any:
+    """Rename directories with which nothing was done; give their state then, None if they stay."""
+    try:
+        if _state(path) != state:
+            return None
+        os.rename(path, new)
+        return [_numbers(new), *state[1:]]  # to be renamed is a change
+    except OSError:  # somebody has removed one, or the place
+        return None
 
 
 def _state(path: str) -> Any:
-    """Give all that a simulation could change in its directories, and by what it is seen."""
-    return (
-        [sorted(os.listdir(place)) for place in (path, f"{path}/run", f"{path}/tmp")],
-        # to rename a directory is a change of it
-        [_numbers(path)[:-1], _numbers(f"{path}/run"), _numbers(f"{path}/tmp")],
-        os.listxattr(path),
-    )
+    """Give all that anybody could change in directories of a simulation, or by what it is seen."""
+    insides = f"{path}/run", f"{path}/tmp"
+    # of one that was renamed just now, a coarse clock could hide a change
+    listed = os.listdir(path), os.listxattr(path)
+    return [_numbers(path), listed, *map(_numbers, insides)]
 
 
 def _numbers(path: str) -> tuple[int, ...]:

@@ -206,11 +206,24 @@ def test_signals_that_the_worker_ignores(script):
 def test_random_numbers_differ(script):
     path = script("""
         import dask_espresso as d, random, numpy as np, numpy.random
-        numbers = [random.random(), np.random.random(), random.getrandbits(64)]
+        seeds = np.random.mtrand._rand._bit_generator._seed_seq
+        spawned = np.random.default_rng(seeds.spawn(1)[0])  # as what is global there spawns
+        numbers = [random.random(), np.random.random(), random.getrandbits(64), spawned.random()]
         print(d.encode_transport_data(numbers))
     """)
     found = np.array([run_process(FORK, path, {}).output.payload() for _ in range(3)])
     assert all(len(set(column)) == 3 for column in found.T.tolist())
+
+
+def test_the_main_thread_is_a_simulations_own(script):
+    """Who pins it to a core would pin the server, and all simulations after it."""
+    path = script("""
+        import dask_espresso as d, threading
+        own = threading.get_native_id()
+        print(d.encode_transport_data(threading.main_thread().native_id == own))
+    """)
+    engine = replace(FORK, preload=("threading",))
+    assert run_process(engine, path, {}).output.payload()
 
 
 def test_bit_for_bit_as_fresh(script):

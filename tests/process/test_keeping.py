@@ -101,6 +101,14 @@ def test_nothing_outside_and_nothing_special_is_kept(directory, keep, tmp_path):
         keep_files(replace(keep, patterns=("out/up/*",)), str(directory), is_complete=True)
 
 
+def test_what_a_link_in_place_of_the_directory_leads_to_is_not_kept(directory, keep):
+    elsewhere = directory.rename(directory.parent / "elsewhere")
+    directory.symlink_to(elsewhere)
+    with pytest.raises(BadValueError, match="has put a link in place of its directory"):
+        keep_files(keep, str(directory), is_complete=True)
+    assert inside(keep.place) == []
+
+
 def test_limits(directory, keep, monkeypatch):
     with (directory / "huge.vtf").open("wb") as file:
         file.truncate(1 << 40)  # it takes no room

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,11 @@ def removes(path):
     (path / "run").rmdir()
 
 
+def changes_the_time_above(path):
+    time.sleep(0.01)  # of its renaming, by a coarse clock
+    os.utime(path, ns=(0, path.stat().st_mtime_ns))
+
+
 @pytest.mark.parametrize(
     "does",
     [
@@ -137,6 +143,7 @@ def removes(path):
         replaces,
         puts_a_link,
         removes,
+        changes_the_time_above,
     ],
     ids=lambda does: does.__name__,
 )
@@ -183,3 +190,19 @@ def test_a_path_that_is_taken_is_an_error(simulations):
     with pytest.raises(OSError, match="no directory to run in can be made"):
         simulations.scratch.make(str(path))
     assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("tidied", ["run", "tmp", ""])
+def test_what_somebody_has_tidied_up_meanwhile_is_not_used(simulations, tidied):
+    simulations.run()
+    (spare,) = simulations.home.iterdir()
+    for folder in [tidied] if tidied else ["run", "tmp", ""]:
+        (spare / folder).rmdir()
+    assert simulations.run()[1]
+
+
+def test_what_somebody_has_put_there_meanwhile_is_not_seen(simulations):
+    simulations.run()
+    (spare,) = simulations.home.iterdir()
+    (spare / "run" / "file").touch()
+    assert simulations.run()[1]
