@@ -42,6 +42,8 @@ _SETTINGS = {
     "distributed.admin.tick.limit": "10s",
     # by default, fifty times a second, of scheduler, nanny and worker each
     "distributed.admin.tick.interval": "1s",
+    # by default, ten times a second: but simulations, which take memory, are other processes
+    "distributed.worker.memory.monitor-interval": "500ms",
     # messages with outcomes are among what is kept
     "distributed.admin.low-level-log-length": 100,
     # every worker is given what it can do; to move it elsewhere costs more than it saves

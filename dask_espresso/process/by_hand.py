@@ -107,7 +107,7 @@ def debug(workload: Workload, engine: Engine, order: Order) -> int:
         stdin.write_bytes(b"" if given.stdin_file else given.stdin)
         if given.stdin_file:
             (directory / given.stdin_file).write_bytes(given.stdin)
-        environment = process_environment(engine, Path(scratch), uuid.uuid4().hex)
+        environment = process_environment(engine, scratch, uuid.uuid4().hex)
         environment |= dict(given.environment)
         command = [
             *process_command(engine, environment), str(SCRIPT / "debugger.py"), str(stdin),

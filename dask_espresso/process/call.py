@@ -108,7 +108,7 @@ class Call:
         BadValueError
             If that is more than a process can take.
         """
-        path = str(Path(directory, self.parameters_file))
+        path = str(Path(directory, self.parameters_file)) if self.parameters_file else directory
         values = {**parameters, "id": name, "directory": directory, "parameters_file": path}
         arguments = tuple(filled(word, values) for word in self.arguments)
         variables = tuple((name, filled(text, values)) for name, text in self.environment)

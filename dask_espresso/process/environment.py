@@ -10,12 +10,14 @@ import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..engines import DEFAULT_LAUNCHER, Engine, engine_command
 from ..errors import BadValueError
 from ..paths import absolute_entries, expand_setting
 from ..script.engine_table import ENGINES
 from ..script.rank import RANK_VARIABLES
+from ..script.supervisor import MARK
 from .launcher import LOCAL_SETTINGS
 
 SCRIPT = Path(__file__).resolve().parents[1] / "script"  # all of us that a simulation can see
@@ -43,6 +45,57 @@ class OwnEnvironment:
             variables = {os.fsdecode(name): os.fsdecode(seen[name]) for name in seen}
             self._seen = seen, variables
         return variables
+
+
+class ProcessEnvironments:
+    """The environments of processes: what those of an engine have in common is made once."""
+
+    def __init__(self) -> None:
+        self._own = OwnEnvironment()
+        self._common: dict[Engine, _Common] = {}
+
+    def give(self, engine: Engine, scratch: str, mark: str) -> dict[str, str]:
+        """Give that of one process.
+
+        Parameters
+        ----------
+        engine : Engine
+            That the process is of.
+        scratch : str
+            The process's own directory.
+        mark : str
+            By which all that it starts is found.
+        """
+        of, where = self._own.variables(), os.getcwd()  # noqa: PTH109
+        common = self._common.get(engine)
+        if common is None or common.of is not of or common.where != where:
+            common = self._common[engine] = _common(engine, of, where)
+        own = {
+            name: text.replace(_A_SCRATCH, scratch).replace(_A_MARK, mark)
+            for name, text in common.own.items()
+        }
+        return common.shared | own
+
+
+# stand for those of a process; no variable can have them in it
+_A_SCRATCH, _A_MARK = "/\0scratch", "\0mark"
+
+
+class _Common(NamedTuple):
+    """What processes of an engine have in common, for these variables and this directory."""
+
+    of: Mapping[str, str]
+    where: str
+    shared: dict[str, str]
+    own: dict[str, str]  # with something that stands for what is a process's own
+
+
+def _common(engine: Engine, of: Mapping[str, str], where: str) -> _Common:
+    # MPI and others leave files in TMPDIR if they are killed
+    base = {**of, "TMPDIR": f"{_A_SCRATCH}/tmp", MARK: _A_MARK}
+    shared = simulation_environment(engine, base)
+    own = {name: text for name, text in shared.items() if "\0" in text}
+    return _Common(of, where, shared, own)
 
 
 def simulation_environment(engine: Engine, base: Mapping[str, str] | None = None) -> dict[str, str]:

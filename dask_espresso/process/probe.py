@@ -7,7 +7,6 @@ import shutil
 import socket
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from ..engines import Engine, engine_command
@@ -76,7 +75,7 @@ def probe(runner: Runner, engine: Engine) -> Probe:
 
 def _probe_program(engine: Engine) -> Probe:
     """See that a program is there; what it is asked for would be a simulation."""
-    program = process_command(engine, process_environment(engine, Path(), ""))[0]
+    program = process_command(engine, process_environment(engine, "", ""))[0]
     if shutil.which(program):
         return Probe(about=_about(engine, {}))
     return Probe(
@@ -169,7 +168,7 @@ def _probe_ranks(runner: Runner, engine: Engine) -> Probe:
 
 def _misfit(runner: Runner, engine: Engine, launcher: str) -> str:
     """Say why several ranks do not find each other, and what to write."""
-    mpi, environment = runner.mpi_of(engine), process_environment(engine, Path(), "")
+    mpi, environment = runner.mpi_of(engine), process_environment(engine, "", "")
     said = f"its launcher is {launcher} ({kind_of_program(launcher) or 'of no known MPI'})"
     if not mpi:
         return f"{said}, the engine has no MPI; write `ranks: 1`"

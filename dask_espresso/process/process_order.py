@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -99,7 +98,7 @@ class ProcessOrder:
             report.not_kept = str(error)
 
 
-def scratch_path() -> Path:
+def scratch_path() -> str:
     """Name a directory for one process to have to itself, which is not there yet.
 
     Raises
@@ -107,7 +106,7 @@ def scratch_path() -> Path:
     OSError
         If there is no place for temporary files at all.
     """
-    return Path(tempfile.gettempdir(), f"dask-espresso-{uuid.uuid4().hex[:12]}")
+    return f"{tempfile.gettempdir()}/dask-espresso-{uuid.uuid4().hex[:12]}"
 
 
 def kill_marked(*marks: str) -> None:

@@ -19,10 +19,9 @@ from ..engines import DEFAULT_LAUNCHER, Engine, engine_command
 from ..errors import BadValueError
 from ..inputs.shipped import SIMULATIONS
 from ..script.result_pipe import RESULT, pipe_number
-from ..script.supervisor import MARK
 from .call import Given, encoded
 from .conversation import Pipes
-from .environment import SCRIPT, OwnEnvironment, simulation_environment
+from .environment import SCRIPT, ProcessEnvironments
 from .launcher import fitting
 from .memo import Memo
 from .process_order import ProcessOrder, kill_marked, scratch_path
@@ -31,7 +30,7 @@ from .warm import WarmEngine
 from .warm_start import WarmStart
 
 PROBE, PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
-_OWN = OwnEnvironment()
+_ENVIRONMENTS = ProcessEnvironments()
 # imported, not named: what is named is compiled each time, which takes as long as starting Python
 _SUPERVISOR = """
 import sys
@@ -138,7 +137,7 @@ class Runner:
 
     def _find_launcher(self, engine: Engine) -> tuple[list[str], bool]:
         """Give the launcher of an engine, and whether there is no better one to be found."""
-        environment = process_environment(engine, Path(), "")
+        environment = process_environment(engine, "", "")
         words = [word.replace("{ranks}", str(engine.ranks)) for word in engine.launcher]
         if engine.launcher != DEFAULT_LAUNCHER:
             return _absolute(words, environment), True
@@ -183,7 +182,7 @@ def _order(
         scratch = scratch_path()
     except OSError as error:  # Python looks for a place that can be written to
         raise NoScratchError(error.strerror or error) from None
-    place = os.fspath(directory or scratch / "run")
+    place = os.fspath(directory or f"{scratch}/run")
     what = given(place)
     try:
         yield ProcessOrder(
@@ -192,21 +191,20 @@ def _order(
             environment=process_environment(engine, scratch, uuid.uuid4().hex)
             | dict(what.environment),
             directory=place,
-            scratch=os.fspath(scratch),
+            scratch=scratch,
             time_limit=time_limit,
             on_output=on_output,
         )
     finally:
-        if scratch.exists():  # the supervisor was killed, or the simulation has made it read-only
+        # its supervisor was killed, or the simulation has made it read-only
+        if os.path.lexists(scratch):
             for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
                 subprocess.run([*command, "--", scratch], check=False, capture_output=True)
 
 
-def process_environment(engine: Engine, scratch: Path, mark: str) -> dict[str, str]:
+def process_environment(engine: Engine, scratch: str, mark: str) -> dict[str, str]:
     """Give the environment of one process, with the mark by which all that it starts is found."""
-    # MPI and others leave files in TMPDIR if they are killed
-    base = {**_OWN.variables(), "TMPDIR": str(scratch / "tmp"), MARK: mark}
-    return simulation_environment(engine, base)
+    return _ENVIRONMENTS.give(engine, scratch, mark)
 
 
 def process_command(engine: Engine, environment: Mapping[str, str]) -> list[str]:

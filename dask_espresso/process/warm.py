@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from .process_order import ProcessOrder
 from .report import ProcessReport
@@ -28,7 +27,7 @@ class WarmEngine:
     def __init__(
         self,
         command: Callable[[Mapping[str, str]], list[str]],
-        environment: Callable[[Path, str], dict[str, str]],
+        environment: Callable[[str, str], dict[str, str]],
         preload: tuple[str, ...],
     ) -> None:
         self._start_server = functools.partial(WarmServer, command, environment)

@@ -50,12 +50,12 @@ class WarmServer:
     def __init__(
         self,
         command: Callable[[Mapping[str, str]], list[str]],
-        environment: Callable[[Path, str], dict[str, str]],
+        environment: Callable[[str, str], dict[str, str]],
     ) -> None:
         self._is_abandoned = False
-        self._scratch = scratch_path()
+        self._scratch = Path(scratch_path())
         self._mark = uuid.uuid4().hex
-        self._base = environment(self._scratch, self._mark)
+        self._base = environment(str(self._scratch), self._mark)
         try:
             supervisor.make_scratch(str(self._scratch))
             self._start(command(self._base))

@@ -17,7 +17,12 @@ from simulators import probe, run_process
 from dask_espresso.engines import Engine
 from dask_espresso.inputs.shipped import SIMULATIONS
 from dask_espresso.process.bounded_text import BoundedText
-from dask_espresso.process.environment import OwnEnvironment, simulation_environment
+from dask_espresso.process.environment import (
+    OwnEnvironment,
+    ProcessEnvironments,
+    simulation_environment,
+)
+from dask_espresso.script.supervisor import MARK
 
 
 def test_parameters_in_result_out(python):
@@ -392,3 +397,18 @@ def test_several_ranks(script, monkeypatch):
 def test_launcher_that_is_not_there(python, script):
     engine = replace(python, start="auto", ranks=2, launcher=("no-such-launcher",))
     assert "no-such-launcher" in run_process(engine, script(""), {}).failure()
+
+
+def test_environments_of_processes_have_in_common_what_is_not_their_own(monkeypatch, tmp_path):
+    variables = (("CACHE", "$TMPDIR/cache"), ("MODULES_PATH", "lib:$TMPDIR"), ("PLAIN", "1"))
+    engine = Engine("python", environment=variables)
+    environments = ProcessEnvironments()
+    for place in ("first", "second"):
+        (tmp_path / place / "lib").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / place)
+        for mark in ("a", "b"):
+            monkeypatch.setenv("CHANGES", mark)
+            found = environments.give(engine, f"/scratch/{mark}", mark)
+            base = {**os.environ, "TMPDIR": f"/scratch/{mark}/tmp", MARK: mark}
+            assert found == simulation_environment(engine, base)
+            assert found["MODULES_PATH"] == f"{tmp_path / place}/lib:/scratch/{mark}/tmp"
