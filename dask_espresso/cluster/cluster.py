@@ -44,6 +44,9 @@ _SETTINGS = {
     "distributed.admin.tick.interval": "1s",
     # by default, ten times a second: but simulations, which take memory, are other processes
     "distributed.worker.memory.monitor-interval": "500ms",
+    # of scheduler and workers, for the dashboard
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.interval": "1s",
     # messages with outcomes are among what is kept
     "distributed.admin.low-level-log-length": 100,
     # every worker is given what it can do; to move it elsewhere costs more than it saves
