@@ -18,7 +18,7 @@ def malformed_file() -> str:
     """Say which file Dask cannot use, and why; empty if all of them are well."""
     for path in _files():
         try:
-            found = yaml.safe_load(path.read_bytes())
+            found = yaml.safe_load(path.read_text())  # as Dask does
         except OSError:
             continue  # Dask goes on without it, too
         except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -53,7 +53,7 @@ def file_of(*keys: str) -> Path | None:
     last = None
     for path in _files():
         try:
-            found = yaml.safe_load(path.read_bytes())
+            found = yaml.safe_load(path.read_text())
         except (OSError, yaml.YAMLError, ValueError):
             continue
         for key in keys:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import pydantic
 
-from ..errors import InputError, describe
+from ..errors import InputError, ResumableError, describe
+from ..files import describe_error, is_away
 from ..walltime import is_bare
 from .misreadings import misreading
 from .plain_yaml import KeyPath, Reader, dotted, readable
@@ -195,6 +196,8 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_SIZE + 1)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and is_away(error):
+            raise ResumableError(f"{path}: {describe_error(error)}") from error
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path}: cannot be read ({reason}); name a YAML file") from error
     if len(content) > MAX_SIZE:

@@ -12,6 +12,7 @@ MALFORMED = [
     (b"a: [", r":1: is not YAML ("),
     (b"a:\n\t- b\n", r":2: is not YAML ("),
     (b"\x80\x00\xff", ": is not YAML ("),
+    ("distributed: {}\n".encode("utf-16"), ": is not YAML ("),  # which Dask takes for UTF-8
     (b"- a\n- b\n", ": holds a list where keys are expected"),
     (b"distributed: 3\n", ": distributed: is 3 but must be a mapping"),
     (b"jobqueue:\n  slurm: [a]\n", ": jobqueue.slurm: is ['a'] but must be a mapping"),

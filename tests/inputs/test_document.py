@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_espresso.errors import BadValueError, InputError, describe, unknown
+from dask_espresso.errors import BadValueError, InputError, ResumableError, describe, unknown
 from dask_espresso.inputs.document import Document
 from dask_espresso.inputs.plain_yaml import Reader, dotted
 
@@ -162,6 +162,12 @@ def test_files_that_cannot_be_read(tmp_path):
     ]:
         with pytest.raises(InputError, match=f"cannot be read .*{why}.*; name a YAML file"):
             Document.load(path)
+
+
+def test_a_file_system_that_fails_passes():
+    """At the beginning of a process's memory there is nothing: EIO."""
+    with pytest.raises(ResumableError, match="mem: Input/output error; wait until its file system"):
+        Document.load("/proc/self/mem")
 
 
 class Inner(pydantic.BaseModel):
