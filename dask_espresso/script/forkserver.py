@@ -92,6 +92,12 @@ def _silence() -> None:
     os.close(nothing)
 
 
+def _freeze() -> None:
+    """Have collections leave alone what is there: children go on sharing it, and are quick."""
+    gc.collect()
+    gc.freeze()
+
+
 class _Engine:
     """What this process has imported for the engine's simulations.
 
@@ -120,9 +126,9 @@ class _Engine:
             with contextlib.suppress(ImportError):  # of another version
                 self.shelf.load(part)
         self.shelf.hide()
+        _freeze()
         rehearse(self.shelf, self.scratch)
-        gc.collect()
-        gc.freeze()  # collections in the children leave alone, and so shared, what is there already
+        _freeze()
         return ""
 
     def _import(self, name: str) -> str:
