@@ -79,7 +79,7 @@ def test_what_was_written_is_shown(old):
     header, *lines = (line.split() for line in invoke("show", old).splitlines()[:5])
     assert header == ["x", "temperature", "done", "energy", "count", "parts.bonded", "a.b", LONG]
     assert lines == [
-        ["1", "0.1", "2/2", "1.03(18)", "1", "2", "1.00(50)", "7.5"],
+        ["1", "0.1", "2/2", "1.03(17)", "1", "2", "1.00(50)", "7.5"],
         ["1", "0.2", "1/2", "1.07(25)", "1", "2", "0.5", "7.5"],
         ["2.5", "0.1", "1/2", "2.53(25)", "2", "5", "0.5", "7.5"],
         ["2.5", "0.2", "0/2", "-", "-", "-", "-", "-"],

@@ -167,7 +167,10 @@ def test_the_ratio_of_errors_has_an_error():
     def told():
         sems = np.sqrt(random.chisquare(8, 100) / 8)
         means = random.normal(size=100)
-        return [{"x": x, "x_sem": s, "x_dof": 8} for x, s in zip(means, sems, strict=True)]
+        return [
+            {"x": x, "x_sem": s, "x_dof": 8, "x_n_eff": None}
+            for x, s in zip(means, sems, strict=True)
+        ]
 
     def ratios(replicas):
         parts = [Repetitions.of(told(), "x", Value(0.0, 0.0), replicas) for _ in range(3)]
@@ -180,7 +183,9 @@ def test_the_ratio_of_errors_has_an_error():
 
 
 def test_replicas_are_pooled_group_by_group():
-    results = [{"x": x, "x_sem": None, "x_dof": None} for x in (1.0, 3.0, 5.0, 7.0, 99.0)]
+    results = [
+        {"x": x, "x_sem": None, "x_dof": None, "x_n_eff": None} for x in (1.0, 3.0, 5.0, 7.0, 99.0)
+    ]
     found = Repetitions.of(results, "x", Value(4.0, 0.5), replicas=2)
     assert found.means.tolist() == [2, 6]  # one is left over
     assert found.sems.tolist() == [1, 1]
