@@ -30,7 +30,7 @@ from .warm import WarmEngine
 from .warm_start import WarmStart
 
 PROBE, PROBE_LIMIT = SIMULATIONS / "probe.py", 120.0  # seconds
-_ENVIRONMENTS = ProcessEnvironments()
+process_environment = ProcessEnvironments().give
 # imported, not named: what is named is compiled each time, which takes as long as starting Python
 _SUPERVISOR = """
 import sys
@@ -200,11 +200,6 @@ def _order(
         if os.path.lexists(scratch):
             for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
                 subprocess.run([*command, "--", scratch], check=False, capture_output=True)
-
-
-def process_environment(engine: Engine, scratch: str, mark: str) -> dict[str, str]:
-    """Give the environment of one process, with the mark by which all that it starts is found."""
-    return _ENVIRONMENTS.give(engine, scratch, mark)
 
 
 def process_command(engine: Engine, environment: Mapping[str, str]) -> list[str]:

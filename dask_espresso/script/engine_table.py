@@ -25,6 +25,7 @@ class EngineKind:
         interpreter.
     """
 
+    # by hand, since typing and dataclasses would be imported into each process that forks
     __slots__ = ("finds_no_mpi", "module", "parts", "programs", "starts_mpi")
 
     def __init__(

@@ -80,10 +80,9 @@ def end(status: int, shelf: Shelf) -> NoReturn:
             if stream and not stream.closed:
                 stream.flush()
         except BaseException as error:
-            import traceback  # which nobody else needs, and which brings much along
-
-            said = "".join(traceback.format_exception_only(type(error), error))
-            print(f"Exception ignored in: {stream!r}\n{said}", end="", file=sys.stderr)
+            print(f"Exception ignored in: {stream!r}", file=sys.stderr)
+            # not by traceback, which would be the script's own where it has one of that name
+            sys.__excepthook__(type(error), error.with_traceback(None), None)
             status = 120  # as Python has it
     flush_c()
     if status < 0:

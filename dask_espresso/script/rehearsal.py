@@ -19,7 +19,7 @@ from .parameters import Parameters
 from .result_pipe import RESULT, result_pipe
 from .scripts import Script
 from .shelf import Shelf
-from .transport import decode_transport_data, encode_transport_data
+from .transport import encode_transport_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def rehearse(shelf: Shelf, scratch: str) -> None:
 
 def _tell() -> None:
     """Do what is done where a worker waits at the pipe for the result."""
-    parameters = Parameters.of(decode_transport_data(encode_transport_data({"seed": 1})))
+    parameters = Parameters.of({"seed": 1})
     atexit.unregister(parameters._tell)
     encode_transport_data(parameters)
     result_pipe()

@@ -52,10 +52,11 @@ class SpareScratch:
 
     def remove(self, path: str) -> bool:
         """Have them be gone; say whether that was all, with nothing in them."""
-        made, state = self._in_use or (0.0, None)
-        if state and (renamed := _renamed(path, self._place, state)):
-            self._spare, self._in_use = (made, renamed), None
-            return True
+        if self._in_use:
+            made, state = self._in_use
+            if renamed := _renamed(path, self._place, state):
+                self._spare, self._in_use = (made, renamed), None
+                return True
         is_clean = supervisor.remove_scratch(path)
         if is_clean and not self._spare:  # the next one may leave nothing, either
             self._spare = self._make_spare()
@@ -70,10 +71,12 @@ class SpareScratch:
 
     def _take(self, path: str) -> tuple[float, Any] | None:
         """Give the spare ones, renamed, if there are any of the right age."""
-        age = self._clock() - self._spare[0] if self._spare else 0
+        if not self._spare:
+            return None
+        made, state = self._spare
+        age = self._clock() - made
         if age < _OLD_ENOUGH:
             return None
-        made, state = self._spare or (0.0, None)
         self._spare = None
         if age < _TOO_OLD and (renamed := _renamed(self._place, path, state)):
             return made, renamed

@@ -53,7 +53,7 @@ def _of_errors(numbers: Numbers, name: str) -> Iterator[str]:
     if not numbers.say_errors(name):
         return
     there = numbers.done & numbers.have(name)
-    is_unknown = np.isnan(numbers.of_errors(name)[0][there])
+    is_unknown = np.isnan(numbers.errors(name)[there])
     reasons = numbers.reasons(name)[there]
     has_reason = reasons != ""
     of_all, of_name = f"of {len(reasons)} simulations", literal(name)

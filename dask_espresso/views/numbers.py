@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..outcome import Status
-from ..script.estimate import OF_ERRORS, REASON
+from ..script.estimate import REASON
 from ..store.arrays import Column, Values, objects
 from ..store.columns import Path
 from ..store.names import column_names
@@ -66,13 +66,17 @@ class Numbers:
             values[there] = numbers if is_plain else list(map(_float, numbers.tolist()))
         return values
 
+    def errors(self, name: str) -> Values:
+        """Give a result's standard error, NaN where it has none."""
+        return known_errors(self.values(f"{name}_sem"))
+
     def of_errors(self, name: str) -> tuple[Values, Values, Values]:
         """Give a result's standard error, its degrees of freedom, and the effective samples.
 
         NaN where they are not known.
         """
-        errors, dofs, n_effs = (self.values(name + suffix) for suffix in OF_ERRORS)
-        return known_errors(errors), known_counts(dofs), known_counts(n_effs)
+        dofs, n_effs = (known_counts(self.values(name + suffix)) for suffix in ("_dof", "_n_eff"))
+        return self.errors(name), dofs, n_effs
 
     def whole(self, name: str) -> Column | None:
         """Read a result whatever it is; None where there is none of this name."""

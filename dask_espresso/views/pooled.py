@@ -72,8 +72,8 @@ def pooled(path: str | os.PathLike[str], name: str, confidence: float = 95) -> l
         The store; a driver may be writing it.
     name : str
         The result, called as `show` calls it. Of its own errors tell ``name_sem``, ``name_dof`` and
-        ``name_n_eff``;
-        for arrays they are arrays of the same shape, or numbers that hold for all elements.
+        ``name_n_eff``; for arrays they are arrays of the same shape, or numbers that hold for all
+        elements.
     confidence : float
         Of the intervals, in percent, by Student's t: from 50 to below 100.
 
@@ -220,7 +220,10 @@ def _floats_of(where: str, value: Any, *of_errors: Any) -> tuple[Values, ...]:
     for suffix, given in zip(OF_ERRORS, of_errors, strict=True):
         numbers = np.array(np.nan) if given is None else _floats(given)
         if numbers is None or numbers.shape not in ((), values.shape):
-            raise InputError(f"{where} has another shape than its {suffix}, or that is no number")
+            if suffix != "_n_eff":
+                said = f"{where} has another shape than its {suffix}, or that is no number"
+                raise InputError(said)
+            numbers = np.array(np.nan)  # stores of before may have something else of this name
         filled.append(np.broadcast_to(numbers, values.shape))
     errors, dofs, n_effs = filled
     return values, known_errors(errors), known_counts(dofs), known_counts(n_effs)

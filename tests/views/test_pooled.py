@@ -106,6 +106,14 @@ def test_matrices_of_another_shape_at_each_point(store):
     assert (second.dof == 2).all()
 
 
+def test_effective_samples_of_another_shape_are_not_known(store):
+    """What has such a name and is something else does no harm to what could be read before."""
+    for n_effs in (np.zeros(3), "many", [1, [2, 3]]):
+        of = {"h": np.zeros(2), "h_sem": np.ones(2), "h_n_eff": n_effs}
+        row = dask_espresso.pooled(store(lambda one, of=of: of), "h")[0]
+        assert (row.sem > 0).all()
+
+
 def test_what_cannot_be_pooled_is_refused(store):
     def of(value):
         return store(lambda one: {"h": value if one.replica else np.zeros(2)})
